@@ -1,0 +1,330 @@
+import { BULK_LIMIT, type ItemResult, type ManyPlan, runMany } from './bulk-many.ts';
+import type { ServiceVersion } from './client-options.ts';
+import { isStoredAs } from './enrollment-equality.ts';
+import {
+  AlreadyExistsError,
+  type DeviceProvisioningError,
+  NotFoundError,
+  PreconditionFailedError,
+} from './errors.ts';
+import type {
+  AttestationMechanism,
+  BulkOperationMode,
+  BulkOperationResult,
+  EnrollmentGroup,
+  IndividualEnrollment,
+} from './models.ts';
+import type {
+  ConditionalOptions,
+  ManyOptions,
+  OperationOptions,
+  UpdateManyOptions,
+} from './operation-options.ts';
+import { type Page, type PagedQuery, pagedQuery } from './paged-query.ts';
+import { pageOf, pathOf, requireId, requirePageSize } from './request-parts.ts';
+import type { ServiceCaller } from './service-caller.ts';
+import { errorOfBulkItem, type FailedCall, refusal } from './service-error.ts';
+
+/** What tells individual enrollments and enrollment groups apart on the wire. */
+export interface CollectionKind {
+  readonly name: 'individualEnrollments' | 'enrollmentGroups';
+  readonly path: '/enrollments' | '/enrollmentGroups';
+  readonly idMember: 'registrationId' | 'enrollmentGroupId';
+  readonly bulkMember: 'enrollments' | 'enrollmentGroups';
+}
+
+/** An enrollment, or as much of one as a deletion needs. */
+export type Named = {
+  etag?: string | undefined;
+  attestation?: AttestationMechanism;
+  credentialPolicyName?: string;
+};
+
+interface BulkItemError {
+  readonly errorCode: number;
+  readonly errorStatus: string;
+}
+
+/** What the two kinds of enrollment have in common, which is nearly all. */
+export class EnrollmentCollection<TEnrollment extends IndividualEnrollment | EnrollmentGroup> {
+  readonly #kind: CollectionKind;
+  readonly #caller: ServiceCaller;
+  readonly #serviceVersion: ServiceVersion;
+
+  constructor(kind: CollectionKind, caller: ServiceCaller, serviceVersion: ServiceVersion) {
+    this.#kind = kind;
+    this.#caller = caller;
+    this.#serviceVersion = serviceVersion;
+  }
+
+  async createOrUpdate(enrollment: TEnrollment, options: ConditionalOptions): Promise<TEnrollment> {
+    const call = this.#named('createOrUpdate', this.idOf(enrollment));
+    this.#refuseUnknownToVersion(call, enrollment);
+    const answer = await this.#caller.call({
+      ...call,
+      method: 'PUT',
+      path: this.#path(call),
+      body: JSON.stringify(enrollment),
+      ifMatch: ifMatchOf(call, enrollment, options),
+      abortSignal: options.abortSignal,
+      answers: 'object',
+      recognise: (error) => this.#recogniseOwnWrite(enrollment, error, options),
+    });
+    return answer.body as TEnrollment;
+  }
+
+  async get(id: string, options: OperationOptions): Promise<TEnrollment> {
+    const call = this.#named('get', id);
+    const answer = await this.#caller.call({
+      ...call,
+      method: 'GET',
+      path: this.#path(call),
+      abortSignal: options.abortSignal,
+      answers: 'object',
+    });
+    return answer.body as TEnrollment;
+  }
+
+  async delete(item: string | Named, options: ConditionalOptions): Promise<void> {
+    const call = this.#named('delete', typeof item === 'string' ? item : this.idOf(item));
+    await this.#caller.call({
+      ...call,
+      method: 'DELETE',
+      path: this.#path(call),
+      ifMatch: ifMatchOf(call, item, options),
+      abortSignal: options.abortSignal,
+      answers: 'nothing',
+      // Gone after a lost answer: this call, or somebody else, did it.
+      recognise: async (error) => (error instanceof NotFoundError ? null : undefined),
+    });
+  }
+
+  async getAttestationMechanism(id: string, options: OperationOptions): Promise<AttestationMechanism> {
+    const call = this.#named('getAttestationMechanism', id);
+    const answer = await this.#caller.call({
+      ...call,
+      method: 'POST',
+      path: this.#path(call, '/attestationmechanism'),
+      abortSignal: options.abortSignal,
+      answers: 'object',
+    });
+    return answer.body as AttestationMechanism;
+  }
+
+  query(query: string, options: OperationOptions): PagedQuery<TEnrollment> {
+    const call = { operation: `${this.#kind.name}.query` };
+    const body = JSON.stringify({ query });
+    return pagedQuery(async ({ maxPageSize, continuationToken }): Promise<Page<TEnrollment>> => {
+      requirePageSize(call, maxPageSize);
+      const answer = await this.#caller.call({
+        ...call,
+        method: 'POST',
+        path: pathOf(`${this.#kind.path}/query`, this.#serviceVersion),
+        body,
+        maxItemCount: maxPageSize,
+        continuation: continuationToken,
+        abortSignal: options.abortSignal,
+        answers: 'array',
+      });
+      return pageOf(answer);
+    });
+  }
+
+  async runBulkOperation<TError extends BulkItemError>(
+    mode: BulkOperationMode,
+    items: readonly Named[],
+    options: OperationOptions,
+    operation = `${this.#kind.name}.runBulkOperation`,
+  ): Promise<BulkOperationResult<TError>> {
+    this.#refuseBulk({ operation }, mode, items);
+    if (items.length === 0) {
+      return { isSuccessful: true, errors: [] };
+    }
+    const answer = await this.#caller.call({
+      operation,
+      method: 'POST',
+      path: pathOf(this.#kind.path, this.#serviceVersion),
+      body: JSON.stringify({ mode, [this.#kind.bulkMember]: items }),
+      abortSignal: options.abortSignal,
+      answers: 'object',
+    });
+    const { isSuccessful, errors = [] } = answer.body as Partial<BulkOperationResult<TError>>;
+    if (!answer.afterLostAnswer || errors.length === 0) {
+      return { isSuccessful: isSuccessful === true, errors };
+    }
+    const real = await this.#withoutEchoes(errors, mode, items, options);
+    return { isSuccessful: real.length === 0, errors: real };
+  }
+
+  createMany(items: readonly TEnrollment[], options: ManyOptions): Promise<ItemResult[]> {
+    return runMany(items, this.#plan('createMany', 'create', options), options.concurrency);
+  }
+
+  updateMany(items: readonly TEnrollment[], options: UpdateManyOptions): Promise<ItemResult[]> {
+    if (options.unconditional) {
+      const anyVersion = items.map((item) => ({ ...item, etag: '*' }));
+      return runMany(anyVersion, this.#plan('updateMany', 'update', options), options.concurrency);
+    }
+    return runMany(items, this.#plan('updateMany', 'updateIfMatchETag', options), options.concurrency);
+  }
+
+  deleteMany(items: readonly (string | Named)[], options: ManyOptions): Promise<ItemResult[]> {
+    const keys = items.map((item): Named => {
+      const id = typeof item === 'string' ? item : this.idOf(item);
+      const etag = typeof item === 'string' ? undefined : item.etag;
+      return { [this.#kind.idMember]: id, ...(etag !== undefined && { etag }) };
+    });
+    return runMany(keys, this.#plan('deleteMany', 'delete', options), options.concurrency);
+  }
+
+  idOf(item: Named): string {
+    const id = (item as Record<string, unknown>)[this.#kind.idMember];
+    return typeof id === 'string' ? id : '';
+  }
+
+  #named(method: string, id: string): { operation: string; id: string } {
+    const call = { operation: `${this.#kind.name}.${method}`, id };
+    requireId(call, id);
+    return call;
+  }
+
+  #path(call: { id: string }, suffix = ''): string {
+    return pathOf(`${this.#kind.path}/${encodeURIComponent(call.id)}${suffix}`, this.#serviceVersion);
+  }
+
+  #plan(method: string, mode: BulkOperationMode, options: OperationOptions): ManyPlan<Named> {
+    const operation = `${this.#kind.name}.${method}`;
+    return {
+      idOf: (item) => this.idOf(item),
+      refuse: (item) => {
+        const call = { operation, id: this.idOf(item) };
+        try {
+          requireId(call, call.id);
+          this.#refuseBulk(call, mode, [item]);
+          return undefined;
+        } catch (error) {
+          return error as DeviceProvisioningError;
+        }
+      },
+      refuseDuplicate: (id) =>
+        refusal(
+          { operation, id },
+          'the id came before in the same list; which of the two should win is not said.',
+        ),
+      runBulk: async (items) => {
+        const { errors } = await this.runBulkOperation(mode, items, options, operation);
+        return new Map(
+          errors.map((error) => {
+            const id = this.idOf(error as Named);
+            const failed = errorOfBulkItem({ operation, id }, error.errorCode, error.errorStatus);
+            return [id.toLowerCase(), failed];
+          }),
+        );
+      },
+    };
+  }
+
+  #refuseBulk(call: FailedCall, mode: BulkOperationMode, items: readonly Named[]): void {
+    if (items.length > BULK_LIMIT) {
+      throw refusal(
+        call,
+        `DPS takes ${BULK_LIMIT} items at most. createMany, updateMany and deleteMany take any number.`,
+      );
+    }
+    for (const item of items) {
+      this.#refuseUnknownToVersion(call, item);
+      // The live service answers "already exists" to such an update, or creates: it never updates.
+      if ((mode === 'update' || mode === 'updateIfMatchETag') && !item.etag) {
+        throw refusal(
+          call,
+          `"${this.idOf(item)}" has no etag, and DPS would take its update for a creation. ` +
+            'Send the etag that get or query answered, or "*" as etag to replace any version.',
+        );
+      }
+    }
+  }
+
+  #refuseUnknownToVersion(call: FailedCall, item: Named): void {
+    if (item.credentialPolicyName !== undefined && this.#serviceVersion === '2021-10-01') {
+      throw refusal(
+        call,
+        "credentialPolicyName needs the client option serviceVersion: '2025-07-01-preview'.",
+      );
+    }
+  }
+
+  /** A write that "exists already" after a lost answer, and is what was to be written, is this call's own. */
+  async #recogniseOwnWrite(
+    sent: TEnrollment,
+    error: DeviceProvisioningError,
+    options: OperationOptions,
+  ): Promise<TEnrollment | undefined> {
+    if (!(error instanceof AlreadyExistsError || error instanceof PreconditionFailedError)) {
+      return undefined;
+    }
+    return this.#readIfStored(sent, options);
+  }
+
+  async #readIfStored(sent: TEnrollment, options: OperationOptions): Promise<TEnrollment | undefined> {
+    const id = this.idOf(sent);
+    try {
+      const stored = await this.get(id, options);
+      if (sent.attestation.type !== 'symmetricKey') {
+        return isStoredAs(sent, stored) ? stored : undefined;
+      }
+      // Keys are in the answer of a PUT, so they belong in this one, too.
+      const attestation = await this.getAttestationMechanism(id, options);
+      return isStoredAs(sent, stored, attestation) ? { ...stored, attestation } : undefined;
+    } catch (error) {
+      if (error instanceof NotFoundError) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  /** Takes out the errors that only say that the lost attempt had done the item already. */
+  async #withoutEchoes<TError extends BulkItemError>(
+    errors: readonly TError[],
+    mode: BulkOperationMode,
+    items: readonly Named[],
+    options: OperationOptions,
+  ): Promise<TError[]> {
+    const byId = new Map(items.map((item) => [this.idOf(item).toLowerCase(), item]));
+    const real: TError[] = [];
+    for (const error of errors) {
+      const item = byId.get(this.idOf(error as Named).toLowerCase());
+      if (!item || !(await this.#isEcho(error, mode, item, options))) {
+        real.push(error);
+      }
+    }
+    return real;
+  }
+
+  async #isEcho(
+    error: BulkItemError,
+    mode: BulkOperationMode,
+    item: Named,
+    options: OperationOptions,
+  ): Promise<boolean> {
+    const status = Math.floor(error.errorCode / 1000);
+    if (mode === 'delete') {
+      return status === 404;
+    }
+    if (status !== 409 && status !== 412) {
+      return false;
+    }
+    return (await this.#readIfStored(item as TEnrollment, options)) !== undefined;
+  }
+}
+
+function ifMatchOf(call: FailedCall, item: string | Named, options: ConditionalOptions): string | undefined {
+  if (!options.onlyIfUnchanged) {
+    return options.ifMatch;
+  }
+  const etag = typeof item === 'string' ? undefined : item.etag;
+  if (!etag) {
+    throw refusal(call, 'onlyIfUnchanged needs an object with the etag that get or query answered.');
+  }
+  return etag;
+}

@@ -1,0 +1,66 @@
+/** What happened to a request that got no answer. */
+export interface NetworkFailure {
+  /** As `ECONNREFUSED` or `UND_ERR_HEADERS_TIMEOUT`. */
+  readonly code: string;
+  /** Whether it is worth sending again. */
+  readonly retried: boolean;
+  /** Whether the service may have carried it out. */
+  readonly mayHaveBeenCarriedOut: boolean;
+  readonly explanation: string;
+}
+
+type Kind = Omit<NetworkFailure, 'code'>;
+
+const NOT_REACHED: Kind = {
+  retried: true,
+  mayHaveBeenCarriedOut: false,
+  explanation: 'No connection could be made; check the endpoint, DNS and firewalls, or try again later.',
+};
+const TIMED_OUT: Kind = {
+  retried: true,
+  mayHaveBeenCarriedOut: true,
+  explanation:
+    'No answer came in time (requestTimeoutInMs); whether a write was carried out is not known, so read before writing again.',
+};
+const BROKEN_OFF: Kind = {
+  retried: true,
+  mayHaveBeenCarriedOut: true,
+  explanation:
+    'The connection broke off; whether a write was carried out is not known, so read before writing again.',
+};
+const NOT_TRUSTED: Kind = {
+  retried: false,
+  mayHaveBeenCarriedOut: false,
+  explanation:
+    "The server's TLS certificate was not accepted; check the endpoint, a proxy in between, this machine's clock, or pass the authority in caCertificates.",
+};
+
+const BY_CODE: Readonly<Record<string, Kind>> = {
+  ECONNREFUSED: NOT_REACHED,
+  ENOTFOUND: NOT_REACHED,
+  EAI_AGAIN: NOT_REACHED,
+  EHOSTUNREACH: NOT_REACHED,
+  ENETUNREACH: NOT_REACHED,
+  EADDRNOTAVAIL: NOT_REACHED,
+  UND_ERR_CONNECT_TIMEOUT: NOT_REACHED,
+  UND_ERR_HEADERS_TIMEOUT: TIMED_OUT,
+  UND_ERR_BODY_TIMEOUT: TIMED_OUT,
+  RESPONSE_TIMEOUT: TIMED_OUT,
+  ETIMEDOUT: TIMED_OUT,
+};
+
+const CERTIFICATE_CODES =
+  /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT|HOSTNAME_MISMATCH|INVALID_CA)/;
+
+/** Sorts the error of a request that got no answer, by its code. What has no entry counts as broken off. */
+export function networkFailureOf(error: unknown): NetworkFailure {
+  const code = codeOf(error) ?? 'UNKNOWN';
+  const kind = BY_CODE[code] ?? (CERTIFICATE_CODES.test(code) ? NOT_TRUSTED : BROKEN_OFF);
+  return { code, ...kind };
+}
+
+/** The `code` of a system, TLS or undici error. */
+export function codeOf(error: unknown): string | undefined {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : undefined;
+}

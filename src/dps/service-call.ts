@@ -1,0 +1,33 @@
+import type { DeviceProvisioningError } from './errors.ts';
+
+/** What an operation wants sent. Retrying it may repeat it, and the fields say what is then to be done. */
+export interface ServiceCall {
+  /** As `individualEnrollments.get`; errors and hooks show it. */
+  readonly operation: string;
+  readonly id?: string;
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  /** With the query string. */
+  readonly path: string;
+  readonly body?: string;
+  readonly ifMatch?: string | undefined;
+  /** A query's page. */
+  readonly maxItemCount?: number | undefined;
+  readonly continuation?: string | undefined;
+  readonly abortSignal?: AbortSignal | undefined;
+  /** The shape that a 2xx body must have. */
+  readonly answers: 'object' | 'array' | 'nothing';
+  /**
+   * Asked when an earlier attempt may have been carried out unnoticed and a later one was refused. Resolves
+   * to what the call should answer if the refusal is the echo of the call's own success, else to nothing.
+   */
+  readonly recognise?: (error: DeviceProvisioningError) => Promise<unknown>;
+}
+
+/** What came of it. */
+export interface ServiceAnswer {
+  readonly body: unknown;
+  /** Present while a query has more pages. */
+  readonly continuation?: string | undefined;
+  /** An earlier attempt may have been carried out, too. */
+  readonly afterLostAnswer: boolean;
+}

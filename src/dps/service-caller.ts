@@ -1,0 +1,257 @@
+import type { Dispatcher } from 'undici';
+import type { Authorizer } from './authorization.ts';
+import { notify } from './client-hooks.ts';
+import type { ClientSettings } from './client-options.ts';
+import { type DeviceProvisioningError, UnavailableError } from './errors.ts';
+import { exchange, type HttpAnswer } from './http-exchange.ts';
+import { codeOf, networkFailureOf } from './network-failure.ts';
+import { backoffInMs, isRetriedStatus, mayHaveBeenCarriedOut, parseRetryAfter } from './retry-policy.ts';
+import type { ServiceAnswer, ServiceCall } from './service-call.ts';
+import { errorOfAnswer, errorOfGarbage, refusal, subjectOf } from './service-error.ts';
+
+/** One attempt that did not succeed, and what it means for the next. */
+interface FailedAttempt {
+  readonly error: DeviceProvisioningError;
+  readonly retried: boolean;
+  readonly mayHaveBeenCarriedOut: boolean;
+  readonly failureCode: string | undefined;
+}
+
+/** How one call goes, over all of its attempts. */
+interface CallState {
+  attempt: number;
+  readonly startedAt: number;
+  tokenRefreshed: boolean;
+  answerLost: boolean;
+}
+
+/** Carries calls out: authorizes, sends, judges the answer, waits, sends again. */
+export class ServiceCaller {
+  readonly #dispatcher: Dispatcher;
+  readonly #authorizer: Authorizer;
+  readonly #settings: ClientSettings;
+  readonly #closing = new AbortController();
+
+  constructor(dispatcher: Dispatcher, authorizer: Authorizer, settings: ClientSettings) {
+    this.#dispatcher = dispatcher;
+    this.#authorizer = authorizer;
+    this.#settings = settings;
+  }
+
+  /** @throws {@link DeviceProvisioningError}, or the reason of the abort signal. */
+  async call(call: ServiceCall): Promise<ServiceAnswer> {
+    const state: CallState = {
+      attempt: 1,
+      startedAt: this.#settings.clock.now(),
+      tokenRefreshed: false,
+      answerLost: false,
+    };
+    for (;;) {
+      const outcome = await this.#attempt(call, state);
+      if (!('error' in outcome)) {
+        return outcome;
+      }
+      const recognised = await recognise(call, state, outcome.error);
+      if (recognised) {
+        return recognised;
+      }
+      if (!this.#isRepeated(state, outcome)) {
+        throw outcome.error;
+      }
+      state.answerLost ||= outcome.mayHaveBeenCarriedOut;
+      await this.#wait(call, state, outcome);
+      state.attempt += 1;
+    }
+  }
+
+  /** Ends all waits, and sends nothing any more. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #attempt(call: ServiceCall, state: CallState): Promise<ServiceAnswer | FailedAttempt> {
+    if (this.#closing.signal.aborted) {
+      throw refusal(call, 'the client was closed. Make a new one.');
+    }
+    const authorized = this.#authorizer.authorize(call, call.abortSignal);
+    const authorization = typeof authorized === 'string' ? authorized : await authorized;
+    const answer = await this.#send(call, state, authorization);
+    if ('error' in answer) {
+      return answer;
+    }
+    if (answer.statusCode === 401 && !state.tokenRefreshed && this.#authorizer.refused(authorization)) {
+      state.tokenRefreshed = true;
+      return this.#attempt(call, state);
+    }
+    if (answer.statusCode < 200 || answer.statusCode > 299) {
+      return this.#refused(call, answer);
+    }
+    return readAnswer(call, answer, state);
+  }
+
+  async #send(
+    call: ServiceCall,
+    state: CallState,
+    authorization: string,
+  ): Promise<HttpAnswer | FailedAttempt> {
+    const { onRequest } = this.#settings.hooks;
+    const startedAt = onRequest ? performance.now() : 0;
+    const report = (answer: HttpAnswer | undefined, failureCode: string | undefined) =>
+      notify(onRequest, {
+        operation: call.operation,
+        id: call.id,
+        method: call.method,
+        path: call.path.slice(0, call.path.indexOf('?')),
+        attempt: state.attempt,
+        durationInMs: performance.now() - startedAt,
+        statusCode: answer?.statusCode,
+        failureCode,
+        trackingId: answer?.header('x-ms-request-id'),
+      });
+    try {
+      const answer = await exchange(this.#dispatcher, {
+        method: call.method,
+        path: call.path,
+        headers: this.#headers(call, authorization),
+        body: call.body ?? null,
+        timeoutInMs: this.#settings.requestTimeoutInMs,
+        abortSignal: call.abortSignal,
+      });
+      if (onRequest) {
+        report(answer, undefined);
+      }
+      return answer;
+    } catch (error) {
+      report(undefined, call.abortSignal?.aborted ? 'ABORTED' : networkFailureOf(error).code);
+      return unanswered(call, error);
+    }
+  }
+
+  #headers(call: ServiceCall, authorization: string): string[] {
+    const headers = [
+      'authorization',
+      authorization,
+      'accept',
+      'application/json',
+      'user-agent',
+      this.#settings.userAgent,
+    ];
+    if (call.body !== undefined) {
+      headers.push('content-type', 'application/json');
+    }
+    if (call.ifMatch !== undefined) {
+      headers.push('if-match', call.ifMatch);
+    }
+    if (call.maxItemCount !== undefined) {
+      headers.push('x-ms-max-item-count', String(call.maxItemCount));
+    }
+    if (call.continuation !== undefined) {
+      headers.push('x-ms-continuation', call.continuation);
+    }
+    return headers;
+  }
+
+  #refused(call: ServiceCall, answer: HttpAnswer): FailedAttempt {
+    const retryAfterInMs = parseRetryAfter(
+      answer.header('retry-after'),
+      answer.header('date'),
+      this.#settings.clock.now(),
+    );
+    return {
+      error: errorOfAnswer(call, answer, retryAfterInMs),
+      retried: isRetriedStatus(answer.statusCode),
+      mayHaveBeenCarriedOut: mayHaveBeenCarriedOut(answer.statusCode),
+      failureCode: undefined,
+    };
+  }
+
+  #isRepeated(state: CallState, failed: FailedAttempt): boolean {
+    const { retry, clock } = this.#settings;
+    if (!failed.retried || state.attempt > retry.maxRetries) {
+      return false;
+    }
+    const elapsed = clock.now() - state.startedAt;
+    return elapsed + (failed.error.retryAfterInMs ?? 0) <= retry.totalTimeInMs;
+  }
+
+  async #wait(call: ServiceCall, state: CallState, failed: FailedAttempt): Promise<void> {
+    const { retry, random, clock, hooks } = this.#settings;
+    const told = failed.error.retryAfterInMs;
+    const left = retry.totalTimeInMs - (clock.now() - state.startedAt);
+    const waitInMs = told ?? Math.max(0, Math.min(left, backoffInMs(state.attempt, retry, random)));
+    notify(hooks.onWait, {
+      operation: call.operation,
+      id: call.id,
+      attempt: state.attempt,
+      waitInMs,
+      toldByService: told !== undefined,
+      statusCode: failed.error.statusCode,
+      failureCode: failed.failureCode,
+    });
+    const closing = this.#closing.signal;
+    const signal = call.abortSignal ? AbortSignal.any([call.abortSignal, closing]) : closing;
+    try {
+      await clock.wait(waitInMs, signal);
+    } catch (error) {
+      throw closing.aborted && !call.abortSignal?.aborted ? failed.error : error;
+    }
+  }
+}
+
+/** A refusal after a lost answer may be the echo of the call's own success. */
+async function recognise(
+  call: ServiceCall,
+  state: CallState,
+  error: DeviceProvisioningError,
+): Promise<ServiceAnswer | undefined> {
+  if (!state.answerLost || !call.recognise) {
+    return undefined;
+  }
+  const body = await call.recognise(error);
+  return body === undefined ? undefined : { body, afterLostAnswer: true };
+}
+
+function unanswered(call: ServiceCall, error: unknown): FailedAttempt {
+  if (call.abortSignal?.aborted) {
+    throw call.abortSignal.reason;
+  }
+  const code = codeOf(error);
+  if (code === 'UND_ERR_INVALID_ARG') {
+    throw refusal(call, 'an etag, continuation token or id holds characters that no HTTP header can carry.');
+  }
+  if (code === 'UND_ERR_CLOSED' || code === 'UND_ERR_DESTROYED') {
+    throw refusal(call, 'the client was closed. Make a new one.');
+  }
+  const failure = networkFailureOf(error);
+  return {
+    error: new UnavailableError(`${subjectOf(call)} failed: ${failure.code}. ${failure.explanation}`, {
+      operation: call.operation,
+      id: call.id,
+      cause: error,
+    }),
+    retried: failure.retried,
+    mayHaveBeenCarriedOut: failure.mayHaveBeenCarriedOut,
+    failureCode: failure.code,
+  };
+}
+
+/** A success whose body cannot be read is a lost answer. */
+function readAnswer(call: ServiceCall, answer: HttpAnswer, state: CallState): ServiceAnswer | FailedAttempt {
+  if (call.answers === 'nothing') {
+    return { body: undefined, afterLostAnswer: state.answerLost };
+  }
+  try {
+    const body: unknown = JSON.parse(answer.text);
+    if (typeof body !== 'object' || body === null || Array.isArray(body) !== (call.answers === 'array')) {
+      throw new TypeError(`The body is not an ${call.answers}.`);
+    }
+    return { body, continuation: answer.header('x-ms-continuation'), afterLostAnswer: state.answerLost };
+  } catch (cause) {
+    return {
+      error: errorOfGarbage(call, answer, cause instanceof TypeError ? cause : undefined),
+      retried: true,
+      mayHaveBeenCarriedOut: true,
+      failureCode: 'GARBAGE',
+    };
+  }
+}
