@@ -75,6 +75,9 @@ const MEANINGS: Readonly<Record<number, StatusMeaning>> = {
   },
 };
 
+/** Other 4xx come from proxies and firewalls: they say nothing about the request. */
+const FAULTS_OF_THE_REQUEST: ReadonlySet<number> = new Set([406, 411, 413, 414, 415, 422, 431]);
+
 /** The error class, title and advice of an HTTP status. */
 export function meaningOf(statusCode: number): StatusMeaning {
   const known = MEANINGS[statusCode];
@@ -84,7 +87,7 @@ export function meaningOf(statusCode: number): StatusMeaning {
   if (statusCode >= 500) {
     return { errorClass: UnavailableError, title: 'Service error', advice: UNAVAILABLE_ADVICE };
   }
-  if (statusCode >= 400) {
+  if (FAULTS_OF_THE_REQUEST.has(statusCode)) {
     return {
       errorClass: InvalidRequestError,
       title: 'Refused',

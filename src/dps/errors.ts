@@ -73,7 +73,7 @@ export class ForbiddenError extends DeviceProvisioningError {
   override readonly name = 'ForbiddenError';
 }
 
-/** 400 and other 4xx: the request itself is at fault; or this client refused to send it (no `statusCode`). */
+/** 400, 405, 413, 415, …: the request itself is at fault; or this client refused to send it (no `statusCode`). */
 export class InvalidRequestError extends DeviceProvisioningError {
   override readonly name = 'InvalidRequestError';
 }

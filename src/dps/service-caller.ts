@@ -7,7 +7,7 @@ import { exchange, type HttpAnswer } from './http-exchange.ts';
 import { codeOf, networkFailureOf } from './network-failure.ts';
 import { backoffInMs, isRetriedStatus, mayHaveBeenCarriedOut, parseRetryAfter } from './retry-policy.ts';
 import type { ServiceAnswer, ServiceCall } from './service-call.ts';
-import { errorOfAnswer, errorOfGarbage, refusal, subjectOf } from './service-error.ts';
+import { clientClosed, errorOfAnswer, errorOfGarbage, refusal, subjectOf } from './service-error.ts';
 
 /** One attempt that did not succeed, and what it means for the next. */
 interface FailedAttempt {
@@ -71,7 +71,7 @@ export class ServiceCaller {
 
   async #attempt(call: ServiceCall, state: CallState): Promise<ServiceAnswer | FailedAttempt> {
     if (this.#closing.signal.aborted) {
-      throw refusal(call, 'the client was closed. Make a new one.');
+      throw clientClosed(call);
     }
     const authorized = this.#authorizer.authorize(call, call.abortSignal);
     const authorization = typeof authorized === 'string' ? authorized : await authorized;
@@ -220,7 +220,7 @@ function unanswered(call: ServiceCall, error: unknown): FailedAttempt {
     throw refusal(call, 'an etag, continuation token or id holds characters that no HTTP header can carry.');
   }
   if (code === 'UND_ERR_CLOSED' || code === 'UND_ERR_DESTROYED') {
-    throw refusal(call, 'the client was closed. Make a new one.');
+    throw clientClosed(call);
   }
   const failure = networkFailureOf(error);
   return {

@@ -1,6 +1,6 @@
 import { meaningOf } from './error-advice.ts';
 import {
-  type DeviceProvisioningError,
+  DeviceProvisioningError,
   type DeviceProvisioningErrorDetails,
   InvalidRequestError,
   UnavailableError,
@@ -74,6 +74,14 @@ export function refusal(call: FailedCall, why: string): InvalidRequestError {
     operation: call.operation,
     id: call.id,
   });
+}
+
+/** The error for a call of a client that was closed: nobody's request is at fault. */
+export function clientClosed(call: FailedCall): DeviceProvisioningError {
+  return new DeviceProvisioningError(
+    `${subjectOf(call)} was not sent: the client was closed. Make a new one.`,
+    { operation: call.operation, id: call.id },
+  );
 }
 
 /** `individualEnrollments.get of "dev-1"` */
