@@ -5,7 +5,7 @@ import { type FunctionsHost, startFunctionsHost } from '../../src/local/function
 import type { LogEntry } from '../../src/local/functions/log.ts';
 import { type ServiceBusEmulator, startServiceBusEmulator } from '../../src/local/servicebus/emulator.ts';
 import { settings, until } from '../service-bus-emulator/bus.ts';
-import type { calls as Calls } from './sample-app/functions/jobs.ts';
+import type { calls as Calls } from './sample-app/src/functions/jobs.ts';
 
 const keys = { function: 'the-function-key', master: 'the-master-key' };
 const withKey = (key: string) => ({ headers: { 'x-functions-key': key } });

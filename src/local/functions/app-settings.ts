@@ -29,7 +29,7 @@ export function readJson(file: string): Record<string, unknown> | undefined {
 export function resolveSettings(text: string): string {
   return text.replace(/%([^%]+)%/g, (_whole, name: string) => {
     const value = process.env[name];
-    if (value === undefined) throw new Error(`'%${name}%' does not resolve: there is no setting '${name}'.`);
+    if (!value) throw new Error(`'%${name}%' does not resolve: there is no setting '${name}'.`);
     return value;
   });
 }

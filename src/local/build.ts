@@ -1,0 +1,64 @@
+/**
+ * `npm run build`: the deployable folder. One bundle holds the app and all of its dependencies, so that there is no
+ * node_modules; what is imported lazily is evaluated lazily there, too.
+ */
+import { globSync } from 'node:fs';
+import { copyFile, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+
+const project = path.resolve(import.meta.dirname, '../..');
+const bundleName = 'main.mjs';
+const largestBundleInBytes = 3 * 1024 * 1024;
+
+/** Builds the functions of a project into a folder, which is emptied first. Answers the size of the bundle. */
+export async function buildApp(projectDirectory: string, outputDirectory: string): Promise<number> {
+  const entries = globSync('src/functions/*.ts', { cwd: projectDirectory });
+  if (entries.length === 0) throw new Error(`There are no src/functions/*.ts in ${projectDirectory}.`);
+  await rm(outputDirectory, { recursive: true, force: true });
+  await mkdir(outputDirectory, { recursive: true });
+  const bundle = path.join(outputDirectory, bundleName);
+  await build({
+    stdin: {
+      contents: entries
+        .sort()
+        .map((entry) => `import './${entry}';`)
+        .join('\n'),
+      resolveDir: projectDirectory,
+    },
+    outfile: bundle,
+    bundle: true,
+    platform: 'node',
+    target: 'node22',
+    format: 'esm',
+    minify: true,
+    keepNames: true, // names of error classes are looked at
+    legalComments: 'none',
+    external: ['@azure/functions-core'], // the host's own
+    banner: {
+      // CommonJS inside the bundle asks for Node's modules, and for the host's, by require.
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
+    logLevel: 'warning',
+  });
+  await copyFile(path.join(projectDirectory, 'host.json'), path.join(outputDirectory, 'host.json'));
+  const manifest = {
+    name: 'app',
+    private: true,
+    type: 'module',
+    main: bundleName,
+    engines: { node: '>=22' },
+  };
+  await writeFile(path.join(outputDirectory, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);
+  return (await stat(bundle)).size;
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const size = await buildApp(project, path.join(project, 'dist'));
+  console.log(`dist/${bundleName}: ${(size / 1024 / 1024).toFixed(2)} MB`);
+  if (size > largestBundleInBytes) {
+    console.error('The bundle is larger than 3 MB: something is bundled that should not be.');
+    process.exit(1);
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * Runs Azurite's three services in a process of their own, and ends with the process that forked it, however that ends:
+ * the channel between them closes.
+ */
+import Module, { createRequire } from 'node:module';
+import path from 'node:path';
+
+export interface AzuriteRequest {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly ports: { readonly blob: number; readonly queue: number; readonly table: number };
+  /** Absent: everything is in memory. */
+  readonly dataDirectory?: string;
+}
+
+export type AzuriteReport =
+  | { readonly addresses: { readonly blob: string; readonly queue: string; readonly table: string } }
+  | { readonly failed: { readonly message: string; readonly code?: string; readonly port?: number } };
+
+interface AzuriteServer {
+  start(): Promise<void>;
+  close(): Promise<void>;
+  getHttpServerAddress(): string;
+}
+
+type Construct<Result> = { default: new (...args: unknown[]) => Result };
+
+const notHere = undefined;
+const silent = false;
+const noDebugLog = false;
+const loose = false;
+const skipApiVersionCheck = true;
+const productStyleUrl = false;
+
+leaveTelemetryOut();
+const requireAzurite = createRequire(import.meta.resolve('azurite/package.json'));
+let servers: AzuriteServer[] = [];
+
+// The terminal sends Ctrl-C to every process of the group; the parent says when it is time to go.
+process.on('SIGINT', () => {});
+process.once('disconnect', () => void close());
+process.once('message', (request: AzuriteRequest) => void start(request));
+
+async function start(request: AzuriteRequest): Promise<void> {
+  const report = (message: AzuriteReport) => process.send?.(message);
+  try {
+    const [table, blob, queue] = [tableServer(request), blobServer(request), queueServer(request)];
+    servers = [table, blob, queue];
+    await Promise.all(servers.map((server) => server.start()));
+    const [tableAddress, blobAddress, queueAddress] = servers.map((server) => server.getHttpServerAddress());
+    report({ addresses: { table: tableAddress ?? '', blob: blobAddress ?? '', queue: queueAddress ?? '' } });
+  } catch (error) {
+    const { message, code, port } = error as NodeJS.ErrnoException & { port?: number };
+    report({ failed: { message, ...(code && { code }), ...(port && { port }) } });
+  }
+}
+
+async function close(): Promise<void> {
+  await Promise.allSettled(servers.map((server) => server.close())); // writes out what is to be kept
+  process.exit(0);
+}
+
+/** Telemetry is off, so its library, which takes a second to load, is not loaded either. */
+function leaveTelemetryOut(): void {
+  const prototype = Module.prototype as unknown as { require(this: Module, id: string): unknown };
+  const original = prototype.require;
+  prototype.require = function (id) {
+    return id === 'applicationinsights' ? {} : original.call(this, id);
+  };
+}
+
+function tableServer({ host, ports, dataDirectory = '' }: AzuriteRequest): AzuriteServer {
+  const database = path.join(dataDirectory, '__azurite_db_table__.json');
+  return construct(
+    'table/TableServer',
+    construct(
+      'table/TableConfiguration',
+      ...[host, ports.table, notHere, database, noDebugLog, silent, notHere, notHere],
+      ...remaining(dataDirectory),
+    ),
+  );
+}
+
+function blobServer({ host, ports, dataDirectory = '' }: AzuriteRequest): AzuriteServer {
+  return construct('blob/BlobServer', extentConfiguration('blob', 'Blob', host, ports.blob, dataDirectory));
+}
+
+function queueServer({ host, ports, dataDirectory = '' }: AzuriteRequest): AzuriteServer {
+  return construct(
+    'queue/QueueServer',
+    extentConfiguration('queue', 'Queue', host, ports.queue, dataDirectory),
+  );
+}
+
+function extentConfiguration(kind: string, name: string, host: string, port: number, dataDirectory: string) {
+  const file = (suffix: string) => path.join(dataDirectory, `__azurite_db_${kind}${suffix}__.json`);
+  const storage = [
+    {
+      locationId: 'Default',
+      locationPath: path.join(dataDirectory, `__${kind}storage__`),
+      maxConcurrency: 50,
+    },
+  ];
+  return construct(
+    `${kind}/${name}Configuration`,
+    ...[host, port, notHere, file(''), file('_extent'), storage, silent, notHere, noDebugLog, notHere],
+    ...remaining(dataDirectory),
+  );
+}
+
+/** The parameters with which all of Azurite's configurations end. */
+function remaining(dataDirectory: string): unknown[] {
+  const certificates = ['', '', '', notHere];
+  return [loose, skipApiVersionCheck, ...certificates, productStyleUrl, dataDirectory === ''];
+}
+
+function construct<Result>(file: string, ...args: unknown[]): Result {
+  const module = requireAzurite(`./dist/src/${file}`) as Construct<Result>;
+  return new module.default(...args);
+}

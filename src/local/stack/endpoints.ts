@@ -1,0 +1,73 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+/** Where everything of a local stack answers: the contents of the endpoints file. */
+export interface Endpoints {
+  /** The function app; absent under --no-app. */
+  readonly functions?: string;
+  readonly dps: {
+    readonly endpoint: string;
+    readonly tlsEndpoint: string;
+    readonly connectionString: string;
+    readonly idScope: string;
+    readonly deviceEndpoint: string;
+    /** The path of a PEM file. */
+    readonly caCertificate: string;
+  };
+  readonly serviceBus: { readonly connectionString: string };
+  readonly tables: { readonly connectionString: string };
+  readonly keys: { readonly function: string; readonly master: string };
+}
+
+export const defaultEndpointsFile = '.local/endpoints.json';
+
+export function readEndpoints(file: string): Endpoints {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new Error(
+      `There is no ${file}: start the stack first (npm start), or name its file with --endpoints.`,
+    );
+  }
+  return JSON.parse(text) as Endpoints;
+}
+
+/** Whoever sees the file sees it whole. */
+export function writeEndpoints(file: string, endpoints: Endpoints): void {
+  mkdirSync(path.dirname(file), { recursive: true });
+  const unfinished = `${file}.${process.pid}.tmp`;
+  writeFileSync(unfinished, `${JSON.stringify(endpoints, undefined, 2)}\n`, { mode: 0o600 });
+  renameSync(unfinished, file);
+}
+
+export function removeEndpoints(file: string): void {
+  rmSync(file, { force: true });
+}
+
+/** The app's settings that point it to the stack. */
+export function settingsFor(endpoints: Endpoints): Record<string, string> {
+  return {
+    DPS_CONNECTION_STRING: endpoints.dps.connectionString,
+    ServiceBusConnection: endpoints.serviceBus.connectionString,
+    AzureWebJobsStorage: endpoints.tables.connectionString,
+  };
+}
+
+/** What says already, in one form or another, where a service is. */
+const alternatives: Readonly<Record<string, RegExp>> = {
+  DPS_CONNECTION_STRING: /^DPS_(ENDPOINT|CONNECTION_STRING)$/,
+  ServiceBusConnection: /^ServiceBusConnection(__fullyQualifiedNamespace)?$/,
+  AzureWebJobsStorage: /^AzureWebJobsStorage(__(accountName|tableServiceUri))?$/,
+};
+
+/** The same, without those for which the environment names a service of its own: what is set there wins. */
+export function missingSettings(
+  endpoints: Endpoints,
+  environment: NodeJS.ProcessEnv,
+): Record<string, string> {
+  const isSet = (name: string) =>
+    Object.keys(environment).some((other) => environment[other] && alternatives[name]?.test(other));
+  return Object.fromEntries(Object.entries(settingsFor(endpoints)).filter(([name]) => !isSet(name)));
+}
