@@ -1,0 +1,191 @@
+import { X509Certificate } from 'node:crypto';
+import { commonName, isValidAt, sha256Thumbprint } from './certificate-info.ts';
+import { type EnrollmentKind, GROUP, INDIVIDUAL, keyOf } from './enrollment-kinds.ts';
+import { ServiceError } from './errors.ts';
+import { deriveDeviceKey, isExpired, isSignedWith, parseSas, type SasToken } from './sas.ts';
+import type { EmulatorState, StoredEnrollment } from './state.ts';
+
+const KEY_NAME = 'registration';
+const MAX_COMMON_NAME = 64;
+
+export interface DeviceCredentials {
+  readonly authorization: string | undefined;
+  /** As the device presented it in the TLS handshake, leaf first; empty without a client certificate. */
+  readonly chain: readonly X509Certificate[];
+}
+
+/** The enrollment that decides about a device, and how the device proved that it may use it. */
+export interface Admission {
+  readonly kind: EnrollmentKind;
+  readonly enrollment: StoredEnrollment;
+  readonly proof: 'symmetricKey' | 'x509' | 'tpm';
+  readonly isDisabled: boolean;
+}
+
+export interface AuthenticationContext {
+  readonly state: EmulatorState;
+  readonly idScope: string;
+  now(): number;
+  /** The key that was sealed for a device's TPM, if it was challenged. */
+  tpmKeys(registrationKey: string): readonly Buffer[];
+}
+
+/**
+ * Finds the enrollment of a device: the individual one by registration id, else the group of the nearest certificate up
+ * its chain, or whose derived key signed. The first entry decides; a disabled individual enrollment stops a member of a
+ * group too, whatever its attestation.
+ * @throws ServiceError 401
+ */
+export function admitDevice(
+  registrationId: string,
+  credentials: DeviceCredentials,
+  context: AuthenticationContext,
+): Admission {
+  const proof = readProof(registrationId, credentials, context);
+  const individual = context.state.individual.get(keyOf(registrationId));
+  if (individual !== undefined) {
+    const isDisabled = isDisabledEnrollment(individual);
+    if (!proof.matches(individual) && !(isDisabled && proof.findGroup() !== undefined)) throw proof.refusal;
+    return { kind: INDIVIDUAL, enrollment: individual, proof: proof.name(individual), isDisabled };
+  }
+  const group = proof.findGroup();
+  if (group === undefined) throw proof.refusal;
+  return {
+    kind: GROUP,
+    enrollment: group,
+    proof: proof.name(group),
+    isDisabled: isDisabledEnrollment(group),
+  };
+}
+
+interface Proof {
+  readonly refusal: ServiceError;
+  name(enrollment: StoredEnrollment): Admission['proof'];
+  matches(individual: StoredEnrollment): boolean;
+  findGroup(): StoredEnrollment | undefined;
+}
+
+function readProof(
+  registrationId: string,
+  credentials: DeviceCredentials,
+  context: AuthenticationContext,
+): Proof {
+  if (credentials.authorization !== undefined)
+    return sasProof(registrationId, credentials.authorization, context);
+  if (credentials.chain.length > 0) return x509Proof(registrationId, credentials.chain, context);
+  throw new ServiceError('unauthorized');
+}
+
+function sasProof(registrationId: string, authorization: string, context: AuthenticationContext): Proof {
+  const token = parseSas(authorization);
+  const resource = `${context.idScope}/registrations/${registrationId}`.toLowerCase();
+  if (token?.resource !== resource || token.keyName !== KEY_NAME || isExpired(token, context.now())) {
+    throw new ServiceError('unauthorized');
+  }
+  return {
+    refusal: new ServiceError('unauthorizedDevice'),
+    name: ({ attestation }) => (attestation.type === 'tpm' ? 'tpm' : 'symmetricKey'),
+    matches: ({ key, attestation }) => {
+      if (attestation.type === 'tpm')
+        return context.tpmKeys(key).some((tpmKey) => isSignedWith(token, tpmKey));
+      return (
+        attestation.type === 'symmetricKey' &&
+        symmetricKeys(attestation).some((own) => isSignedWith(token, own))
+      );
+    },
+    findGroup: () => findSymmetricGroup(registrationId, token, context.state),
+  };
+}
+
+function findSymmetricGroup(
+  registrationId: string,
+  token: SasToken,
+  state: EmulatorState,
+): StoredEnrollment | undefined {
+  for (const group of state.group.values()) {
+    if (group.attestation.type !== 'symmetricKey') continue;
+    const keys = symmetricKeys(group.attestation).map((groupKey) =>
+      deriveDeviceKey(groupKey, registrationId),
+    );
+    if (keys.some((key) => isSignedWith(token, key))) return group;
+  }
+  return undefined;
+}
+
+function symmetricKeys(attestation: { primaryKey: string; secondaryKey: string }): Buffer[] {
+  return [attestation.primaryKey, attestation.secondaryKey].map((key) => Buffer.from(key, 'base64'));
+}
+
+function x509Proof(
+  registrationId: string,
+  presented: readonly X509Certificate[],
+  context: AuthenticationContext,
+): Proof {
+  const [leaf] = presented;
+  const name = leaf && commonName(leaf);
+  const isNamed =
+    name !== undefined && name.length <= MAX_COMMON_NAME && keyOf(name) === keyOf(registrationId);
+  if (leaf === undefined || !isNamed || !isValidAt(leaf, context.now()))
+    throw new ServiceError('invalidCertificate');
+  return {
+    refusal: new ServiceError('invalidCertificate'),
+    name: () => 'x509',
+    matches: ({ attestation }) =>
+      attestation.type === 'x509' && attestation.thumbprints.includes(sha256Thumbprint(leaf)),
+    findGroup: () => findX509Group(presented, context),
+  };
+}
+
+/** Goes up the chain; the first certificate that is the authority of a group decides. */
+function findX509Group(
+  presented: readonly X509Certificate[],
+  context: AuthenticationContext,
+): StoredEnrollment | undefined {
+  const groups = [...context.state.group.values()].map((group) => ({
+    group,
+    anchors: anchorsOf(group, context.state),
+  }));
+  let current = presented[0];
+  for (const next of [...presented.slice(1), undefined]) {
+    if (current === undefined || !isValidAt(current, context.now())) return undefined;
+    const child = current;
+    const isIssuer = (anchor: X509Certificate) =>
+      isValidAt(anchor, context.now()) && isIssuedBy(child, anchor);
+    const found = groups.find(({ anchors }) => anchors.some(isIssuer));
+    if (found !== undefined) return found.group;
+    if (next === undefined || !isIssuedBy(child, next)) return undefined;
+    current = next;
+  }
+  return undefined;
+}
+
+function isIssuedBy(child: X509Certificate, issuer: X509Certificate): boolean {
+  return issuer.ca && child.checkIssued(issuer) && child.verify(issuer.publicKey);
+}
+
+const anchorCache = new Map<string, X509Certificate>();
+const MAX_CACHED_ANCHORS = 1_000;
+
+function anchorsOf({ attestation }: StoredEnrollment, state: EmulatorState): X509Certificate[] {
+  if (attestation.type === 'x509') return attestation.signingCertificates.map(parseDer);
+  if (attestation.type !== 'caReferences') return [];
+  return attestation.names.flatMap((name) => {
+    const der = Object.hasOwn(state.configuration.certificates, name)
+      ? state.configuration.certificates[name]
+      : undefined;
+    return der === undefined ? [] : [parseDer(der)];
+  });
+}
+
+function parseDer(base64: string): X509Certificate {
+  const known = anchorCache.get(base64);
+  if (known !== undefined) return known;
+  if (anchorCache.size >= MAX_CACHED_ANCHORS) anchorCache.clear();
+  const certificate = new X509Certificate(Buffer.from(base64, 'base64'));
+  anchorCache.set(base64, certificate);
+  return certificate;
+}
+
+function isDisabledEnrollment(enrollment: StoredEnrollment): boolean {
+  return JSON.parse(enrollment.text).provisioningStatus === 'disabled';
+}

@@ -1,0 +1,81 @@
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type DpsEmulatorOptions, startDpsEmulator } from './emulator.ts';
+
+const USAGE = `Usage: npm run dps-emulator -- [options]
+  --dps-port N                  plain HTTP (7080; 0 picks a free port)
+  --dps-tls-port N              HTTPS (7443; 0 picks a free port)
+  --data DIR                    keeps the state over restarts (default: in memory)
+  --operations-per-minute N     quota of the service API (default: off)
+  --registrations-per-minute N  quota of device registrations (default: off)`;
+
+/** Runs the emulator until Ctrl-C. */
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2));
+  if (options === undefined) return;
+  const emulator = await startDpsEmulator(options);
+  console.log(`DPS emulator
+  service and device API  ${emulator.endpoint}
+  the same over TLS       ${emulator.tlsEndpoint}
+  id scope                ${emulator.idScope}
+  connection string       ${emulator.connectionString}
+  CA certificate          ${emulator.caCertificate}
+  page                    ${emulator.endpoint}/_emulator/
+  state                   ${options.dataDirectory ?? 'in memory'}`);
+
+  const stop = () => {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+    emulator.close().catch(fail);
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+}
+
+function readOptions(args: readonly string[]): DpsEmulatorOptions | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      'dps-port': { type: 'string', default: '7080' },
+      'dps-tls-port': { type: 'string', default: '7443' },
+      data: { type: 'string' },
+      'operations-per-minute': { type: 'string' },
+      'registrations-per-minute': { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    return undefined;
+  }
+  const operations = values['operations-per-minute'];
+  const registrations = values['registrations-per-minute'];
+  return {
+    port: wholeNumber('--dps-port', values['dps-port'], 65_535),
+    tlsPort: wholeNumber('--dps-tls-port', values['dps-tls-port'], 65_535),
+    certificateDirectory: values.data === undefined ? '.local' : join(values.data, 'certificates'),
+    ...(values.data !== undefined && { dataDirectory: values.data }),
+    quota: {
+      ...(operations !== undefined && {
+        operationsPerMinute: wholeNumber('--operations-per-minute', operations),
+      }),
+      ...(registrations !== undefined && {
+        registrationsPerMinute: wholeNumber('--registrations-per-minute', registrations),
+      }),
+    },
+  };
+}
+
+function wholeNumber(flag: string, text: string, most = 10_000_000): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value > most)
+    throw new Error(`${flag} must be a whole number up to ${most}, not '${text}'.`);
+  return value;
+}
+
+function fail(error: NodeJS.ErrnoException & { port?: number }): void {
+  const isTaken = error.code === 'EADDRINUSE';
+  const advice = `Port ${error.port} is taken: stop what uses it, or choose another with --dps-port or --dps-tls-port.`;
+  console.error(isTaken ? advice : `The DPS emulator cannot run: ${error.message}`);
+  process.exitCode = 1;
+}
+
+await main().catch(fail);

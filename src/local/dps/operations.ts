@@ -1,0 +1,255 @@
+import { randomUUID } from 'node:crypto';
+import { runBulk } from './bulk.ts';
+import type { DeviceCredentials } from './device-authentication.ts';
+import { sameId, textForVersion } from './enrollment-input.ts';
+import { type EnrollmentKind, GROUP, INDIVIDUAL, isValidId, keyOf } from './enrollment-kinds.ts';
+import {
+  attestationMechanism,
+  deleteEnrollment,
+  findEnrollment,
+  type WriteContext,
+  writeEnrollment,
+} from './enrollment-writes.ts';
+import { ServiceError } from './errors.ts';
+import { parseIfMatch } from './etags.ts';
+import { invalid, isObject, type JsonObject, optionalString } from './json-input.ts';
+import { RETRY_AFTER_SECONDS } from './limits.ts';
+import { checkQuery, type PageRequest, takePage } from './queries.ts';
+import type { OperationAnswer, Registrations } from './registration.ts';
+import { registrationStateText, unassignedText } from './registration-texts.ts';
+import type { OperationName, Route } from './routes.ts';
+import type { Right, StoredEnrollment } from './state.ts';
+import type { TpmChallenges } from './tpm-challenges.ts';
+
+export const PREVIEW_VERSION = '2025-07-01-preview';
+
+/** A request whose caller was let through, ready to run. */
+export interface Call extends WriteContext {
+  readonly route: Route;
+  readonly apiVersion: string;
+  readonly ifMatch: string | undefined;
+  readonly page: PageRequest;
+  readonly credentials: DeviceCredentials;
+  /** Scheme and host that the client used. */
+  readonly origin: string;
+  readonly idScope: string;
+  readonly registrations: Registrations;
+  readonly challenges: TpmChallenges;
+  /** Empty where the operation takes no body. */
+  readonly body: JsonObject;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly text?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Operation {
+  /** What a caller of the service API needs; devices prove themselves to the operation. */
+  readonly right: Right | 'device';
+  /** `ignored` bodies are read past: clients send some where there should be none. */
+  readonly body: 'required' | 'optional' | 'ignored';
+  run(call: Call): Answer | Promise<Answer>;
+}
+
+type EnrollmentVerb =
+  | 'Get'
+  | 'CreateOrUpdate'
+  | 'Delete'
+  | 'Query'
+  | 'GetAttestationMechanism'
+  | 'RunBulkOperation';
+
+function enrollmentOperations(kind: EnrollmentKind): Record<EnrollmentVerb, Operation> {
+  return {
+    Get: { right: 'EnrollmentRead', body: 'ignored', run: (call) => getEnrollment(kind, call) },
+    CreateOrUpdate: { right: 'EnrollmentWrite', body: 'required', run: (call) => putEnrollment(kind, call) },
+    Delete: {
+      right: 'EnrollmentWrite',
+      body: 'ignored',
+      run: (call) => {
+        deleteEnrollment(kind, validId(call), parseIfMatch(call.ifMatch), call);
+        return { status: 204 };
+      },
+    },
+    Query: { right: 'EnrollmentRead', body: 'required', run: (call) => queryEnrollments(kind, call) },
+    GetAttestationMechanism: {
+      // Not established for SAS policies; with Microsoft Entra ID a reader cannot read keys.
+      right: 'EnrollmentWrite',
+      body: 'ignored',
+      run: (call) =>
+        ok(JSON.stringify(attestationMechanism(findEnrollment(kind, validId(call), call.state)))),
+    },
+    RunBulkOperation: {
+      right: 'EnrollmentWrite',
+      body: 'required',
+      run: (call) => ok(JSON.stringify(runBulk(kind, call.body, call))),
+    },
+  };
+}
+
+const individual = enrollmentOperations(INDIVIDUAL);
+const group = enrollmentOperations(GROUP);
+
+export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
+  IndividualEnrollment_Get: individual.Get,
+  IndividualEnrollment_CreateOrUpdate: individual.CreateOrUpdate,
+  IndividualEnrollment_Delete: individual.Delete,
+  IndividualEnrollment_Query: individual.Query,
+  IndividualEnrollment_GetAttestationMechanism: individual.GetAttestationMechanism,
+  IndividualEnrollment_RunBulkOperation: individual.RunBulkOperation,
+  EnrollmentGroup_Get: group.Get,
+  EnrollmentGroup_CreateOrUpdate: group.CreateOrUpdate,
+  EnrollmentGroup_Delete: group.Delete,
+  EnrollmentGroup_Query: group.Query,
+  EnrollmentGroup_GetAttestationMechanism: group.GetAttestationMechanism,
+  EnrollmentGroup_RunBulkOperation: group.RunBulkOperation,
+  DeviceRegistrationState_Get: { right: 'RegistrationStatusRead', body: 'ignored', run: getRegistration },
+  DeviceRegistrationState_Delete: {
+    right: 'RegistrationStatusWrite',
+    body: 'ignored',
+    run: deleteRegistration,
+  },
+  DeviceRegistrationState_Query: {
+    right: 'RegistrationStatusRead',
+    body: 'ignored',
+    run: queryRegistrations,
+  },
+  RuntimeRegistration_RegisterDevice: { right: 'device', body: 'optional', run: register },
+  RuntimeRegistration_OperationStatusLookup: { right: 'device', body: 'ignored', run: operationStatus },
+  RuntimeRegistration_DeviceRegistrationStatusLookup: {
+    right: 'device',
+    body: 'optional',
+    run: registrationStatus,
+  },
+};
+
+function getEnrollment(kind: EnrollmentKind, call: Call): Answer {
+  const enrollment = findEnrollment(kind, validId(call), call.state);
+  const text = textForVersion(enrollment, call.isPreview);
+  if (kind === GROUP) return ok(text);
+  const registration = call.state.registrations.get(enrollment.key);
+  const state = registration
+    ? registrationStateText(registration)
+    : unassignedText(registrationIdOf(enrollment));
+  const at = text === enrollment.text ? enrollment.stateAt : textHead(enrollment, text);
+  return ok(`${text.slice(0, at)},"registrationState":${state}${text.slice(at)}`);
+}
+
+/** Where the state goes in a text that lost a preview member: those stand before it, so it moves by what is missing. */
+function textHead(enrollment: StoredEnrollment, text: string): number {
+  return enrollment.stateAt - (enrollment.text.length - text.length);
+}
+
+function registrationIdOf({ text }: StoredEnrollment): string {
+  return text.slice('{"registrationId":"'.length, text.indexOf('"', '{"registrationId":"'.length));
+}
+
+function putEnrollment(kind: EnrollmentKind, call: Call): Answer {
+  const id = validId(call);
+  const named = optionalString(call.body, kind.idMember);
+  if (named !== undefined && !sameId(named, id)) throw invalid(kind.idMember, 'must be the id in the path');
+  return ok(writeEnrollment(kind, call.body, id, parseIfMatch(call.ifMatch), call));
+}
+
+function queryEnrollments(kind: EnrollmentKind, call: Call): Answer {
+  const isIndividual = kind === INDIVIDUAL;
+  const listing = isIndividual ? 'enrollments' : 'enrollmentGroups';
+  checkQuery(call.body, listing);
+  const { items, continuation } = takePage(call.state.enrollments(kind), listing, call.page);
+  const texts = items.map((item) => textForVersion(item, call.isPreview));
+  return page(texts, isIndividual ? 'Enrollment' : 'EnrollmentGroup', continuation);
+}
+
+function getRegistration(call: Call): Answer {
+  const registration = call.state.registrations.get(keyOf(validId(call)));
+  if (registration === undefined) throw new ServiceError('registrationNotFound');
+  return ok(registrationStateText(registration));
+}
+
+function deleteRegistration(call: Call): Answer {
+  const ifMatch = parseIfMatch(call.ifMatch);
+  const registration = call.state.registrations.get(keyOf(validId(call)));
+  if (registration === undefined) throw new ServiceError('registrationNotFound');
+  if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== registration.etag)
+    throw new ServiceError('preconditionFailed');
+  call.state.commit({ delete: 'registration', key: registration.key });
+  return { status: 204 };
+}
+
+function queryRegistrations(call: Call): Answer {
+  const { key } = findEnrollment(GROUP, validId(call), call.state);
+  const { items, continuation } = takePage(
+    call.state.registrationsOf(key),
+    `registrations/${key}`,
+    call.page,
+  );
+  return page(items.map(registrationStateText), 'DeviceRegistration', continuation);
+}
+
+async function register(call: Call): Promise<Answer> {
+  const { registrations, challenges, body, credentials, route } = call;
+  checkDeviceCall(call);
+  if (isObject(body.tpm) && credentials.authorization === undefined) {
+    return device(401, JSON.stringify(challenges.challenge(route.id, body)));
+  }
+  const certificateRequest = call.isPreview ? optionalString(body, 'csr') : undefined;
+  const answer = await registrations.register(deviceCall(call), body, certificateRequest);
+  const location = `${call.origin}/${route.idScope}/registrations/${encodeURIComponent(route.id)}/register`;
+  return operation(answer, { Location: location });
+}
+
+function operationStatus(call: Call): Answer {
+  checkDeviceCall(call);
+  return operation(call.registrations.operationStatus(deviceCall(call), call.route.operationId), {});
+}
+
+function registrationStatus(call: Call): Answer {
+  checkDeviceCall(call);
+  if (call.isPreview && call.body.csr !== undefined) throw invalid('csr', 'is for registering only');
+  return device(200, call.registrations.status(deviceCall(call)));
+}
+
+/** An unknown id scope: the code is not established. */
+function checkDeviceCall(call: Call): void {
+  if (keyOf(call.route.idScope) !== keyOf(call.idScope)) throw new ServiceError('unauthorized');
+  const named = optionalString(call.body, 'registrationId');
+  if (named !== undefined && !sameId(named, validId(call)))
+    throw invalid('registrationId', 'must be the id in the path');
+  validId(call);
+}
+
+function deviceCall({ route, credentials, apiVersion }: Call) {
+  return { registrationId: route.id, credentials, apiVersion };
+}
+
+function operation({ isFinal, text }: OperationAnswer, headers: Record<string, string>): Answer {
+  if (isFinal) return device(200, text);
+  return device(202, text, { ...headers, 'Retry-After': String(RETRY_AFTER_SECONDS) });
+}
+
+function device(status: number, text: string, headers: Record<string, string> = {}): Answer {
+  return { status, text, headers: { ...headers, 'x-ms-request-id': randomUUID() } };
+}
+
+function page(texts: readonly string[], itemType: string, continuation: string | undefined): Answer {
+  return {
+    status: 200,
+    text: `[${texts.join(',')}]`,
+    headers: {
+      'X-Content-Type-Options': 'nosniff',
+      'x-ms-item-type': itemType,
+      ...(continuation === undefined ? {} : { 'x-ms-continuation': continuation }),
+    },
+  };
+}
+
+function ok(text: string): Answer {
+  return { status: 200, text };
+}
+
+function validId({ route }: Call): string {
+  if (!isValidId(route.id)) throw new ServiceError('invalidArgument', 'The id in the path is not valid.');
+  return route.id;
+}
