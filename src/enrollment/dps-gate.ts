@@ -1,0 +1,86 @@
+import type { Clock } from '../clock.ts';
+import {
+  DeviceProvisioningError,
+  ForbiddenError,
+  ThrottledError,
+  UnauthorizedError,
+  UnavailableError,
+} from '../dps/errors.ts';
+import type { CircuitBreaker } from './circuit-breaker.ts';
+import { LaterError } from './later-error.ts';
+import type { OperationsBudget } from './operations-budget.ts';
+import type { Spender } from './quota-window.ts';
+
+/** How often one call is tried in place when DPS fails, before its event waits outside. */
+const triesInPlace = 3;
+const firstPauseInMs = 500;
+const throttledPauseInMs = 2_000;
+const longestRetryAfterInMs = 3_600_000;
+
+/**
+ * The way to DPS: every call waits for its token, respects the circuit breaker, and is repeated in place while its
+ * caller has patience. What DPS says about the request itself (400, 404, 409, 412) goes to the caller; all else
+ * becomes a LaterError.
+ */
+export class DpsGate {
+  readonly #budget: OperationsBudget;
+  readonly #breaker: CircuitBreaker;
+  readonly #clock: Clock;
+
+  constructor(budget: OperationsBudget, breaker: CircuitBreaker, clock: Clock) {
+    this.#budget = budget;
+    this.#breaker = breaker;
+    this.#clock = clock;
+  }
+
+  async call<T>(spender: Spender, deadline: number, operation: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      this.#breaker.enter();
+      await this.#budget.acquire(spender, deadline);
+      let failure: DeviceProvisioningError;
+      try {
+        const result = await operation();
+        this.#breaker.succeeded();
+        return result;
+      } catch (error) {
+        if (!(error instanceof DeviceProvisioningError)) throw error;
+        failure = error;
+      }
+      if (!isLater(failure)) {
+        this.#breaker.succeeded();
+        throw failure;
+      }
+      await this.#waitOrGiveUp(failure, attempt, deadline);
+    }
+  }
+
+  async #waitOrGiveUp(failure: DeviceProvisioningError, attempt: number, deadline: number): Promise<void> {
+    const now = this.#clock.now().getTime();
+    const told = Math.min(failure.retryAfterInMs ?? 0, longestRetryAfterInMs);
+    const later = new LaterError(failure.message, {
+      ...(told > 0 ? { notBefore: now + told } : {}),
+      trackingId: failure.trackingId,
+      cause: failure,
+    });
+    if (failure instanceof ThrottledError) {
+      await this.#budget.throttled(told || throttledPauseInMs);
+      // The next token comes no earlier than that.
+      if (now + told > deadline) throw later;
+      return;
+    }
+    this.#breaker.failed(failure.message);
+    const pause = Math.max(told, firstPauseInMs * 2 ** (attempt - 1) * (0.75 + Math.random() / 2));
+    const refusesUs = failure instanceof UnauthorizedError || failure instanceof ForbiddenError;
+    if (refusesUs || attempt >= triesInPlace || this.#breaker.isOpen || now + pause > deadline) throw later;
+    await this.#clock.sleep(pause);
+  }
+}
+
+function isLater(error: DeviceProvisioningError): boolean {
+  return (
+    error instanceof ThrottledError ||
+    error instanceof UnavailableError ||
+    error instanceof UnauthorizedError ||
+    error instanceof ForbiddenError
+  );
+}

@@ -1,0 +1,131 @@
+/** Whose operations: the pipeline's, or the audit's, which has a share while one runs. */
+export type Spender = 'pipeline' | 'audit';
+
+/**
+ * What was spent of the DPS instance's operations in the last minute, by all instances of the app. DPS counts a
+ * sliding minute, so what was spent comes back 60 seconds later and not before.
+ */
+export interface QuotaWindow {
+  /** `[second since 1970, pipeline's operations, audit's operations]`, oldest first. */
+  readonly slots: readonly (readonly [number, number, number])[];
+  /** Operations that have become due at the even pace and were not taken, and when that was reckoned. */
+  readonly credit: number;
+  readonly creditAt: number;
+  /** Until then an audit is running and has its share. */
+  readonly auditUntil: number;
+  /** DPS said 429: nothing goes before. */
+  readonly closedUntil: number;
+}
+
+export interface QuotaLimits {
+  readonly operationsPerMinute: number;
+  /** 0 to 1. */
+  readonly auditShare: number;
+}
+
+export interface Taken {
+  readonly window: QuotaWindow;
+  readonly granted: number;
+  /** When to ask again, if nothing was granted. */
+  readonly retryInMs: number;
+}
+
+export const emptyWindow: QuotaWindow = { slots: [], credit: 0, creditAt: 0, auditUntil: 0, closedUntil: 0 };
+
+/** Covers the way from the grant to DPS's own count, and clocks that differ a little. */
+const marginInMs = 300;
+const minuteInMs = 60_000;
+/** A quiet system answers at once up to this part of the quota; beyond it goes an even pace. */
+const burstShare = 0.2;
+/** How long one demand of the audit keeps its share reserved. */
+const auditReservationInMs = 10_000;
+/** So much of the even pace may pile up while nobody asks. */
+const creditInSeconds = 1;
+const longestClosingInMs = 3_600_000;
+
+/** Takes up to `want` operations at `now` (milliseconds since 1970). Pure, so instances can race for the row. */
+export function take(
+  window: QuotaWindow,
+  now: number,
+  want: number,
+  spender: Spender,
+  limits: QuotaLimits,
+): Taken {
+  const slots = window.slots.filter(([second]) => isCounted(second, now));
+  const closedUntil = window.closedUntil > now + longestClosingInMs ? 0 : window.closedUntil;
+  const auditUntil = spender === 'audit' ? now + auditReservationInMs : window.auditUntil;
+  const ratePerMs = limits.operationsPerMinute / minuteInMs;
+  const elapsed = Math.max(0, now - window.creditAt);
+  const mostCredit = Math.max(1, ratePerMs * creditInSeconds * 1_000);
+  const credit = Math.min(mostCredit, window.credit + elapsed * ratePerMs);
+  const settled = { slots, credit, creditAt: now, auditUntil, closedUntil };
+  if (closedUntil > now) return { window: settled, granted: 0, retryInMs: closedUntil - now };
+
+  const room = roomFor(spender, slots, now < auditUntil, limits);
+  const burst = Math.max(0, Math.floor(limits.operationsPerMinute * burstShare) - used(slots));
+  const granted = Math.max(0, Math.min(want, room, burst + Math.floor(credit)));
+  if (granted === 0) {
+    const slotFrees = slots[0] ? freedAt(slots[0][0]) - now : minuteInMs;
+    const few = Math.min(want, Math.max(1, ratePerMs * 250));
+    const paced = Math.ceil((few - credit) / ratePerMs);
+    return { window: settled, granted, retryInMs: Math.max(10, room > 0 ? paced : slotFrees) };
+  }
+  return {
+    window: {
+      ...settled,
+      credit: Math.max(0, credit - Math.max(0, granted - burst)),
+      slots: spend(slots, Math.floor(now / 1_000), granted, spender),
+    },
+    granted,
+    retryInMs: 0,
+  };
+}
+
+/** DPS throttled all the same: somebody else spends, too. */
+export function close(window: QuotaWindow, now: number, retryAfterInMs: number): QuotaWindow {
+  const until = now + Math.min(retryAfterInMs, longestClosingInMs);
+  return { ...window, credit: 0, creditAt: now, closedUntil: Math.max(window.closedUntil, until) };
+}
+
+function roomFor(
+  spender: Spender,
+  slots: QuotaWindow['slots'],
+  auditRuns: boolean,
+  limits: QuotaLimits,
+): number {
+  const all = limits.operationsPerMinute - used(slots);
+  const auditsPart = Math.floor(limits.operationsPerMinute * limits.auditShare);
+  const audit = slots.reduce((sum, [, , spent]) => sum + spent, 0);
+  if (spender === 'audit') return Math.min(all, Math.max(1, auditsPart) - audit);
+  if (!auditRuns) return all;
+  return Math.min(all, limits.operationsPerMinute - auditsPart - (used(slots) - audit));
+}
+
+function used(slots: QuotaWindow['slots']): number {
+  return slots.reduce((sum, [, pipeline, audit]) => sum + pipeline + audit, 0);
+}
+
+function freedAt(second: number): number {
+  return (second + 1) * 1_000 + minuteInMs + marginInMs;
+}
+
+/** A slot from the future is from before the clock was set back: it would close the quota for as long. */
+function isCounted(second: number, now: number): boolean {
+  return freedAt(second) > now && second * 1_000 < now + 2_000;
+}
+
+function spend(
+  slots: QuotaWindow['slots'],
+  second: number,
+  granted: number,
+  spender: Spender,
+): QuotaWindow['slots'] {
+  const others = slots.filter(([each]) => each !== second);
+  const [, pipeline, audit] = slots.find(([each]) => each === second) ?? [second, 0, 0];
+  const slot = [
+    second,
+    pipeline + (spender === 'pipeline' ? granted : 0),
+    audit + (spender === 'audit' ? granted : 0),
+  ] as const;
+  return [...others, slot].sort(([left], [right]) => left - right);
+}

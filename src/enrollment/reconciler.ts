@@ -1,0 +1,324 @@
+import type { Clock } from '../clock.ts';
+import { checkCertificate } from '../dps/certificate-checks.ts';
+import type { DeviceProvisioningClient } from '../dps/client.ts';
+import { isStoredAs } from '../dps/enrollment-equality.ts';
+import {
+  AlreadyExistsError,
+  InvalidRequestError,
+  NotFoundError,
+  PreconditionFailedError,
+} from '../dps/errors.ts';
+import type {
+  AttestationMechanism,
+  DeviceRegistrationState,
+  EnrollmentGroup,
+  IndividualEnrollment,
+} from '../dps/models.ts';
+import { type Instant, parseInstant } from '../events/instant.ts';
+import type { SymmetricKeyData } from '../events/manufacturing-event.ts';
+import type { DesiredState } from './desired-state.ts';
+import type { DpsGate } from './dps-gate.ts';
+import type { EnrollmentWriter } from './enrollment-writer.ts';
+import { LaterError } from './later-error.ts';
+
+/** What the caller knows that DPS cannot tell. */
+export interface Effort {
+  /** Milliseconds since 1970: how long to wait for tokens, and for DPS to recover, before giving the event back. */
+  readonly deadline: number;
+  /** An enrollment of ours may be there, though it should not. */
+  readonly mayExist: boolean;
+  /** The keys that a definition brought, where its message is at hand. */
+  readonly suppliedKeys?: SymmetricKeyData | undefined;
+}
+
+/** DPS refuses the definition itself. `cause` is what it said. */
+export class RefusedError extends Error {
+  override name = 'RefusedError';
+  override readonly cause: InvalidRequestError;
+
+  constructor(cause: InvalidRequestError) {
+    super(cause.message);
+    this.cause = cause;
+  }
+}
+
+/** A write that loses the race against others so often is left to a later attempt. */
+const racesToLose = 8;
+
+/** Makes DPS agree with what should be. Every step may be repeated: a crash between two of them does no harm. */
+export class Reconciler {
+  readonly #client: DeviceProvisioningClient;
+  readonly #gate: DpsGate;
+  readonly #writer: EnrollmentWriter;
+  readonly #clock: Clock;
+
+  constructor(client: DeviceProvisioningClient, gate: DpsGate, writer: EnrollmentWriter, clock: Clock) {
+    this.#client = client;
+    this.#gate = gate;
+    this.#writer = writer;
+    this.#clock = clock;
+  }
+
+  /** Brings the enrollment or group of `id` to the desired state. Retired groups are `GroupRetirement`'s affair. */
+  async apply(id: string, desired: DesiredState, effort: Effort): Promise<void> {
+    switch (desired.kind) {
+      case 'enrollment':
+        return this.#ensureEnrollment(desired.enrollment, effort);
+      case 'no-enrollment':
+        return this.#removeEnrollment(id, effort);
+      case 'member':
+        return effort.mayExist ? this.#removeEnrollment(id, effort) : undefined;
+      case 'blocked':
+        return this.#ensureBlocked(id, desired.leafCertificate, effort);
+      case 'group':
+        return this.#ensureGroup(desired.group, effort);
+      case 'no-profile':
+        throw new LaterError(
+          `No enrollment profile fits the product ${desired.product} any more. Put it back into the profiles file.`,
+        );
+      default:
+        return;
+    }
+  }
+
+  async registrationState(id: string, deadline: number): Promise<DeviceRegistrationState | undefined> {
+    return this.#call(deadline, async () => {
+      try {
+        return await this.#client.deviceRegistrationStates.get(id);
+      } catch (error) {
+        if (error instanceof NotFoundError) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** Deletes a registration record unless the device has registered since. */
+  async removeRegistration(
+    record: DeviceRegistrationState,
+    notAfter: Instant,
+    deadline: number,
+  ): Promise<void> {
+    let current: DeviceRegistrationState | undefined = record;
+    for (let race = 0; race < racesToLose; race++) {
+      const id: string = current?.registrationId ?? '';
+      const updated = parseInstant(current?.lastUpdatedDateTimeUtc ?? '');
+      if (!current || (updated !== undefined && updated > notAfter)) return;
+      const ifMatch = current.etag;
+      const outcome = await this.#call(deadline, () =>
+        raced(this.#client.deviceRegistrationStates.delete(id, ifMatch === undefined ? {} : { ifMatch })),
+      );
+      if (outcome !== 'raced') return;
+      current = await this.registrationState(id, deadline);
+    }
+    throw new LaterError('The registration record changes too often to be deleted.');
+  }
+
+  async #ensureEnrollment(desired: IndividualEnrollment, effort: Effort): Promise<void> {
+    const wanted = withKeys(desired, effort.suppliedKeys);
+    for (let race = 0; race < racesToLose; race++) {
+      // What exists already is the exception, and creations come ten to an operation.
+      if (!effort.mayExist || race > 0) {
+        if ((await refusable(this.#writer.create(wanted, effort.deadline))) === 'created') return;
+      }
+      const actual = await this.#individual(wanted.registrationId, effort.deadline);
+      if (!actual) {
+        if ((await refusable(this.#writer.create(wanted, effort.deadline))) === 'created') return;
+        continue;
+      }
+      if ((await this.#bringInLine('individualEnrollments', wanted, actual, effort)) === 'done') return;
+    }
+    throw new LaterError('The enrollment changes too often to be updated.');
+  }
+
+  async #ensureGroup(desired: EnrollmentGroup, effort: Effort): Promise<void> {
+    const wanted = withKeys(desired, effort.suppliedKeys);
+    for (let race = 0; race < racesToLose; race++) {
+      const actual = await this.group(wanted.enrollmentGroupId, effort.deadline);
+      if (actual) {
+        if ((await this.#bringInLine('enrollmentGroups', wanted, actual, effort)) === 'done') return;
+        continue;
+      }
+      const created = await this.#call(effort.deadline, () =>
+        raced(refusable(this.#client.enrollmentGroups.createOrUpdate(wanted))),
+      );
+      if (created !== 'raced') return;
+    }
+    throw new LaterError('The enrollment group changes too often to be updated.');
+  }
+
+  /** A PUT replaces everything, and GET carries no keys: they are read and sent again, or the device is locked out. */
+  async #bringInLine<T extends IndividualEnrollment | EnrollmentGroup>(
+    collection: 'individualEnrollments' | 'enrollmentGroups',
+    wanted: T,
+    actual: T,
+    effort: Effort,
+  ): Promise<'done' | 'raced'> {
+    const id = 'registrationId' in wanted ? wanted.registrationId : wanted.enrollmentGroupId;
+    const bothSymmetric =
+      wanted.attestation.type === 'symmetricKey' && actual.attestation.type === 'symmetricKey';
+    const suppliesKeys = wanted.attestation.symmetricKey?.primaryKey !== undefined;
+    if (!(bothSymmetric && suppliesKeys) && isStoredAs(wanted, actual)) return 'done';
+    let next = wanted;
+    if (bothSymmetric) {
+      const mechanism = await this.#mechanism(collection, id, effort.deadline);
+      if (!mechanism) return 'raced';
+      if (isStoredAs(wanted, actual, mechanism)) return 'done';
+      if (!suppliesKeys) next = { ...wanted, attestation: mechanism };
+    }
+    const ifMatch = actual.etag ?? '*';
+    const written = await this.#call(effort.deadline, () => {
+      // One collection or the other, each with its own type of item.
+      const put =
+        'registrationId' in next
+          ? this.#client.individualEnrollments.createOrUpdate(next, { ifMatch })
+          : this.#client.enrollmentGroups.createOrUpdate(next, { ifMatch });
+      return raced(refusable(put as Promise<unknown>));
+    });
+    return written === 'raced' ? 'raced' : 'done';
+  }
+
+  /** A disabled individual enrollment keeps a member of a group out: DPS looks there first. */
+  async #ensureBlocked(id: string, leafCertificate: string | undefined, effort: Effort): Promise<void> {
+    const wanted = blockingEnrollment(id, leafCertificate);
+    try {
+      for (let race = 0; race < racesToLose; race++) {
+        const actual = await this.#individual(id, effort.deadline);
+        if (actual && isBlocking(actual, wanted)) return;
+        if (!actual) {
+          if ((await this.#writer.create(wanted, effort.deadline)) === 'created') return;
+          continue;
+        }
+        const ifMatch = actual.etag ?? '*';
+        const written = await this.#call(effort.deadline, () =>
+          raced(this.#client.individualEnrollments.createOrUpdate(wanted, { ifMatch })),
+        );
+        if (written !== 'raced') return;
+      }
+    } catch (error) {
+      // A certificate that DPS will not have must not leave the device free to come in.
+      if (!(error instanceof InvalidRequestError) || leafCertificate === undefined) throw error;
+      return this.#ensureBlocked(id, undefined, effort);
+    }
+    throw new LaterError('The blocking enrollment changes too often to be updated.');
+  }
+
+  async #removeEnrollment(id: string, effort: Effort): Promise<void> {
+    await this.#call(effort.deadline, () => absentIsFine(this.#client.individualEnrollments.delete(id)));
+  }
+
+  #individual(id: string, deadline: number): Promise<IndividualEnrollment | undefined> {
+    return this.#call(deadline, () => ifFound(this.#client.individualEnrollments.get(id)));
+  }
+
+  group(id: string, deadline: number): Promise<EnrollmentGroup | undefined> {
+    return this.#call(deadline, () => ifFound(this.#client.enrollmentGroups.get(id)));
+  }
+
+  #mechanism(
+    collection: 'individualEnrollments' | 'enrollmentGroups',
+    id: string,
+    deadline: number,
+  ): Promise<AttestationMechanism | undefined> {
+    return this.#call(deadline, () => ifFound(this.#client[collection].getAttestationMechanism(id)));
+  }
+
+  /** Closes a group before it is emptied: no device may come in meanwhile. */
+  async disableGroup(actual: EnrollmentGroup, deadline: number): Promise<void> {
+    if (actual.provisioningStatus === 'disabled') return;
+    const { etag: _, createdDateTimeUtc: __, lastUpdatedDateTimeUtc: ___, ...rest } = actual;
+    await this.#ensureGroup({ ...rest, provisioningStatus: 'disabled' }, { deadline, mayExist: true });
+  }
+
+  async removeGroup(id: string, deadline: number): Promise<void> {
+    await this.#call(deadline, () => absentIsFine(this.#client.enrollmentGroups.delete(id)));
+  }
+
+  async registrationsOf(
+    enrollmentGroupId: string,
+    deadline: number,
+  ): Promise<readonly DeviceRegistrationState[]> {
+    return this.#call(deadline, async () => {
+      const pages = this.#client.deviceRegistrationStates.query(enrollmentGroupId).byPage();
+      const first = await pages.next();
+      return first.done ? [] : first.value;
+    });
+  }
+
+  async deleteRegistration(id: string, deadline: number): Promise<void> {
+    await this.#call(deadline, () => absentIsFine(this.#client.deviceRegistrationStates.delete(id)));
+  }
+
+  now(): number {
+    return this.#clock.now().getTime();
+  }
+
+  #call<T>(deadline: number, operation: () => Promise<T>): Promise<T> {
+    return this.#gate.call('pipeline', deadline, operation);
+  }
+}
+
+function withKeys<T extends IndividualEnrollment | EnrollmentGroup>(
+  enrollment: T,
+  keys: SymmetricKeyData | undefined,
+): T {
+  if (enrollment.attestation.type !== 'symmetricKey' || !keys?.primaryKey || !keys.secondaryKey)
+    return enrollment;
+  const { primaryKey, secondaryKey } = keys;
+  return { ...enrollment, attestation: { type: 'symmetricKey', symmetricKey: { primaryKey, secondaryKey } } };
+}
+
+function blockingEnrollment(id: string, leafCertificate: string | undefined): IndividualEnrollment {
+  const attestation: AttestationMechanism =
+    leafCertificate === undefined
+      ? { type: 'symmetricKey' }
+      : { type: 'x509', x509: { clientCertificates: { primary: { certificate: leafCertificate } } } };
+  return { registrationId: id, attestation, provisioningStatus: 'disabled' };
+}
+
+/** Only what keeps the device out counts: disabled, and with the leaf certificate where there is one. */
+function isBlocking(actual: IndividualEnrollment, wanted: IndividualEnrollment): boolean {
+  if (actual.provisioningStatus !== 'disabled' || actual.attestation.type !== wanted.attestation.type)
+    return false;
+  const leaf = wanted.attestation.x509?.clientCertificates?.primary?.certificate;
+  if (leaf === undefined) return true;
+  const thumbprint = checkCertificate(leaf, { now: new Date(0) }).info?.sha256Thumbprint;
+  return (
+    actual.attestation.x509?.clientCertificates?.primary?.info?.sha256Thumbprint.toUpperCase() === thumbprint
+  );
+}
+
+async function ifFound<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof NotFoundError) return undefined;
+    throw error;
+  }
+}
+
+async function absentIsFine(deleting: Promise<void>): Promise<void> {
+  await ifFound(deleting);
+}
+
+/** Somebody else wrote in the meantime: read again and decide again. */
+async function raced<T>(writing: Promise<T>): Promise<T | 'raced'> {
+  try {
+    return await writing;
+  } catch (error) {
+    const lost =
+      error instanceof PreconditionFailedError ||
+      error instanceof AlreadyExistsError ||
+      error instanceof NotFoundError;
+    if (lost) return 'raced';
+    throw error;
+  }
+}
+
+async function refusable<T>(writing: Promise<T>): Promise<T> {
+  try {
+    return await writing;
+  } catch (error) {
+    if (error instanceof InvalidRequestError) throw new RefusedError(error);
+    throw error;
+  }
+}

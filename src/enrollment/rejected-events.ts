@@ -1,0 +1,174 @@
+import { sha256 } from '../events/event-identity.ts';
+import { isJsonObject } from '../events/json.ts';
+import type { EventIdentity } from '../events/manufacturing-event.ts';
+import type { Rejection } from '../events/rejection.ts';
+import { splitText } from '../storage/long-text.ts';
+import { odata, type Row, RowConflictError, type Table } from '../storage/tables.ts';
+
+export interface RejectedEvent {
+  /** The outcome's id: the event key, or that of the reuse. */
+  readonly key: string;
+  readonly source?: string | undefined;
+  readonly id?: string | undefined;
+  readonly type?: string | undefined;
+  readonly subject?: string | undefined;
+  readonly time?: string | undefined;
+  readonly rejectedAt: string;
+  readonly reason: string;
+  readonly detail: string;
+  readonly pointer: string;
+  readonly replayable: boolean;
+  /** Why not, where it is not. */
+  readonly notReplayable?: string | undefined;
+  readonly replayedAt?: string | undefined;
+}
+
+export interface Rejected {
+  readonly key: string;
+  readonly identity: EventIdentity | undefined;
+  readonly rejection: Rejection;
+  readonly text: string;
+  readonly firstSeen: Date;
+  readonly rejectedAt: Date;
+}
+
+export interface RejectedFilter {
+  readonly reason?: string | undefined;
+  /** ISO 8601, by arrival. */
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+}
+
+const keysRemoved = 'its keys were removed';
+const notKept = 'its body is no JSON, of which only length and hash are kept';
+const tooLarge = 'its body is too large to be kept';
+const longestKeptBody = 220_000;
+/** Greater than any time that will come: row keys count down from here, so the newest come first. */
+const endOfTime = 9_999_999_999_999;
+const dayInMs = 86_400_000;
+
+/** What was rejected, with reason, pointer and body, for the person who mends it and for replay. */
+export class RejectedEvents {
+  readonly #table: Table;
+
+  constructor(table: Table) {
+    this.#table = table;
+  }
+
+  /** Noting the same rejection again changes nothing. */
+  async note(rejected: Rejected): Promise<void> {
+    const { partition, row } = keysOf(rejected.key, rejected.firstSeen);
+    const { event, body } = rowOf(rejected);
+    const values = { reason: event.reason, rejectedAt: event.rejectedAt, event: JSON.stringify(event) };
+    const kept = body === undefined ? {} : splitText('body', body);
+    try {
+      await this.#table.insert(partition, row, { ...values, ...kept });
+    } catch (error) {
+      if (!(error instanceof RowConflictError)) throw error;
+    }
+  }
+
+  /** A page, newest first. The continuation is the last row's place: opaque to callers. */
+  async page(
+    filter: RejectedFilter,
+    size: number,
+    continuation: string | undefined,
+  ): Promise<{ readonly events: readonly RejectedEvent[]; readonly continuation?: string }> {
+    const rows = await this.#newest(filter, size + 1, continuation);
+    const events = rows.slice(0, size).map(({ values }) => JSON.parse(String(values.event)) as RejectedEvent);
+    const last = rows[size - 1];
+    if (rows.length <= size || !last) return { events };
+    return { events, continuation: Buffer.from(`${last.partitionKey} ${last.rowKey}`).toString('base64url') };
+  }
+
+  /** Days are partitions, and partitions sort oldest first: so days are walked one by one from the newest. */
+  async #newest(filter: RejectedFilter, size: number, continuation: string | undefined): Promise<Row[]> {
+    const [fromDay, afterRow] = Buffer.from(continuation ?? '', 'base64url')
+      .toString()
+      .split(' ');
+    const oldest = (await this.#table.page('', { size: 1, select: ['PartitionKey', 'RowKey'] })).rows[0];
+    const first = earliest(fromDay || dayOf(new Date(Date.now() + dayInMs)), filter.until?.slice(0, 10));
+    const reason = filter.reason === undefined ? '' : odata` and reason eq ${filter.reason}`;
+    const found: Row[] = [];
+    for (const day of daysBack(first, latest(oldest?.partitionKey ?? first, filter.since?.slice(0, 10)))) {
+      const after = day === fromDay && afterRow ? odata` and RowKey gt ${afterRow}` : '';
+      for await (const row of this.#table.rows(`${odata`PartitionKey eq ${day}`}${after}${reason}`)) {
+        if (isWithin(row, filter)) found.push(row);
+        if (found.length >= size) return found;
+      }
+    }
+    return found;
+  }
+}
+
+function* daysBack(from: string, to: string): Generator<string> {
+  for (let day = new Date(`${from}T00:00:00Z`); dayOf(day) >= to; day = new Date(day.getTime() - dayInMs))
+    yield dayOf(day);
+}
+
+function dayOf(date: Date): string {
+  return date.toISOString().slice(0, 10);
+}
+
+function earliest(day: string, other: string | undefined): string {
+  return other !== undefined && other < day ? other : day;
+}
+
+function latest(day: string, other: string | undefined): string {
+  return other !== undefined && other > day ? other : day;
+}
+
+export function keysOf(key: string, firstSeen: Date): { readonly partition: string; readonly row: string } {
+  const reverse = String(endOfTime - firstSeen.getTime()).padStart(13, '0');
+  return { partition: firstSeen.toISOString().slice(0, 10), row: `${reverse}-${key}` };
+}
+
+function isWithin(row: Row, filter: RejectedFilter): boolean {
+  const arrived = new Date(endOfTime - Number(row.rowKey.slice(0, 13))).toISOString();
+  if (filter.since !== undefined && arrived < new Date(filter.since).toISOString()) return false;
+  return filter.until === undefined || arrived <= new Date(filter.until).toISOString();
+}
+
+function rowOf(rejected: Rejected): { readonly event: RejectedEvent; readonly body: string | undefined } {
+  const kept = withoutKeys(rejected.text);
+  const { identity, rejection } = rejected;
+  return {
+    body: kept.body,
+    event: {
+      key: rejected.key,
+      source: identity?.source,
+      id: identity?.id,
+      type: identity?.type,
+      subject: identity?.subject,
+      time: identity?.time,
+      rejectedAt: rejected.rejectedAt.toISOString(),
+      reason: rejection.reason,
+      detail: rejection.detail,
+      pointer: rejection.pointer,
+      replayable: kept.why === undefined,
+      notReplayable: kept.why,
+    },
+  };
+}
+
+/** The body as it may be kept: without symmetric keys; of what is no JSON, only what identifies it. */
+export function withoutKeys(text: string): { readonly body: string | undefined; readonly why?: string } {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+    if (typeof value === 'string') value = JSON.parse(value);
+  } catch {
+    const length = Buffer.byteLength(text);
+    return { body: JSON.stringify({ length, sha256: sha256(text) }), why: notKept };
+  }
+  let removed = false;
+  const clean = JSON.stringify(value, (name, member) => {
+    if (!/^(primary|secondary)Key$|^sharedAccessKey$|^data_base64$/i.test(name)) return member;
+    if (isJsonObject(member)) return member;
+    removed = true;
+    return undefined;
+  });
+  if (clean.length > longestKeptBody)
+    return { body: JSON.stringify({ length: Buffer.byteLength(text), sha256: sha256(text) }), why: tooLarge };
+  return removed ? { body: clean, why: keysRemoved } : { body: clean };
+}

@@ -1,0 +1,171 @@
+import type { TokenCredential } from '@azure/core-auth';
+import type { ServiceBusClient, ServiceBusMessage, ServiceBusSender } from '@azure/service-bus';
+
+import { messageIdOf } from './event-identity.ts';
+import type { JsonObject } from './json.ts';
+import {
+  backgroundWorkQueue,
+  enrollmentOutcomesTopic,
+  manufacturingEventsQueue,
+} from './messaging-entities.ts';
+
+/** An event on its way to the queue, or back to it. */
+export interface QueuedEvent {
+  readonly key: string;
+  /** The event's JSON text, as it came. */
+  readonly body: string;
+  /** 1 for an event that was never tried. */
+  readonly attempt: number;
+  /** When it arrived first. */
+  readonly firstSeen: Date;
+  readonly notBefore?: Date;
+  /** Names a replay, so that its copies are one. */
+  readonly replay?: string | undefined;
+  /** Its `accepted` record is in the ledger already. */
+  readonly announced?: boolean;
+}
+
+export interface BackgroundWork {
+  /** Equal for copies of one slice. */
+  readonly id: string;
+  readonly work: JsonObject;
+  readonly notBefore?: Date;
+}
+
+/** Service Bus does not answer, or does not take a message now. */
+export class EventBusUnavailableError extends Error {
+  override name = 'EventBusUnavailableError';
+}
+
+export type EventBusAccess =
+  | { readonly connectionString: string }
+  | { readonly fullyQualifiedNamespace: string; readonly credential: () => Promise<TokenCredential> };
+
+const cloudEventsJson = 'application/cloudevents+json';
+
+interface WaitingOutcome {
+  readonly message: ServiceBusMessage;
+  sent(): void;
+  failed(error: unknown): void;
+}
+
+/** Puts events, outcomes and background work on Service Bus. Connects on first use. */
+export class EventBus {
+  readonly #access: EventBusAccess;
+  readonly #senders = new Map<string, Promise<ServiceBusSender>>();
+  #client: Promise<ServiceBusClient> | undefined;
+  #outcomes: WaitingOutcome[] = [];
+
+  constructor(access: EventBusAccess) {
+    this.#access = access;
+  }
+
+  async queueEvents(events: readonly QueuedEvent[]): Promise<void> {
+    await this.#send(manufacturingEventsQueue.name, events.map(messageOf));
+  }
+
+  async queueWork(work: BackgroundWork): Promise<void> {
+    const message: ServiceBusMessage = {
+      body: work.work,
+      messageId: work.id,
+      contentType: 'application/json',
+      ...(work.notBefore ? { scheduledEnqueueTimeUtc: work.notBefore } : {}),
+    };
+    await this.#send(backgroundWorkQueue.name, [message]);
+  }
+
+  /** Publishes a CloudEvent. Copies of one event have one MessageId. What comes at once goes in one batch. */
+  publish(event: JsonObject & { readonly id: string; readonly type: string }): Promise<void> {
+    const messageId = messageIdOf(event.id, '', event.type);
+    const message: ServiceBusMessage = { body: event, messageId, contentType: cloudEventsJson };
+    return new Promise((sent, failed) => {
+      this.#outcomes.push({ message, sent, failed });
+      if (this.#outcomes.length === 1) setImmediate(() => void this.#flush());
+    });
+  }
+
+  /** Fails unless Service Bus takes a batch of nothing, which needs a connection and the right to send. */
+  async check(): Promise<void> {
+    const sender = await this.#sender(manufacturingEventsQueue.name);
+    await sender.createMessageBatch();
+  }
+
+  async close(): Promise<void> {
+    const client = await this.#client?.catch(() => undefined);
+    this.#client = undefined;
+    this.#senders.clear();
+    await client?.close();
+  }
+
+  async #flush(): Promise<void> {
+    const waiting = this.#outcomes;
+    this.#outcomes = [];
+    try {
+      await this.#send(
+        enrollmentOutcomesTopic.name,
+        waiting.map(({ message }) => message),
+      );
+      for (const { sent } of waiting) sent();
+    } catch (error) {
+      for (const { failed } of waiting) failed(error);
+    }
+  }
+
+  async #send(entity: string, messages: readonly ServiceBusMessage[]): Promise<void> {
+    try {
+      const sender = await this.#sender(entity);
+      const [first] = messages;
+      if (messages.length === 1 && first) await sender.sendMessages(first);
+      else for (const batch of await this.#batches(sender, messages)) await sender.sendMessages(batch);
+    } catch (cause) {
+      throw new EventBusUnavailableError(`Service Bus does not take messages for ${entity} now.`, { cause });
+    }
+  }
+
+  async #batches(sender: ServiceBusSender, messages: readonly ServiceBusMessage[]) {
+    let batch = await sender.createMessageBatch();
+    const batches = [batch];
+    for (const message of messages) {
+      if (batch.tryAddMessage(message)) continue;
+      batch = await sender.createMessageBatch();
+      if (!batch.tryAddMessage(message)) throw new Error(`A message of ${message.contentType} is too large.`);
+      batches.push(batch);
+    }
+    return batches;
+  }
+
+  #sender(entity: string): Promise<ServiceBusSender> {
+    let sender = this.#senders.get(entity);
+    if (!sender) {
+      this.#client ??= this.#open();
+      sender = this.#client.then((client) => client.createSender(entity));
+      this.#senders.set(entity, sender);
+    }
+    return sender;
+  }
+
+  async #open(): Promise<ServiceBusClient> {
+    const access = this.#access;
+    // Loading the SDK takes longer than all of our own code: not before it is needed.
+    const { ServiceBusClient } = await import('@azure/service-bus');
+    const retryOptions = { maxRetries: 2, retryDelayInMs: 500, timeoutInMs: 15_000 };
+    if ('connectionString' in access) return new ServiceBusClient(access.connectionString, { retryOptions });
+    return new ServiceBusClient(access.fullyQualifiedNamespace, await access.credential(), { retryOptions });
+  }
+}
+
+function messageOf(event: QueuedEvent): ServiceBusMessage {
+  const attempt = event.replay === undefined ? event.attempt : `${event.replay}/${event.attempt}`;
+  return {
+    body: Buffer.from(event.body),
+    messageId: messageIdOf(event.key, event.body, attempt),
+    contentType: cloudEventsJson,
+    applicationProperties: {
+      attempt: event.attempt,
+      firstSeen: event.firstSeen.toISOString(),
+      ...(event.replay === undefined ? {} : { replay: event.replay }),
+      ...(event.announced ? { announced: true } : {}),
+    },
+    ...(event.notBefore ? { scheduledEnqueueTimeUtc: event.notBefore } : {}),
+  };
+}

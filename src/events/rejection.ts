@@ -1,0 +1,38 @@
+/** Every reason that `rejected` can have, in the order of `interfaces.md`. */
+export const rejectionReasons = [
+  'malformed-json',
+  'not-a-cloudevent',
+  'unknown-type',
+  'invalid-data',
+  'too-large',
+  'time-in-future',
+  'unknown-product',
+  'wrong-enrollment-kind',
+  'invalid-registration-id',
+  'invalid-batch-id',
+  'invalid-attestation',
+  'certificate-expired',
+  'certificate-not-yet-valid',
+  'certificate-weak',
+  'certificate-not-a-ca',
+  'certificate-name-mismatch',
+  'not-per-device',
+  'device-scrapped',
+  'group-not-per-batch',
+  'id-reuse',
+  'dps-rejected',
+] as const;
+
+export type RejectionReason = (typeof rejectionReasons)[number];
+
+export type EventWarning = 'certificate-expires-soon';
+
+export interface Rejection {
+  readonly reason: RejectionReason;
+  /** JSON pointer to the member that is wrong or missing; `""` is the whole body. */
+  readonly pointer: string;
+  /** What is wrong and what would be right. Holds no secret. */
+  readonly detail: string;
+  /** DPS's, where DPS rejected. */
+  readonly trackingId?: string;
+}

@@ -1,0 +1,25 @@
+import { services } from '../app.ts';
+import { httpFunction } from './http-function.ts';
+
+httpFunction('devices', {
+  route: 'devices/{registrationId}',
+  methods: ['GET'],
+  auth: 'key',
+  handle: (request) => services.subjects.show('device', request.params.registrationId ?? '', request),
+});
+
+httpFunction('device-events', {
+  route: 'devices/{registrationId}/events',
+  methods: ['GET'],
+  auth: 'key',
+  handle: ({ params, query }) =>
+    services.subjects.listEvents('device', params.registrationId ?? '', query.get('continuation')),
+});
+
+httpFunction('device-event', {
+  route: 'devices/{registrationId}/events/{key}',
+  methods: ['GET'],
+  auth: 'key',
+  handle: ({ params }) =>
+    services.subjects.showEvent('device', params.registrationId ?? '', params.key ?? ''),
+});

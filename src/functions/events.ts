@@ -1,0 +1,9 @@
+import { services } from '../app.ts';
+import { httpFunction } from './http-function.ts';
+
+httpFunction('events', {
+  route: 'events',
+  methods: ['POST'],
+  auth: 'key',
+  handle: (request) => services.intake.accept(request),
+});

@@ -1,0 +1,44 @@
+import { app, type HttpMethod, type HttpRequest } from '@azure/functions';
+
+import { type Answer, problem } from '../http/answer.ts';
+import type { Request } from '../http/request.ts';
+
+interface Route {
+  readonly route: string;
+  readonly methods: readonly HttpMethod[];
+  /** Keys are checked by the host, for a whole function. */
+  readonly auth: 'key' | 'none';
+  readonly handle: (request: Request) => Promise<Answer>;
+}
+
+/** Registers one route. What the domain throws is answered without its words: they may hold what callers must not see. */
+export function httpFunction(name: string, { route, methods, auth, handle }: Route): void {
+  app.http(name, {
+    route,
+    methods: [...methods],
+    authLevel: auth === 'key' ? 'function' : 'anonymous',
+    handler: async (request, context) => {
+      try {
+        return await handle(requestOf(request));
+      } catch (error) {
+        context.error(error);
+        return problem({
+          status: 500,
+          detail: `Something went wrong here. The log has more under invocation ${context.invocationId}.`,
+        });
+      }
+    },
+  });
+}
+
+function requestOf(request: HttpRequest): Request {
+  const { method, url, headers, query, params } = request;
+  return {
+    method,
+    url,
+    headers,
+    query,
+    params,
+    body: async () => new Uint8Array(await request.arrayBuffer()),
+  };
+}

@@ -1,0 +1,34 @@
+import { app, type InvocationContext, trigger } from '@azure/functions';
+
+import { services } from '../app.ts';
+import { manufacturingEventsQueue } from '../events/messaging-entities.ts';
+import { decodeMessage } from '../events/queue-message.ts';
+
+/** One message an invocation. The body comes as bytes, so that a body that is no JSON is judged as what it is. */
+app.generic('manufacturing-events', {
+  trigger: trigger.generic({
+    type: 'serviceBusTrigger',
+    connection: 'ServiceBusConnection',
+    queueName: manufacturingEventsQueue.name,
+    cardinality: 'one',
+    dataType: 'binary',
+  }),
+  handler: async (body: unknown, context: InvocationContext) => {
+    const { applicationProperties, contentType, enqueuedTimeUtc, deliveryCount } =
+      context.triggerMetadata ?? {};
+    const message = decodeMessage({
+      body: bytesOf(body),
+      contentType: typeof contentType === 'string' ? contentType : undefined,
+      properties: (applicationProperties ?? {}) as Record<string, unknown>,
+      enqueuedAt: enqueuedTimeUtc === undefined ? services.clock.now() : new Date(String(enqueuedTimeUtc)),
+      deliveryCount: Number(deliveryCount ?? 1),
+    });
+    await services.processor.process(message);
+  },
+});
+
+/** What an administrator sends by hand is text, or the JSON value of it. */
+function bytesOf(body: unknown): Uint8Array {
+  if (body instanceof Uint8Array) return body;
+  return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+}

@@ -1,0 +1,73 @@
+import { STATUS_CODES } from 'node:http';
+
+import type { RejectionReason } from '../events/rejection.ts';
+
+/** What a route answers, in words of HTTP that no web framework owns. */
+export interface Answer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** One event of a request that is not as it should be (`interfaces.md`, section 2). */
+export interface EventError {
+  readonly index: number;
+  readonly pointer: string;
+  readonly reason: RejectionReason;
+  readonly detail: string;
+}
+
+export interface Problem {
+  readonly status: number;
+  /** What went wrong this time, and what to do about it. */
+  readonly detail: string;
+  /** Ends the problem's type URI; absent: the status says it all. */
+  readonly type?: string;
+  readonly title?: string;
+  readonly errors?: readonly EventError[];
+  readonly retryAfterInSeconds?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Extension members. */
+  readonly more?: Readonly<Record<string, unknown>>;
+}
+
+const problemTypes = 'urn:problem:dps-enrollment-pipeline:';
+
+export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Answer {
+  return {
+    status,
+    headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
+    body: JSON.stringify(value),
+  };
+}
+
+/** RFC 9457. */
+export function problem(given: Problem): Answer {
+  const { status, detail, type, title, errors, retryAfterInSeconds, headers, more } = given;
+  const body = {
+    type: type === undefined ? 'about:blank' : `${problemTypes}${type}`,
+    title: title ?? STATUS_CODES[status] ?? 'Error',
+    status,
+    detail,
+    ...more,
+    ...(errors ? { errors } : {}),
+  };
+  return {
+    status,
+    headers: {
+      'content-type': 'application/problem+json',
+      ...(retryAfterInSeconds === undefined ? {} : { 'retry-after': String(retryAfterInSeconds) }),
+      ...headers,
+    },
+    body: JSON.stringify(body),
+  };
+}
+
+export function notFound(detail: string): Answer {
+  return problem({ status: 404, detail });
+}
+
+/** A dependency does not answer: the caller should come again. */
+export function unavailable(detail: string): Answer {
+  return problem({ status: 503, detail, retryAfterInSeconds: 5 });
+}

@@ -1,0 +1,44 @@
+import type { DeviceProvisioningClient } from '../dps/client.ts';
+import type { EventBus } from '../events/event-bus.ts';
+import type { Table } from '../storage/tables.ts';
+import { type Answer, json } from './answer.ts';
+
+export interface HealthParts {
+  readonly dps: DeviceProvisioningClient;
+  readonly bus: EventBus;
+  readonly devices: Table;
+}
+
+interface Check {
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** Whether what the app lives on can be reached and permits what the app needs. */
+export async function deepHealth({ dps, bus, devices }: HealthParts): Promise<Answer> {
+  const [dpsCheck, serviceBus, tables] = await Promise.all([
+    check(`${dps.endpoint} answers queries.`, async () => {
+      await dps.enrollmentGroups.query().byPage({ maxPageSize: 1 }).next();
+    }),
+    check('Service Bus takes messages.', () => bus.check()),
+    check('Table Storage answers queries.', async () => {
+      await devices.page('', { size: 1 });
+    }),
+  ]);
+  const checks = { dps: dpsCheck, serviceBus, tables };
+  const healthy = Object.values(checks).every(({ ok }) => ok);
+  return json(
+    healthy ? 200 : 503,
+    { status: healthy ? 'healthy' : 'unhealthy', checks },
+    healthy ? {} : { 'retry-after': '30' },
+  );
+}
+
+async function check(fine: string, probe: () => Promise<void>): Promise<Check> {
+  try {
+    await probe();
+    return { ok: true, detail: fine };
+  } catch (error) {
+    return { ok: false, detail: error instanceof Error ? error.message : String(error) };
+  }
+}

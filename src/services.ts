@@ -1,0 +1,170 @@
+import type { TokenCredential } from '@azure/core-auth';
+
+import { type Clock, systemClock } from './clock.ts';
+import { DeviceProvisioningClient } from './dps/client.ts';
+import { BackgroundQueue } from './enrollment/background-queue.ts';
+import { CircuitBreaker } from './enrollment/circuit-breaker.ts';
+import { DpsGate } from './enrollment/dps-gate.ts';
+import { EnrollmentWriter } from './enrollment/enrollment-writer.ts';
+import { EventProcessor } from './enrollment/event-processor.ts';
+import { GroupRetirement } from './enrollment/group-retirement.ts';
+import { Ledger } from './enrollment/ledger.ts';
+import { OperationsBudget } from './enrollment/operations-budget.ts';
+import { type EnrollmentProfiles, loadProfiles } from './enrollment/profiles.ts';
+import { Reconciler } from './enrollment/reconciler.ts';
+import { RejectedEvents } from './enrollment/rejected-events.ts';
+import { SubjectSettlement } from './enrollment/subject-settlement.ts';
+import { EventBus } from './events/event-bus.ts';
+import { EventIntake } from './http/event-intake.ts';
+import { deepHealth } from './http/health.ts';
+import { SubjectResource } from './http/subject-resource.ts';
+import { consoleLog, type Log } from './log.ts';
+import type { ServiceAccess, Settings } from './settings.ts';
+import { type TableName, tableNames } from './storage/table-names.ts';
+import { Table, type TableAccess } from './storage/tables.ts';
+
+export interface ServicesOptions {
+  readonly clock?: Clock;
+  readonly log?: Log;
+}
+
+/** Everything that the functions call, wired; each part is built when it is first asked for. */
+export class Services {
+  readonly settings: Settings;
+  readonly profiles: EnrollmentProfiles;
+  readonly clock: Clock;
+  readonly log: Log;
+
+  constructor(settings: Settings, { clock = systemClock, log = consoleLog }: ServicesOptions = {}) {
+    this.settings = settings;
+    this.profiles = loadProfiles(settings.enrollmentProfilesFile);
+    this.clock = clock;
+    this.log = log;
+  }
+
+  get processor(): EventProcessor {
+    return this.#once('processor', () => {
+      const { ledger, settlement, profiles, rejectedEvents, bus, background, clock, log } = this;
+      return new EventProcessor({
+        ledger,
+        settlement,
+        profiles,
+        rejectedEvents,
+        bus,
+        background,
+        clock,
+        log,
+      });
+    });
+  }
+
+  get intake(): EventIntake {
+    return this.#once('intake', () => new EventIntake(this));
+  }
+
+  get subjects(): SubjectResource {
+    return this.#once('subjects', () => new SubjectResource(this));
+  }
+
+  get settlement(): SubjectSettlement {
+    return this.#once('settlement', () => {
+      const retirement = new GroupRetirement(this.reconciler);
+      return new SubjectSettlement(this.ledger, this.profiles, this.reconciler, retirement);
+    });
+  }
+
+  get reconciler(): Reconciler {
+    return this.#once('reconciler', () => {
+      const writer = new EnrollmentWriter(this.dps, this.gate, this.clock);
+      return new Reconciler(this.dps, this.gate, writer, this.clock);
+    });
+  }
+
+  get gate(): DpsGate {
+    return this.#once('gate', () => {
+      const { operationsPerMinute, auditQuotaShare: auditShare } = this.settings;
+      const host = new URL(this.dps.endpoint).host;
+      const limits = { operationsPerMinute, auditShare };
+      const budget = new OperationsBudget(this.table('quota'), host, limits, this.clock);
+      return new DpsGate(budget, new CircuitBreaker(this.clock, this.log), this.clock);
+    });
+  }
+
+  get ledger(): Ledger {
+    return this.#once('ledger', () => new Ledger(this.table('devices'), this.table('batches')));
+  }
+
+  get rejectedEvents(): RejectedEvents {
+    return this.#once('rejectedEvents', () => new RejectedEvents(this.table('rejected')));
+  }
+
+  get background(): BackgroundQueue {
+    return this.#once('background', () => new BackgroundQueue(this.bus));
+  }
+
+  /** One attempt a call: repeating is the gate's, which counts every one. */
+  get dps(): DeviceProvisioningClient {
+    return this.#once('dps', () => {
+      const options = { retryOptions: { maxRetries: 0 }, userAgentPrefix: 'dps-enrollment-pipeline/0.1.0' };
+      const access = this.settings.dps;
+      if ('connectionString' in access)
+        return DeviceProvisioningClient.fromConnectionString(access.connectionString, options);
+      const credential = lazyCredential(access.identity.clientId);
+      return new DeviceProvisioningClient(access.identity.endpoint, credential, options);
+    });
+  }
+
+  get bus(): EventBus {
+    return this.#once('bus', () => {
+      const access = this.settings.serviceBus;
+      if ('connectionString' in access) return new EventBus(access);
+      const { endpoint, clientId } = access.identity;
+      return new EventBus({
+        fullyQualifiedNamespace: endpoint,
+        credential: () => defaultCredential(clientId),
+      });
+    });
+  }
+
+  table(name: TableName): Table {
+    return this.#once(`table ${name}`, () => new Table(tableNames[name], tableAccess(this.settings.tables)));
+  }
+
+  health() {
+    return deepHealth({ dps: this.dps, bus: this.bus, devices: this.table('devices') });
+  }
+
+  async close(): Promise<void> {
+    if (this.#built.has('bus')) await this.bus.close();
+    if (this.#built.has('dps')) await this.dps.close();
+  }
+
+  readonly #built = new Map<string, unknown>();
+
+  #once<T>(name: string, build: () => T): T {
+    if (!this.#built.has(name)) this.#built.set(name, build());
+    return this.#built.get(name) as T;
+  }
+}
+
+function tableAccess(access: ServiceAccess): TableAccess {
+  if ('connectionString' in access) return access;
+  const { endpoint, clientId } = access.identity;
+  return { endpoint, credential: () => defaultCredential(clientId) };
+}
+
+/** `@azure/identity` takes longer to load than all the rest: only where it is used. */
+async function defaultCredential(clientId: string | undefined): Promise<TokenCredential> {
+  const { DefaultAzureCredential } = await import('@azure/identity');
+  return new DefaultAzureCredential(clientId === undefined ? {} : { managedIdentityClientId: clientId });
+}
+
+function lazyCredential(clientId: string | undefined): TokenCredential {
+  let credential: Promise<TokenCredential> | undefined;
+  return {
+    async getToken(scopes, options) {
+      credential ??= defaultCredential(clientId);
+      return (await credential).getToken(scopes, options);
+    },
+  };
+}

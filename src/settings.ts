@@ -1,0 +1,151 @@
+import { existsSync } from 'node:fs';
+import { z } from 'zod';
+
+/** A setting is missing or malformed. The message is one line that names it and says what it should be. */
+export class SettingsError extends Error {
+  override name = 'SettingsError';
+}
+
+export type ServiceAccess =
+  | { readonly connectionString: string }
+  | { readonly identity: { readonly endpoint: string; readonly clientId: string | undefined } };
+
+export interface Settings {
+  readonly dps: ServiceAccess;
+  readonly operationsPerMinute: number;
+  readonly serviceBus: ServiceAccess;
+  readonly tables: ServiceAccess;
+  readonly auditSchedule: string;
+  /** 0 to 1. */
+  readonly auditQuotaShare: number;
+  readonly eventRetentionDays: number;
+  readonly enrollmentProfilesFile: string | undefined;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads all settings at once; the first that is wrong stops the start. */
+export function readSettings(environment: Environment): Settings {
+  const clientId = text(environment, 'AZURE_CLIENT_ID');
+  return {
+    dps: dpsAccess(environment, clientId),
+    operationsPerMinute: number(
+      environment,
+      'DPS_OPERATIONS_PER_MINUTE',
+      1_000,
+      z.coerce.number().int().min(1),
+      'a whole number, 1 or more',
+    ),
+    serviceBus: serviceBusAccess(environment, clientId),
+    tables: tableAccess(environment, clientId),
+    auditSchedule: schedule(environment),
+    auditQuotaShare: number(
+      environment,
+      'AUDIT_QUOTA_SHARE',
+      0.3,
+      z.coerce.number().gt(0).lt(1),
+      'a number between 0 and 1, such as 0.3',
+    ),
+    eventRetentionDays: number(
+      environment,
+      'EVENT_RETENTION_DAYS',
+      400,
+      z.coerce.number().int().min(1),
+      'a whole number of days, 1 or more',
+    ),
+    enrollmentProfilesFile: file(environment, 'ENROLLMENT_PROFILES'),
+  };
+}
+
+function dpsAccess(environment: Environment, clientId: string | undefined): ServiceAccess {
+  const connectionString = text(environment, 'DPS_CONNECTION_STRING');
+  const endpoint = text(environment, 'DPS_ENDPOINT');
+  if (endpoint !== undefined) {
+    if (!/^https:\/\/[^/\s]+\/?$/.test(endpoint))
+      throw new SettingsError('DPS_ENDPOINT must be like https://NAME.azure-devices-provisioning.net.');
+    return { identity: { endpoint, clientId } };
+  }
+  if (connectionString === undefined)
+    throw new SettingsError(
+      'DPS_ENDPOINT is missing: set it to https://NAME.azure-devices-provisioning.net, or DPS_CONNECTION_STRING to HostName=…;SharedAccessKeyName=…;SharedAccessKey=….',
+    );
+  for (const part of ['HostName', 'SharedAccessKeyName', 'SharedAccessKey'])
+    if (!new RegExp(`(?:^|;)\\s*${part}=[^;]`, 'i').test(connectionString))
+      throw new SettingsError(
+        `DPS_CONNECTION_STRING lacks ${part}: it must be HostName=…;SharedAccessKeyName=…;SharedAccessKey=….`,
+      );
+  return { connectionString };
+}
+
+function serviceBusAccess(environment: Environment, clientId: string | undefined): ServiceAccess {
+  const connectionString = text(environment, 'ServiceBusConnection');
+  if (connectionString !== undefined) {
+    if (!/(?:^|;)Endpoint=sb:\/\//i.test(connectionString))
+      throw new SettingsError('ServiceBusConnection must begin with Endpoint=sb://….');
+    return { connectionString };
+  }
+  const endpoint = text(environment, 'ServiceBusConnection__fullyQualifiedNamespace');
+  if (endpoint === undefined)
+    throw new SettingsError(
+      'ServiceBusConnection__fullyQualifiedNamespace is missing: set it to NAME.servicebus.windows.net, or ServiceBusConnection to a connection string.',
+    );
+  return {
+    identity: { endpoint, clientId: text(environment, 'ServiceBusConnection__clientId') ?? clientId },
+  };
+}
+
+function tableAccess(environment: Environment, clientId: string | undefined): ServiceAccess {
+  for (const name of ['TableStorage', 'AzureWebJobsStorage']) {
+    const connectionString = text(environment, name);
+    if (connectionString !== undefined) {
+      const usable = /(?:^|;)(?:AccountName|TableEndpoint|UseDevelopmentStorage)=/i.test(connectionString);
+      if (!usable) throw new SettingsError(`${name} must be a storage connection string.`);
+      return { connectionString };
+    }
+    const endpoint = text(environment, `${name}__tableServiceUri`) ?? accountEndpoint(environment, name);
+    if (endpoint !== undefined)
+      return { identity: { endpoint, clientId: text(environment, `${name}__clientId`) ?? clientId } };
+  }
+  throw new SettingsError(
+    'TableStorage__tableServiceUri is missing: set it to https://NAME.table.core.windows.net, or TableStorage to a storage connection string.',
+  );
+}
+
+function accountEndpoint(environment: Environment, name: string): string | undefined {
+  const account = text(environment, `${name}__accountName`);
+  return account === undefined ? undefined : `https://${account}.table.core.windows.net`;
+}
+
+function schedule(environment: Environment): string {
+  const value = text(environment, 'AUDIT_SCHEDULE') ?? '0 0 4 * * *';
+  if (value.split(/\s+/).length === 6 || /^\d+(\.\d+)?:\d{2}:\d{2}$/.test(value)) return value;
+  throw new SettingsError(
+    `AUDIT_SCHEDULE must be NCRONTAB with six fields, such as "0 0 4 * * *"; it is "${value}".`,
+  );
+}
+
+function number(
+  environment: Environment,
+  name: string,
+  byDefault: number,
+  schema: z.ZodType<number>,
+  should: string,
+): number {
+  const value = text(environment, name);
+  if (value === undefined) return byDefault;
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new SettingsError(`${name} must be ${should}; it is "${value}".`);
+}
+
+function file(environment: Environment, name: string): string | undefined {
+  const value = text(environment, name);
+  if (value !== undefined && !existsSync(value))
+    throw new SettingsError(`${name} names the file ${value}, which does not exist.`);
+  return value;
+}
+
+function text(environment: Environment, name: string): string | undefined {
+  const value = environment[name]?.trim();
+  return value === '' ? undefined : value;
+}

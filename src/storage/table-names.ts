@@ -1,0 +1,12 @@
+/** The tables of `interfaces.md`, section 4; the deployment makes the same. */
+export const tableNames = {
+  devices: 'devices',
+  batches: 'batches',
+  rejected: 'rejected',
+  quota: 'quota',
+  registrationStates: 'registrationstates',
+  auditRuns: 'auditruns',
+  auditFindings: 'auditfindings',
+} as const;
+
+export type TableName = keyof typeof tableNames;
