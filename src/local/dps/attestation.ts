@@ -38,7 +38,7 @@ export interface ReadAttestation {
 export interface AttestationContext {
   readonly kind: EnrollmentKind;
   /** The answer form of the enrollment that is replaced, if there is one: slots of `info` alone are taken from it. */
-  readonly previous: { readonly stored: StoredAttestation; readonly shown: unknown } | undefined;
+  readonly previous: { readonly stored: StoredAttestation; shown(): unknown } | undefined;
   isKnownCa(name: string): boolean;
 }
 
@@ -205,7 +205,7 @@ function keptSlot(member: string, slot: JsonObject, { previous }: AttestationCon
   const thumbprint = optionalObject(slot, 'info')?.sha256Thumbprint;
   const index =
     previous?.stored.type === 'x509' ? previous.stored.thumbprints.indexOf(String(thumbprint)) : -1;
-  const info = index < 0 ? undefined : findInfo(previous?.shown, member, thumbprint);
+  const info = index < 0 ? undefined : findInfo(previous?.shown(), member, thumbprint);
   if (previous?.stored.type !== 'x509' || info === undefined) {
     throw invalid(member, 'must have a certificate in each slot, or the info of one that is there already');
   }

@@ -116,6 +116,12 @@ export function textForVersion(enrollment: StoredEnrollment, isPreview: boolean)
   return JSON.stringify({ ...JSON.parse(enrollment.text), [PREVIEW_MEMBER]: undefined });
 }
 
+/** The last mention in the text is the member: what clients write freely comes before it. */
+export function createdDateTimeUtcOf(text: string): string {
+  const start = text.lastIndexOf('"createdDateTimeUtc":"') + '"createdDateTimeUtc":"'.length;
+  return text.slice(start, text.indexOf('"', start));
+}
+
 export function sameId(left: string, right: string): boolean {
   return keyOf(left) === keyOf(right);
 }

@@ -1,5 +1,10 @@
 import { withKeys } from './attestation.ts';
-import { type EnrollmentInput, enrollmentTexts, readEnrollment } from './enrollment-input.ts';
+import {
+  createdDateTimeUtcOf,
+  type EnrollmentInput,
+  enrollmentTexts,
+  readEnrollment,
+} from './enrollment-input.ts';
 import { type EnrollmentKind, GROUP, keyOf } from './enrollment-kinds.ts';
 import { ServiceError } from './errors.ts';
 import type { JsonObject } from './json-input.ts';
@@ -28,18 +33,20 @@ export function writeEnrollment(
 ): string {
   const { state } = context;
   const existing = state.enrollments(kind).get(keyOf(id));
-  const before = existing && JSON.parse(existing.text);
   const input = readEnrollment(body, {
     kind,
     isPreview: context.isPreview,
-    previous: existing && { stored: existing.attestation, shown: before.attestation },
+    previous: existing && {
+      stored: existing.attestation,
+      shown: () => JSON.parse(existing.text).attestation,
+    },
     isKnownCa: (name) => Object.hasOwn(state.configuration.certificates, name),
   });
   refuseConflict(kind, existing, ifMatch);
   refuseOverflow(input, existing, state);
 
   const lastUpdatedDateTimeUtc = context.timestamp();
-  const createdDateTimeUtc = before?.createdDateTimeUtc ?? lastUpdatedDateTimeUtc;
+  const createdDateTimeUtc = existing ? createdDateTimeUtcOf(existing.text) : lastUpdatedDateTimeUtc;
   const etag = context.newEtag();
   const { text, stateAt, textWithKeys } = enrollmentTexts(input, {
     etag,

@@ -4,11 +4,6 @@ import { MAX_JSON_DEPTH } from './limits.ts';
 
 export type JsonObject = { readonly [member: string]: unknown };
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const BRACKETS_OPEN = new Set([0x5b, 0x7b]);
-const BRACKETS_CLOSE = new Set([0x5d, 0x7d]);
-
 /**
  * Parses a request body that must be a JSON object.
  * @throws ServiceError `invalidArgument`
@@ -16,7 +11,7 @@ const BRACKETS_CLOSE = new Set([0x5d, 0x7d]);
 export function parseJsonObject(body: Buffer): JsonObject {
   const text = isUtf8(body) ? body.toString('utf8') : undefined;
   if (text === undefined) throw new ServiceError('invalidArgument', 'The body is not UTF-8.');
-  if (body.length > MAX_JSON_DEPTH && isTooDeep(body)) {
+  if (isTooDeep(text)) {
     throw new ServiceError('invalidArgument', `The body is nested deeper than ${MAX_JSON_DEPTH} levels.`);
   }
   let value: unknown;
@@ -81,19 +76,27 @@ export function invalid(member: string, expectation: string): ServiceError {
   return new ServiceError('invalidArgument', `'${member}' ${expectation}.`);
 }
 
-function isTooDeep(body: Buffer): boolean {
-  let depth = 0;
-  let inString = false;
-  for (let index = 0; index < body.length; index += 1) {
-    const byte = body[index] ?? 0;
-    if (inString) {
-      if (byte === BACKSLASH) index += 1;
-      else if (byte === QUOTE) inString = false;
-    } else if (byte === QUOTE) inString = true;
-    else if (BRACKETS_OPEN.has(byte)) {
-      depth += 1;
-      if (depth > MAX_JSON_DEPTH) return true;
-    } else if (BRACKETS_CLOSE.has(byte)) depth -= 1;
+/** Few bodies have brackets enough to be too deep; only those are read closely. */
+function isTooDeep(text: string): boolean {
+  let opened = 0;
+  for (const bracket of ['{', '[']) {
+    for (
+      let at = text.indexOf(bracket);
+      at >= 0 && opened <= MAX_JSON_DEPTH;
+      at = text.indexOf(bracket, at + 1)
+    )
+      opened += 1;
   }
-  return false;
+  return opened > MAX_JSON_DEPTH && depthOf(text) > MAX_JSON_DEPTH;
+}
+
+function depthOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"?|[[\]{}]/gs)) {
+    if (token === '{' || token === '[') depth += 1;
+    else if (token === '}' || token === ']') depth -= 1;
+    deepest = Math.max(deepest, depth);
+  }
+  return deepest;
 }

@@ -8,6 +8,17 @@ import { MAX_REGISTRATIONS } from './limits.ts';
 /** How many records are made before other requests get their turn. */
 const SLICE = 1_000;
 
+const TYPICAL = {
+  attestation: { type: 'symmetricKey' },
+  initialTwin: {
+    tags: { plant: 'brno', product: 'thermostat-g2' },
+    properties: { desired: { interval: 30 } },
+  },
+  provisioningStatus: 'enabled',
+  reprovisionPolicy: { updateHubAssignment: true, migrateDeviceData: true },
+  allocationPolicy: 'hashed',
+};
+
 /**
  * Makes many records at once: groups `seed-group-0`, … with registrations `seed-0-0`, …, and individual enrollments
  * `seed-device-0`, …, with symmetric keys. What is there already is left alone.
@@ -33,8 +44,8 @@ export async function seed(
 
 function seedEnrollment(kind: EnrollmentKind, id: string, context: WriteContext): void {
   if (context.state.enrollments(kind).get(id) !== undefined) return;
-  const body = { [kind.idMember]: id, attestation: { type: 'symmetricKey' }, provisioningStatus: 'enabled' };
-  writeEnrollment(kind, body, id, undefined, context);
+  const own = kind === INDIVIDUAL ? { deviceId: id } : {};
+  writeEnrollment(kind, { [kind.idMember]: id, ...own, ...TYPICAL }, id, undefined, context);
 }
 
 function seedRegistration(registrationId: string, groupKey: string, context: WriteContext): void {
