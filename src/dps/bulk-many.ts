@@ -1,10 +1,4 @@
-import {
-  type DeviceProvisioningError,
-  DeviceProvisioningError as DeviceProvisioningErrorClass,
-  ForbiddenError,
-  InvalidRequestError,
-  UnauthorizedError,
-} from './errors.ts';
+import { DeviceProvisioningError, ForbiddenError, InvalidRequestError, UnauthorizedError } from './errors.ts';
 
 /** What became of one of many. */
 export type ItemResult =
@@ -30,7 +24,7 @@ export interface ManyPlan<T> {
   refuse(item: T): DeviceProvisioningError | undefined;
   refuseDuplicate(id: string): DeviceProvisioningError;
   /** Runs one bulk of ten at most; answers the errors of its items by their id in lower case. */
-  runBulk(items: readonly T[]): Promise<Map<string, DeviceProvisioningError>>;
+  runBulk(items: readonly T[]): Promise<Failures>;
 }
 
 /**
@@ -45,13 +39,10 @@ export async function runMany<T>(
   const results: (ItemResult | undefined)[] = new Array(items.length).fill(undefined);
   const entries = admit(items, plan, results);
   const chunks = chunked(entries);
-  let hopeless: DeviceProvisioningError | undefined;
+  const run = new ManyRun(plan);
   const work = async () => {
     for (let chunk = chunks.pop(); chunk; chunk = chunks.pop()) {
-      const failures: Map<string, DeviceProvisioningError> = hopeless
-        ? failAll(chunk, hopeless)
-        : await runChunk(chunk, plan);
-      hopeless ??= [...failures.values()].find(isHopeless);
+      const failures = await run.chunk(chunk);
       for (const { id, index } of chunk) {
         const error = failures.get(id.toLowerCase());
         results[index] = error ? { id, succeeded: false, error } : { id, succeeded: true };
@@ -89,36 +80,47 @@ function chunked<T>(entries: readonly Entry<T>[]): Entry<T>[][] {
   return chunks.reverse();
 }
 
-async function runChunk<T>(
-  chunk: readonly Entry<T>[],
-  plan: ManyPlan<T>,
-): Promise<Map<string, DeviceProvisioningError>> {
-  try {
-    return await plan.runBulk(chunk.map(({ item }) => item));
-  } catch (error) {
-    if (!(error instanceof DeviceProvisioningErrorClass)) {
-      throw error;
+/** Errors of the items that failed, by id in lower case. */
+type Failures = Map<string, DeviceProvisioningError>;
+
+class ManyRun<T> {
+  readonly #plan: ManyPlan<T>;
+  /** Where one request may not, none may: the rest is not sent. */
+  #notAllowed: DeviceProvisioningError | undefined;
+
+  constructor(plan: ManyPlan<T>) {
+    this.#plan = plan;
+  }
+
+  async chunk(entries: readonly Entry<T>[]): Promise<Failures> {
+    if (this.#notAllowed) {
+      return failAll(entries, this.#notAllowed);
     }
-    if (error instanceof InvalidRequestError && chunk.length > 1) {
-      return runHalves(chunk, plan);
+    try {
+      return await this.#plan.runBulk(entries.map(({ item }) => item));
+    } catch (error) {
+      if (!(error instanceof DeviceProvisioningError)) {
+        throw error;
+      }
+      if (error instanceof InvalidRequestError && entries.length > 1) {
+        return this.#halves(entries);
+      }
+      if (error instanceof UnauthorizedError || error instanceof ForbiddenError) {
+        this.#notAllowed = error;
+      }
+      return failAll(entries, error);
     }
-    return failAll(chunk, error);
+  }
+
+  /** A bulk that is refused as a whole has an item that DPS cannot read: the others need not suffer for it. */
+  async #halves(entries: readonly Entry<T>[]): Promise<Failures> {
+    const middle = Math.ceil(entries.length / 2);
+    const first = await this.chunk(entries.slice(0, middle));
+    const second = await this.chunk(entries.slice(middle));
+    return new Map([...first, ...second]);
   }
 }
 
-/** A bulk that is refused as a whole has an item that DPS cannot read: the others need not suffer for it. */
-async function runHalves<T>(chunk: readonly Entry<T>[], plan: ManyPlan<T>) {
-  const middle = Math.ceil(chunk.length / 2);
-  const first = await runChunk(chunk.slice(0, middle), plan);
-  const second = await runChunk(chunk.slice(middle), plan);
-  return new Map([...first, ...second]);
-}
-
-function failAll<T>(chunk: readonly Entry<T>[], error: DeviceProvisioningError) {
-  return new Map(chunk.map(({ id }) => [id.toLowerCase(), error]));
-}
-
-/** Where one request may not, none may. */
-function isHopeless(error: DeviceProvisioningError): boolean {
-  return error instanceof UnauthorizedError || error instanceof ForbiddenError;
+function failAll<T>(entries: readonly Entry<T>[], error: DeviceProvisioningError) {
+  return new Map(entries.map(({ id }) => [id.toLowerCase(), error]));
 }

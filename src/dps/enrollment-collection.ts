@@ -21,6 +21,7 @@ import type {
   UpdateManyOptions,
 } from './operation-options.ts';
 import { type Page, type PagedQuery, pagedQuery } from './paged-query.ts';
+import { redact } from './redaction.ts';
 import { pageOf, pathOf, requireId, requirePageSize } from './request-parts.ts';
 import type { ServiceCaller } from './service-caller.ts';
 import { errorOfBulkItem, type FailedCall, refusal } from './service-error.ts';
@@ -140,15 +141,18 @@ export class EnrollmentCollection<TEnrollment extends IndividualEnrollment | Enr
     if (items.length === 0) {
       return { isSuccessful: true, errors: [] };
     }
+    const body = JSON.stringify({ mode, [this.#kind.bulkMember]: items });
     const answer = await this.#caller.call({
       operation,
       method: 'POST',
       path: pathOf(this.#kind.path, this.#serviceVersion),
-      body: JSON.stringify({ mode, [this.#kind.bulkMember]: items }),
+      body,
       abortSignal: options.abortSignal,
       answers: 'object',
     });
-    const { isSuccessful, errors = [] } = answer.body as Partial<BulkOperationResult<TError>>;
+    const result = answer.body as Partial<BulkOperationResult<TError>>;
+    const { isSuccessful } = result;
+    const errors = (result.errors ?? []).map((error) => withoutSecrets(error, body));
     if (!answer.afterLostAnswer || errors.length === 0) {
       return { isSuccessful: isSuccessful === true, errors };
     }
@@ -316,6 +320,10 @@ export class EnrollmentCollection<TEnrollment extends IndividualEnrollment | Enr
     }
     return (await this.#readIfStored(item as TEnrollment, options)) !== undefined;
   }
+}
+
+function withoutSecrets<TError extends BulkItemError>(error: TError, sentBody: string): TError {
+  return { ...error, errorStatus: redact(String(error.errorStatus), sentBody) };
 }
 
 function ifMatchOf(call: FailedCall, item: string | Named, options: ConditionalOptions): string | undefined {

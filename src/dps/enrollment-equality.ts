@@ -38,7 +38,7 @@ const DEFAULTS: Readonly<Json> = {
 export function isStoredAs(sent: Enrollment, stored: Enrollment, mechanism?: AttestationMechanism): boolean {
   return (
     isSameId(sent, stored) &&
-    isSameProperties(withDefaults(sent), withDefaults(stored)) &&
+    isSameJson(withDefaults(sent, idOf(sent)), withDefaults(stored, idOf(sent))) &&
     isSameAttestation(sent.attestation, mechanism ?? stored.attestation)
   );
 }
@@ -51,16 +51,11 @@ function idOf(enrollment: Enrollment): string {
   return 'registrationId' in enrollment ? enrollment.registrationId : enrollment.enrollmentGroupId;
 }
 
-function withDefaults(enrollment: Enrollment): Json {
-  const deviceId = 'registrationId' in enrollment ? { deviceId: enrollment.registrationId } : {};
+function withDefaults(enrollment: Enrollment, deviceId: string): Json {
   const given = Object.entries(enrollment).filter(
     ([name, value]) => value !== null && value !== undefined && !NOT_COMPARED.has(name),
   );
-  return { ...DEFAULTS, ...deviceId, ...Object.fromEntries(given) };
-}
-
-function isSameProperties(sent: Json, stored: Json): boolean {
-  return isSameJson(sent, stored);
+  return { ...DEFAULTS, deviceId, ...Object.fromEntries(given) };
 }
 
 /** As JSON has it: the order of members does not count, and undefined is absent. */

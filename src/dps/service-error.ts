@@ -61,7 +61,7 @@ export function errorOfBulkItem(
   const statusCode = Math.floor(errorCode / 1000);
   const meaning = meaningOf(statusCode);
   const details = { operation: call.operation, id: call.id, statusCode, errorCode };
-  const text = redact(errorStatus || meaning.title, call.body);
+  const text = errorStatus || meaning.title;
   return new meaning.errorClass(
     `${subjectOf(call)} failed: ${statusCode} ${codeOf(details)}${sentence(text)} ${meaning.advice}`,
     details,
