@@ -203,7 +203,7 @@ describe('A queue', () => {
     await receiver.abandonMessage(deferred!);
     const [again] = await receiver.receiveDeferredMessages([number]);
     expect(again?.deliveryCount).toBe(1);
-    await receiver.deadLetterMessage(again!, { deadLetterReason: 'over' });
+    await receiver.deadLetterMessage(again!, { deadLetterReason: 'over', deadLetterErrorDescription: 'd' });
     expect(bus.emulator.counts('deferred')).toMatchObject({ deferred: 0, deadLetter: 1 });
   });
 

@@ -9,7 +9,7 @@ export interface ServiceBusEmulatorOptions {
   readonly port?: number;
   readonly queues: readonly QueueSettings[];
   readonly topics: readonly TopicSettings[];
-  /** Milliseconds since 1970. After turning a clock of your own, call `runDeadlines`. */
+  /** The clock of messages (not of access tokens). Whoever turns one of their own calls `runDeadlines` then. */
   readonly now?: () => number;
   /** Faults of a connection or of the emulator itself. */
   readonly onError?: (error: unknown) => void;
@@ -35,7 +35,7 @@ export async function startServiceBusEmulator(
 ): Promise<ServiceBusEmulator> {
   const { host = '127.0.0.1', port = 0, now = Date.now, onError = () => {} } = options;
   const namespace = new Namespace(options.queues, options.topics, now);
-  const server = new BrokerServer(namespace, { host, port, key, now, onError });
+  const server = new BrokerServer(namespace, { host, port, key, onError });
   await server.listen();
   return {
     port: server.port,

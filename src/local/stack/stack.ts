@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { queues, topics } from '../../events/messaging-entities.ts';
+import { startDpsEmulator } from '../dps/emulator.ts';
+import { startServiceBusEmulator } from '../servicebus/emulator.ts';
+import { startAzurite } from './azurite.ts';
+import type { Endpoints } from './endpoints.ts';
+import { explainTakenPort } from './port-taken.ts';
+
+/** Ports: 0 picks a free one. */
+export interface StackOptions {
+  readonly dpsPort?: number;
+  readonly dpsTlsPort?: number;
+  readonly serviceBusPort?: number;
+  /** The blob service's; queues and tables take the next two. */
+  readonly azuritePort?: number;
+  /** Absent: everything is in memory. */
+  readonly dataDirectory?: string;
+}
+
+export interface Stack {
+  readonly endpoints: Endpoints;
+  close(): Promise<void>;
+}
+
+interface Part {
+  close(): Promise<void>;
+}
+
+/** Starts all that the app needs in Azure, on localhost: DPS, Service Bus and Storage. The app is not part of it. */
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const certificates = certificateDirectoryFor(options.dataDirectory);
+  const starting = [
+    startTables(options),
+    startServiceBus(options),
+    startDps(options, certificates.path),
+  ] as const;
+  const close = async () => {
+    const started = await Promise.allSettled<Part>(starting);
+    await Promise.all(started.map((part) => (part.status === 'fulfilled' ? part.value.close() : undefined)));
+    certificates.remove();
+  };
+  try {
+    const [tables, serviceBus, dps] = await Promise.all(starting);
+    return {
+      endpoints: {
+        dps: {
+          endpoint: dps.endpoint,
+          tlsEndpoint: dps.tlsEndpoint,
+          connectionString: dps.connectionString,
+          idScope: dps.idScope,
+          deviceEndpoint: dps.deviceEndpoint,
+          caCertificate: dps.caCertificate,
+        },
+        serviceBus: { connectionString: serviceBus.connectionString },
+        tables: { connectionString: tables.connectionString },
+        keys: { function: newKey(), master: newKey() },
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function startTables({ azuritePort = 0, dataDirectory }: StackOptions) {
+  const [blob, queue, table] =
+    azuritePort === 0 ? [0, 0, 0] : [azuritePort, azuritePort + 1, azuritePort + 2];
+  const started = startAzurite({
+    host: '127.0.0.1',
+    ports: { blob, queue, table },
+    ...(dataDirectory !== undefined && { dataDirectory: path.resolve(dataDirectory, 'storage') }),
+  });
+  return explainTakenPort(started, azuritePort, 'Azurite', '--azurite-port');
+}
+
+function startServiceBus({ serviceBusPort = 0 }: StackOptions) {
+  const started = startServiceBusEmulator({ port: serviceBusPort, queues, topics });
+  return explainTakenPort(started, serviceBusPort, 'the Service Bus emulator', '--servicebus-port');
+}
+
+async function startDps(options: StackOptions, certificateDirectory: string) {
+  const { dpsPort = 0, dpsTlsPort = 0, dataDirectory } = options;
+  const started = startDpsEmulator({
+    port: dpsPort,
+    tlsPort: dpsTlsPort,
+    certificateDirectory,
+    ...(dataDirectory !== undefined && { dataDirectory: path.resolve(dataDirectory, 'dps') }),
+  });
+  return explainTakenPort(started, dpsPort, 'the DPS emulator', '--dps-port or --dps-tls-port');
+}
+
+/** Certificates that nobody keeps do not outlive the stack. */
+function certificateDirectoryFor(dataDirectory: string | undefined): { path: string; remove(): void } {
+  if (dataDirectory !== undefined) {
+    return { path: path.resolve(dataDirectory, 'certificates'), remove: () => {} };
+  }
+  const temporary = mkdtempSync(path.join(tmpdir(), 'local-dps-'));
+  return { path: temporary, remove: () => rmSync(temporary, { recursive: true, force: true }) };
+}
+
+function newKey(): string {
+  return randomBytes(32).toString('base64url');
+}
