@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { type AppProcess, forkApp } from './stack/app-process.ts';
 import { commandLine, portFrom } from './stack/command-line.ts';
+import { keepCompiledCode } from './stack/compile-cache.ts';
 import { defaultEndpointsFile, type Endpoints, removeEndpoints, writeEndpoints } from './stack/endpoints.ts';
 import { type Stack, type StackOptions, startStack } from './stack/stack.ts';
 
@@ -14,6 +15,7 @@ interface Flags {
 
 await commandLine(async () => {
   const flags = readFlags();
+  keepCompiledCode();
   removeEndpoints(flags.endpointsFile);
   const waiting = flags.withApp ? forkApp() : undefined; // it loads while the stack starts
   const stack = await startStack(flags.stack);

@@ -3,8 +3,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { queues, topics } from '../../events/messaging-entities.ts';
-import { startDpsEmulator } from '../dps/emulator.ts';
-import { startServiceBusEmulator } from '../servicebus/emulator.ts';
 import { startAzurite } from './azurite.ts';
 import type { Endpoints } from './endpoints.ts';
 import { explainTakenPort } from './port-taken.ts';
@@ -77,12 +75,16 @@ function startTables({ azuritePort = 0, dataDirectory }: StackOptions) {
   return explainTakenPort(started, azuritePort, 'Azurite', '--azurite-port');
 }
 
-function startServiceBus({ serviceBusPort = 0 }: StackOptions) {
+// The emulators are loaded only now, so that Azurite's process loads at the same time.
+
+async function startServiceBus({ serviceBusPort = 0 }: StackOptions) {
+  const { startServiceBusEmulator } = await import('../servicebus/emulator.ts');
   const started = startServiceBusEmulator({ port: serviceBusPort, queues, topics });
   return explainTakenPort(started, serviceBusPort, 'the Service Bus emulator', '--servicebus-port');
 }
 
 async function startDps(options: StackOptions, certificateDirectory: string) {
+  const { startDpsEmulator } = await import('../dps/emulator.ts');
   const { dpsPort = 0, dpsTlsPort = 0, dataDirectory } = options;
   const started = startDpsEmulator({
     port: dpsPort,
