@@ -6,8 +6,9 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type FunctionsHost, startFunctionsHost } from './functions/host.ts';
-import { commandLine, exitWithLine, portFrom } from './stack/command-line.ts';
+import { commandLine, portFrom } from './stack/command-line.ts';
 import { defaultEndpointsFile, type Endpoints, missingSettings, readEndpoints } from './stack/endpoints.ts';
+import { endWithNpm } from './stack/npm-watch.ts';
 import { explainTakenPort } from './stack/port-taken.ts';
 
 export interface AppRequest {
@@ -20,21 +21,30 @@ export type AppReport = { readonly ready: string } | { readonly failed: string }
 
 /** An event that is being retried is not waited for: its message comes again. */
 const longestDrainInMs = 10_000;
+let isEnding = false;
+/** Said by app-process.ts, which forks this and sends the rest. */
+const forkedFlag = '--forked';
 const project = path.resolve(import.meta.dirname, '../..');
 
-await commandLine(async () => {
-  const isForked = process.send !== undefined;
-  if (isForked) process.once('disconnect', () => process.exit());
-  const request = isForked ? await requestFromParent() : requestFromCommandLine();
-  const host = await start(request).catch((error: Error) => exitWithLine(error, reportFailure));
-  endOnSignal(host);
+async function runAlone(): Promise<void> {
+  endWithNpm();
+  const host = await start(requestFromCommandLine());
+  process.on('SIGINT', endOnce(host));
+  process.on('SIGTERM', endOnce(host));
   console.log(`ready ${host.url}`);
-  process.send?.({ ready: host.url } satisfies AppReport);
-});
+}
 
-async function requestFromParent(): Promise<AppRequest> {
+async function runForParent(): Promise<void> {
+  process.once('disconnect', () => process.exit());
+  process.on('SIGINT', () => {}); // Ctrl-C goes to every process of the terminal; the parent says when it is time to go
   const [request] = await once(process, 'message');
-  return request as AppRequest;
+  try {
+    const host = await start(request as AppRequest);
+    process.on('SIGTERM', endOnce(host));
+    process.send?.({ ready: host.url } satisfies AppReport);
+  } catch (error) {
+    process.send?.({ failed: (error as Error).message } satisfies AppReport, () => process.exit(1));
+  }
 }
 
 function requestFromCommandLine(): AppRequest {
@@ -53,23 +63,17 @@ function start({ endpoints, port, appDirectory = project }: AppRequest): Promise
   return explainTakenPort(starting, port, 'the function app', '--port');
 }
 
-function reportFailure(message: string): Promise<void> {
-  return new Promise((resolve) => {
-    if (process.send) process.send({ failed: message } satisfies AppReport, () => resolve());
-    else resolve();
-  });
-}
-
-function endOnSignal(host: FunctionsHost): void {
-  let isEnding = false;
-  const end = async () => {
-    if (isEnding) process.exit(1); // asked twice
+/** The first signal lets what runs end, the second does not. */
+function endOnce(host: FunctionsHost): () => void {
+  return () => {
+    if (isEnding) process.exit(1);
     isEnding = true;
     setTimeout(() => process.exit(0), longestDrainInMs).unref();
-    await host.stop();
-    process.exit(0);
+    void host.stop().then(() => process.exit(0));
   };
-  process.on('SIGTERM', () => void end());
-  // The terminal sends Ctrl-C to every process of the group; where there is a parent, it says when it is time to go.
-  process.on('SIGINT', () => void (process.send === undefined && end()));
 }
+
+await commandLine(async () => {
+  if (process.argv.includes(forkedFlag)) await runForParent();
+  else await runAlone();
+});

@@ -4,6 +4,7 @@ import { type AppProcess, forkApp } from './stack/app-process.ts';
 import { commandLine, portFrom } from './stack/command-line.ts';
 import { keepCompiledCode } from './stack/compile-cache.ts';
 import { defaultEndpointsFile, type Endpoints, removeEndpoints, writeEndpoints } from './stack/endpoints.ts';
+import { endWithNpm } from './stack/npm-watch.ts';
 import { type Stack, type StackOptions, startStack } from './stack/stack.ts';
 
 interface Flags {
@@ -14,6 +15,7 @@ interface Flags {
 }
 
 await commandLine(async () => {
+  endWithNpm();
   const flags = readFlags();
   keepCompiledCode();
   removeEndpoints(flags.endpointsFile);

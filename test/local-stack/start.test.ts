@@ -80,6 +80,18 @@ describe('npm start', () => {
     rmSync(endpointsFile);
   });
 
+  it('ends when the npm that runs it is killed, although npm runs it through a shell', async () => {
+    const command = [process.execPath, script, `--endpoints=${endpointsFile}`, ...freePorts].join(' ');
+    const shell = spawn('sh', ['-c', `${command}; true`], {
+      env: { ...process.env, npm_lifecycle_event: 'start' },
+      stdio: 'ignore',
+    });
+    const endpoints = await ready();
+    shell.kill('SIGKILL');
+    await nothingAnswers(everywhere(endpoints));
+    while (existsSync(endpointsFile)) await new Promise((resolve) => setTimeout(resolve, 20));
+  });
+
   it('without the app has keys for it, and no URL', async () => {
     const { child } = start('--no-app');
     const endpoints = await ready();

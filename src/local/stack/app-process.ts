@@ -39,7 +39,7 @@ export async function startAppProcess(options: AppProcessOptions): Promise<AppPr
 }
 
 export function forkApp({ env, output = 'inherit' }: Partial<AppProcessOptions> = {}): WaitingAppProcess {
-  const child = fork(path.resolve(import.meta.dirname, '../app.ts'), {
+  const child = fork(path.resolve(import.meta.dirname, '../app.ts'), ['--forked'], {
     env: { ...process.env, ...compileCacheSettings(), ...env },
     execArgv: [],
     stdio: ['ignore', output, output, 'ipc'],

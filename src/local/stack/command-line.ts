@@ -3,18 +3,10 @@ export async function commandLine(run: () => Promise<void>): Promise<void> {
   try {
     await run();
   } catch (error) {
-    await exitWithLine(error);
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${message.replaceAll('\n', ' ')}\n`);
+    process.exit(1);
   }
-}
-
-export async function exitWithLine(
-  error: unknown,
-  before: (message: string) => Promise<void> = async () => {},
-): Promise<never> {
-  const message = error instanceof Error ? error.message : String(error);
-  await before(message);
-  process.stderr.write(`${message.replaceAll('\n', ' ')}\n`);
-  process.exit(1);
 }
 
 export function portFrom(flag: string, text: string): number {
