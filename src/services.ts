@@ -1,5 +1,10 @@
 import type { TokenCredential } from '@azure/core-auth';
 
+import { AuditPhases } from './audit/audit-phases.ts';
+import { AuditRunner } from './audit/audit-runner.ts';
+import { AuditStore } from './audit/audit-store.ts';
+import { RegistrationSnapshot } from './audit/registration-snapshot.ts';
+import { BackgroundWorker } from './background-worker.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { DeviceProvisioningClient } from './dps/client.ts';
 import { BackgroundQueue } from './enrollment/background-queue.ts';
@@ -10,13 +15,18 @@ import { EventProcessor } from './enrollment/event-processor.ts';
 import { GroupRetirement } from './enrollment/group-retirement.ts';
 import { Ledger } from './enrollment/ledger.ts';
 import { OperationsBudget } from './enrollment/operations-budget.ts';
+import { OutcomePublisher } from './enrollment/outcome-publisher.ts';
 import { type EnrollmentProfiles, loadProfiles } from './enrollment/profiles.ts';
 import { Reconciler } from './enrollment/reconciler.ts';
 import { RejectedEvents } from './enrollment/rejected-events.ts';
+import { RejectedReplay } from './enrollment/rejected-replay.ts';
 import { SubjectSettlement } from './enrollment/subject-settlement.ts';
+import { SubjectSweeper } from './enrollment/subject-sweeper.ts';
 import { EventBus } from './events/event-bus.ts';
+import { AuditResource } from './http/audit-resource.ts';
 import { EventIntake } from './http/event-intake.ts';
 import { deepHealth } from './http/health.ts';
+import { RejectedResource } from './http/rejected-resource.ts';
 import { SubjectResource } from './http/subject-resource.ts';
 import { consoleLog, type Log } from './log.ts';
 import type { ServiceAccess, Settings } from './settings.ts';
@@ -43,19 +53,50 @@ export class Services {
   }
 
   get processor(): EventProcessor {
-    return this.#once('processor', () => {
-      const { ledger, settlement, profiles, rejectedEvents, bus, background, clock, log } = this;
-      return new EventProcessor({
-        ledger,
-        settlement,
-        profiles,
-        rejectedEvents,
-        bus,
-        background,
-        clock,
-        log,
-      });
+    return this.#once('processor', () => new EventProcessor(this));
+  }
+
+  get sweeper(): SubjectSweeper {
+    return this.#once('sweeper', () => new SubjectSweeper(this));
+  }
+
+  get backgroundWork(): BackgroundWorker {
+    return this.#once('backgroundWork', () => {
+      const { sweeper, background, clock, log } = this;
+      return new BackgroundWorker({ sweeper, background, clock, log, audit: () => this.auditRunner });
     });
+  }
+
+  get rejectedResource(): RejectedResource {
+    return this.#once('rejectedResource', () => {
+      const replay = new RejectedReplay(this.rejectedEvents, this.bus);
+      return new RejectedResource(this.rejectedEvents, replay, this.clock);
+    });
+  }
+
+  get audit(): AuditResource {
+    return this.#once('audit', () => new AuditResource(this.auditStore, this.auditRunner));
+  }
+
+  get auditStore(): AuditStore {
+    return this.#once(
+      'auditStore',
+      () => new AuditStore(this.table('auditRuns'), this.table('auditFindings')),
+    );
+  }
+
+  get auditRunner(): AuditRunner {
+    return this.#once('auditRunner', () => {
+      const { dps, gate, ledger, profiles, sweeper, clock, log, background, bus, auditStore: store } = this;
+      const snapshot = new RegistrationSnapshot(this.table('registrationStates'));
+      const retentionDays = this.settings.eventRetentionDays;
+      const parts = { dps, gate, ledger, profiles, sweeper, clock, snapshot, store, retentionDays };
+      return new AuditRunner({ store, phases: new AuditPhases(parts), background, bus, clock, log });
+    });
+  }
+
+  get outcomes(): OutcomePublisher {
+    return this.#once('outcomes', () => new OutcomePublisher(this.bus));
   }
 
   get intake(): EventIntake {

@@ -12,7 +12,7 @@ import type { BackgroundQueue } from './background-queue.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { LaterError } from './later-error.ts';
 import { type Ledger, type LedgerEntry, subjectOf } from './ledger.ts';
-import { outcomeEvent } from './outcome-event.ts';
+import type { OutcomePublisher } from './outcome-publisher.ts';
 import type { EnrollmentProfiles } from './profiles.ts';
 import { mergeEvent, mergeLeaf } from './registers.ts';
 import type { RejectedEvents } from './rejected-events.ts';
@@ -32,6 +32,7 @@ export interface EventProcessorParts {
   readonly settlement: SubjectSettlement;
   readonly profiles: EnrollmentProfiles;
   readonly rejectedEvents: RejectedEvents;
+  readonly outcomes: OutcomePublisher;
   readonly bus: EventBus;
   readonly background: BackgroundQueue;
   readonly clock: Clock;
@@ -51,8 +52,8 @@ export class EventProcessor {
   async process(message: DecodedMessage): Promise<void> {
     const read = readEventText(message.text, message.firstSeen);
     const identity = read.kind === 'event' ? read.event : read.identity;
-    if (read.kind === 'rejected' && !identity) return this.#rejectUnread(message, read.key, read.rejection);
-    if (!identity) return;
+    if (!identity)
+      return read.kind === 'rejected' ? this.#rejectUnread(message, read.key, read.rejection) : undefined;
     const subject = subjectOf(identity.subjectKind, identity.subject);
     await this.#locks.run(`${subject.kind} ${subject.id}`, () => this.#inTurn(message, read, identity));
   }
@@ -195,7 +196,7 @@ export class EventProcessor {
     if (ending.status === 'rejected') return this.#reject(turn, entry, record, ending.rejection, remaining);
     const finished: EventRecord = { ...record, status: ending.status, finishedAt: this.#now() };
     await this.#parts.ledger.write(entry, { state: remaining, event: finished });
-    await this.#publish(finished);
+    await this.#parts.outcomes.publishEnd(finished);
   }
 
   async #reject(
@@ -209,7 +210,7 @@ export class EventProcessor {
     const finished: EventRecord = { ...record, ...rejection, status: 'rejected', finishedAt: this.#now() };
     await this.#note(turn.message, record.key, turn.identity, rejection);
     await this.#parts.ledger.write(entry, { ...(state ? { state } : {}), event: finished });
-    await this.#publish(finished);
+    await this.#parts.outcomes.publishEnd(finished);
   }
 
   async #rejectReuse(turn: Turn, known: EventRecord): Promise<void> {
@@ -221,32 +222,35 @@ export class EventProcessor {
       detail: `Source ${identity.source} has sent another event with the id ${identity.id} for ${identity.subject} before, at ${known.receivedAt}. Give every event an id of its own.`,
     };
     await this.#note(message, id, identity, rejection);
-    await this.#parts.bus.publish(
-      outcomeEvent({
-        id,
-        status: 'rejected',
-        finishedAt: this.#now(),
-        subject: identity.subject,
-        event: identity,
-        ...rejection,
-        warnings: [],
-      }),
-    );
+    await this.#parts.outcomes.publish({
+      id,
+      status: 'rejected',
+      finishedAt: this.#now(),
+      subject: identity.subject,
+      event: identity,
+      ...rejection,
+      warnings: [],
+    });
   }
 
   /** What is no event has no ledger row; it is recorded and answered all the same. */
   async #rejectUnread(message: DecodedMessage, key: string, rejection: Rejection): Promise<void> {
-    await this.#note(message, key, undefined, rejection);
-    await this.#parts.bus.publish(
-      outcomeEvent({
-        id: key,
-        status: 'rejected',
-        finishedAt: this.#now(),
-        event: {},
-        ...rejection,
-        warnings: [],
-      }),
-    );
+    try {
+      await this.#note(message, key, undefined, rejection);
+    } catch (error) {
+      if (!(error instanceof StorageUnavailableError)) throw error;
+      const later = new LaterError(error.message, { cause: error });
+      return this.#queueAgain(message, key, nextAttemptAt(message.attempt, this.#parts.clock.now(), later));
+    }
+    const finishedAt = this.#now();
+    await this.#parts.outcomes.publish({
+      id: key,
+      status: 'rejected',
+      finishedAt,
+      event: {},
+      ...rejection,
+      warnings: [],
+    });
   }
 
   #note(
@@ -270,30 +274,12 @@ export class EventProcessor {
   async #repeat(message: DecodedMessage, known: EventRecord): Promise<void> {
     const age = this.#parts.clock.now().getTime() - Date.parse(known.finishedAt ?? '');
     const mayBeUnsent = message.deliveryCount > 1 || message.attempt > 1 || age < copiesAreSwallowedForMs;
-    if (mayBeUnsent) await this.#publish(known);
-  }
-
-  async #publish(record: EventRecord): Promise<void> {
-    if (!isFinal(record.status)) return;
-    const { source, id, type, time } = record;
-    await this.#parts.bus.publish(
-      outcomeEvent({
-        id: record.key,
-        status: record.status,
-        finishedAt: record.finishedAt ?? this.#now(),
-        subject: record.subject,
-        event: { source, id, type, time },
-        reason: record.reason,
-        detail: record.detail,
-        warnings: record.warnings,
-        facts: record.facts,
-      }),
-    );
+    if (mayBeUnsent) await this.#parts.outcomes.publishEnd(known);
   }
 
   /** Nobody's fault: the event goes back to the queue for later, and its status says so. */
   async #later(turn: Turn, error: LaterError): Promise<void> {
-    const { bus, clock, log } = this.#parts;
+    const { clock, log } = this.#parts;
     const { message, identity } = turn;
     const notBefore = nextAttemptAt(message.attempt, clock.now(), error);
     log('warning', 'event-waits', {
@@ -306,17 +292,13 @@ export class EventProcessor {
       // The status is a courtesy; that the event is tried again is not.
       if (!(cause instanceof RowConflictError) && !(cause instanceof StorageUnavailableError)) throw cause;
     });
-    await bus.queueEvents([
-      {
-        key: identity.key,
-        body: message.text,
-        attempt: message.attempt + 1,
-        firstSeen: message.firstSeen,
-        notBefore,
-        replay: message.replay,
-        announced: true,
-      },
-    ]);
+    await this.#queueAgain(message, identity.key, notBefore);
+  }
+
+  #queueAgain(message: DecodedMessage, key: string, notBefore: Date): Promise<void> {
+    const { text: body, attempt, firstSeen, replay } = message;
+    const again = { key, body, attempt: attempt + 1, firstSeen, notBefore, replay, announced: true };
+    return this.#parts.bus.queueEvents([again]);
   }
 
   async #noteWaiting(turn: Turn, notBefore: Date, error: LaterError): Promise<void> {

@@ -32,7 +32,12 @@ export function outcomeEvent(outcome: Outcome): JsonObject & { id: string; type:
     time: outcome.finishedAt,
     datacontenttype: 'application/json',
     data: {
-      event: outcome.event,
+      event: {
+        source: outcome.event.source,
+        id: outcome.event.id,
+        type: outcome.event.type,
+        time: outcome.event.time,
+      },
       ...(outcome.reason === undefined ? {} : { reason: outcome.reason }),
       ...(outcome.detail === undefined ? {} : { detail: outcome.detail }),
       ...outcome.facts,

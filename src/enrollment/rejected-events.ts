@@ -2,8 +2,8 @@ import { sha256 } from '../events/event-identity.ts';
 import { isJsonObject } from '../events/json.ts';
 import type { EventIdentity } from '../events/manufacturing-event.ts';
 import type { Rejection } from '../events/rejection.ts';
-import { splitText } from '../storage/long-text.ts';
-import { odata, type Row, RowConflictError, type Table } from '../storage/tables.ts';
+import { joinText, splitText } from '../storage/long-text.ts';
+import { odata, type Row, RowConflictError, type Table, type Values } from '../storage/tables.ts';
 
 export interface RejectedEvent {
   /** The outcome's id: the event key, or that of the reuse. */
@@ -21,6 +21,8 @@ export interface RejectedEvent {
   /** Why not, where it is not. */
   readonly notReplayable?: string | undefined;
   readonly replayedAt?: string | undefined;
+  /** How it was rejected before it was replayed. */
+  readonly history?: readonly object[];
 }
 
 export interface Rejected {
@@ -30,6 +32,14 @@ export interface Rejected {
   readonly text: string;
   readonly firstSeen: Date;
   readonly rejectedAt: Date;
+}
+
+export interface StoredRejection {
+  readonly row: Row;
+  readonly event: RejectedEvent;
+  /** JSON text. */
+  readonly body: string;
+  readonly firstSeen: Date;
 }
 
 export interface RejectedFilter {
@@ -55,17 +65,28 @@ export class RejectedEvents {
     this.#table = table;
   }
 
-  /** Noting the same rejection again changes nothing. */
+  /** Noting the same rejection again changes nothing; one that was replayed in between is a new one. */
   async note(rejected: Rejected): Promise<void> {
     const { partition, row } = keysOf(rejected.key, rejected.firstSeen);
     const { event, body } = rowOf(rejected);
-    const values = { reason: event.reason, rejectedAt: event.rejectedAt, event: JSON.stringify(event) };
     const kept = body === undefined ? {} : splitText('body', body);
     try {
-      await this.#table.insert(partition, row, { ...values, ...kept });
+      await this.#table.insert(partition, row, { ...valuesOf(event), ...kept });
     } catch (error) {
       if (!(error instanceof RowConflictError)) throw error;
+      await this.#noteAnew(partition, row, event);
     }
+  }
+
+  async #noteAnew(partition: string, row: string, event: RejectedEvent): Promise<void> {
+    const known = await this.#table.get(partition, row);
+    if (!known) return;
+    const before: RejectedEvent = JSON.parse(String(known.values.event));
+    if (before.replayedAt === undefined) return;
+    const { rejectedAt, reason, detail, replayedAt } = before;
+    const history = [...(before.history ?? []), { rejectedAt, reason, detail, replayedAt }];
+    const values = { ...(known.values as Values), ...valuesOf({ ...event, history }) };
+    await this.#table.replace(partition, row, values, known.etag);
   }
 
   /** A page, newest first. The continuation is the last row's place: opaque to callers. */
@@ -79,6 +100,36 @@ export class RejectedEvents {
     const last = rows[size - 1];
     if (rows.length <= size || !last) return { events };
     return { events, continuation: Buffer.from(`${last.partitionKey} ${last.rowKey}`).toString('base64url') };
+  }
+
+  /** Every rejected event that fits, newest first, with what it takes to replay it. */
+  async *all(filter: RejectedFilter): AsyncGenerator<StoredRejection> {
+    const seen = new Set<string>();
+    const size = 500;
+    for (let continuation: string | undefined; ; ) {
+      const rows: Row[] = await this.#newest(filter, size, continuation);
+      for (const row of rows) {
+        const place = `${row.partitionKey} ${row.rowKey}`;
+        if (seen.has(place)) continue;
+        seen.add(place);
+        const event: RejectedEvent = JSON.parse(String(row.values.event));
+        const firstSeen = new Date(endOfTime - Number(row.rowKey.slice(0, 13)));
+        yield { row, event, body: joinText('body', row.values) ?? '', firstSeen };
+      }
+      const last = rows.at(-1);
+      if (rows.length < size || !last) return;
+      continuation = Buffer.from(`${last.partitionKey} ${last.rowKey}`).toString('base64url');
+    }
+  }
+
+  async markReplayed({ row, event }: StoredRejection, now: Date): Promise<void> {
+    const replayed: RejectedEvent = { ...event, replayedAt: now.toISOString() };
+    await this.#table.replace(
+      row.partitionKey,
+      row.rowKey,
+      { ...(row.values as Values), event: JSON.stringify(replayed) },
+      row.etag,
+    );
   }
 
   /** Days are partitions, and partitions sort oldest first: so days are walked one by one from the newest. */
@@ -127,6 +178,10 @@ function isWithin(row: Row, filter: RejectedFilter): boolean {
   const arrived = new Date(endOfTime - Number(row.rowKey.slice(0, 13))).toISOString();
   if (filter.since !== undefined && arrived < new Date(filter.since).toISOString()) return false;
   return filter.until === undefined || arrived <= new Date(filter.until).toISOString();
+}
+
+function valuesOf(event: RejectedEvent): Values {
+  return { reason: event.reason, rejectedAt: event.rejectedAt, event: JSON.stringify(event) };
 }
 
 function rowOf(rejected: Rejected): { readonly event: RejectedEvent; readonly body: string | undefined } {

@@ -1,0 +1,82 @@
+import type { Clock } from '../clock.ts';
+import type { BackgroundQueue } from '../enrollment/background-queue.ts';
+import { LaterError } from '../enrollment/later-error.ts';
+import type { EventBus } from '../events/event-bus.ts';
+import type { Log } from '../log.ts';
+import { StorageUnavailableError } from '../storage/tables.ts';
+import type { AuditPhases } from './audit-phases.ts';
+import { type AuditRun, newRun } from './audit-run.ts';
+import type { AuditStore } from './audit-store.ts';
+
+/** A slice ends after so long, and the next one goes on from its checkpoint: no invocation runs for ever. */
+const sliceInMs = 60_000;
+const pauseAfterFailureInMs = 60_000;
+
+export interface AuditRunnerParts {
+  readonly store: AuditStore;
+  readonly phases: AuditPhases;
+  readonly background: BackgroundQueue;
+  readonly bus: EventBus;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Takes a run from its start to its report, in slices chained through the background queue. */
+export class AuditRunner {
+  readonly #parts: AuditRunnerParts;
+
+  constructor(parts: AuditRunnerParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws an AuditRunningError if a run is going on already. */
+  async start(): Promise<AuditRun> {
+    const { store, background, clock } = this.#parts;
+    const run = newRun(clock.now());
+    await store.begin(run, clock.now());
+    await background.continueAudit(run.id, 1);
+    return run;
+  }
+
+  async slice(runId: string, slice: number): Promise<void> {
+    const { store, phases, background, clock, log } = this.#parts;
+    let run = await store.read(runId);
+    if (run?.status !== 'running') return;
+    const until = clock.now().getTime() + sliceInMs;
+    try {
+      while (clock.now().getTime() < until) {
+        run = await phases.step(run);
+        if (run.checkpoint.phase === 'report') return await this.#finish(run);
+        await store.save(run, clock.now());
+      }
+    } catch (error) {
+      if (!(error instanceof LaterError) && !(error instanceof StorageUnavailableError)) throw error;
+      log('warning', 'audit-waits', { runId, why: error.message });
+      const notBefore = new Date(clock.now().getTime() + pauseAfterFailureInMs);
+      return background.continueAudit(runId, slice + 1, notBefore);
+    }
+    await background.continueAudit(runId, slice + 1);
+  }
+
+  async #finish(run: AuditRun): Promise<void> {
+    const { store, bus, clock, log } = this.#parts;
+    const now = clock.now();
+    await store.resolveOthers(run, now);
+    const finished: AuditRun = { ...run, status: 'finished', finishedAt: now.toISOString() };
+    await store.save(finished, now);
+    const findings = await store.findingsOf(finished);
+    const critical = findings.filter(({ severity }) => severity === 'critical').length;
+    const summary = { runId: run.id, operations: run.operations, findings: findings.length, critical };
+    log(critical > 0 ? 'error' : 'information', critical > 0 ? 'audit-critical' : 'audit-completed', summary);
+    await bus.publish({
+      specversion: '1.0',
+      id: run.id,
+      source: '/enrollment',
+      type: 'audit.completed',
+      subject: run.id,
+      time: now.toISOString(),
+      datacontenttype: 'application/json',
+      data: { scanned: run.scanned, states: run.states, findings: findings.length, critical },
+    });
+  }
+}

@@ -1,0 +1,121 @@
+import type { DesiredState } from '../enrollment/desired-state.ts';
+import type { SubjectState } from '../enrollment/subject-state.ts';
+import type { Finding } from './audit-run.ts';
+import type { Snapshot } from './registration-snapshot.ts';
+
+/** What the audit knows of one device when it has read DPS. */
+export interface DeviceEvidence {
+  readonly id: string;
+  readonly state: SubjectState;
+  readonly desired: DesiredState;
+  /** The device's row among individual enrollments, if DPS has one now. */
+  readonly individual: Snapshot | undefined;
+  /** The device's registration record in its group, if there is one now. */
+  readonly inGroup: Snapshot | undefined;
+}
+
+/** What is wrong with a device that the events speak of. */
+export function deviceFindings(evidence: DeviceEvidence): Finding[] {
+  const { id, desired, individual, inGroup } = evidence;
+  const findings: Finding[] = [];
+  const wantsEnrollment = desired.kind === 'enrollment' || desired.kind === 'blocked';
+  if (wantsEnrollment && !individual)
+    findings.push({
+      severity: 'warning',
+      code: 'enrollment-missing',
+      subject: id,
+      detail:
+        desired.kind === 'blocked'
+          ? 'Nothing keeps the device out of its group: the disabled individual enrollment is gone from DPS. Send device.held again under a new id.'
+          : 'The events ask for an individual enrollment, and DPS has none. Send device.changed with what the device is, under a new id.',
+    });
+  const registration =
+    desired.kind === 'member' ? inGroup : desired.kind === 'enrollment' ? individual : undefined;
+  if (registration?.status === 'failed') findings.push(registrationFailed(id, registration));
+  if (isExpectedToRegister(evidence) && !hasRegistered(evidence, registration))
+    findings.push({
+      severity: 'warning',
+      code: 'never-registered',
+      subject: id,
+      detail: neverRegistered(desired),
+    });
+  return findings;
+}
+
+/** A batch's group that the events ask for and DPS does not have. */
+export function batchFindings(id: string, desired: DesiredState, groups: ReadonlySet<string>): Finding[] {
+  if (desired.kind !== 'group' || groups.has(id)) return [];
+  const detail =
+    'The events ask for an enrollment group, and DPS has none. Send batch.started again under a new id.';
+  return [{ severity: 'warning', code: 'enrollment-missing', subject: id, detail }];
+}
+
+export function registeredButUnknown(
+  id: string,
+  groupId: string,
+  record: { readonly assignedHub?: string | undefined },
+): Finding {
+  const where = record.assignedHub === undefined ? '' : ` and was assigned to ${record.assignedHub}`;
+  return {
+    severity: 'critical',
+    code: 'registered-but-unknown',
+    subject: id,
+    detail: `A device registered through the group ${groupId}${where}, and no event has ever spoken of it. Find out who made it; if nobody did, hold it.`,
+  };
+}
+
+export function enrollmentUnknown(id: string): Finding {
+  return {
+    severity: 'warning',
+    code: 'enrollment-unknown',
+    subject: id,
+    detail:
+      'DPS has an individual enrollment that no event has ever spoken of. Somebody made it by hand, or its events never arrived.',
+  };
+}
+
+export function notApplied(id: string, state: SubjectState): Finding {
+  const keys = state.registers.keys;
+  const why =
+    keys && !keys.applied
+      ? `only the message of event ${keys.stamp.key} holds the keys, and it has not been applied`
+      : 'DPS could not be brought to agree';
+  return {
+    severity: 'warning',
+    code: 'not-applied',
+    subject: id,
+    detail: `What the events say has not been applied since ${state.pendingSince}: ${why}. Look into the dead-letter queue, or send the event again under a new id.`,
+  };
+}
+
+function registrationFailed(id: string, registration: Snapshot): Finding {
+  const why = [registration.errorCode, registration.errorMessage]
+    .filter((part) => part !== undefined)
+    .join(' ');
+  return {
+    severity: 'warning',
+    code: 'registration-failed',
+    subject: id,
+    detail: `The device registered and failed${why === '' ? '' : `: ${why}`}.`,
+  };
+}
+
+/** A device that was returned had its record deleted on purpose: it registers when it gets a new owner. */
+function isExpectedToRegister({ state, desired }: DeviceEvidence): boolean {
+  const { life, return: returned } = state.registers;
+  if (returned && returned.stamp.key !== life?.stamp.key) return false;
+  if (desired.kind === 'member') return true;
+  return desired.kind === 'enrollment' && desired.enrollment.provisioningStatus !== 'disabled';
+}
+
+/** An individual registration state that was not asked for yet says nothing. */
+function hasRegistered({ desired }: DeviceEvidence, registration: Snapshot | undefined): boolean {
+  if (desired.kind === 'member') return registration !== undefined && registration.status !== 'unassigned';
+  return !registration || registration.status !== 'unassigned';
+}
+
+function neverRegistered(desired: DesiredState): string {
+  return desired.kind === 'member'
+    ? `The device is expected in the group ${desired.enrollmentGroupId} and has never registered.`
+    : 'The device has an enrollment and has never registered.';
+}

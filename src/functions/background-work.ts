@@ -1,0 +1,10 @@
+import { app } from '@azure/functions';
+
+import { services } from '../app.ts';
+import { backgroundWorkQueue } from '../events/messaging-entities.ts';
+
+app.serviceBusQueue('background-work', {
+  connection: 'ServiceBusConnection',
+  queueName: backgroundWorkQueue.name,
+  handler: (message) => services.backgroundWork.work(message),
+});

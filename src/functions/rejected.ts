@@ -1,0 +1,16 @@
+import { services } from '../app.ts';
+import { httpFunction } from './http-function.ts';
+
+httpFunction('rejected', {
+  route: 'rejected',
+  methods: ['GET'],
+  auth: 'key',
+  handle: (request) => services.rejectedResource.list(request),
+});
+
+httpFunction('rejected-replay', {
+  route: 'rejected/replay',
+  methods: ['POST'],
+  auth: 'key',
+  handle: (request) => services.rejectedResource.replay(request),
+});

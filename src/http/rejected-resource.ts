@@ -1,0 +1,77 @@
+import { z } from 'zod';
+
+import type { Clock } from '../clock.ts';
+import type { RejectedEvents, RejectedFilter } from '../enrollment/rejected-events.ts';
+import type { RejectedReplay } from '../enrollment/rejected-replay.ts';
+import { EventBusUnavailableError } from '../events/event-bus.ts';
+import { type Answer, json, problem, unavailable } from './answer.ts';
+import type { Request } from './request.ts';
+
+const eventsPerPage = 100;
+const maxBodyBytes = 1024 * 1024;
+
+const instant = z.iso.datetime({ offset: true }).or(z.iso.date());
+const replaySchema = z.union([
+  z.strictObject({ keys: z.array(z.string().min(1)).min(1).max(1_000) }),
+  z
+    .strictObject({ reason: z.string().optional(), since: instant.optional(), until: instant.optional() })
+    .refine((filter) => Object.keys(filter).length > 0),
+]);
+
+/** `GET /api/rejected` and `POST /api/rejected/replay`. */
+export class RejectedResource {
+  readonly #events: RejectedEvents;
+  readonly #replay: RejectedReplay;
+  readonly #clock: Clock;
+
+  constructor(events: RejectedEvents, replay: RejectedReplay, clock: Clock) {
+    this.#events = events;
+    this.#replay = replay;
+    this.#clock = clock;
+  }
+
+  async list({ query }: Request): Promise<Answer> {
+    const filter: RejectedFilter = {
+      reason: query.get('reason') ?? undefined,
+      since: query.get('since') ?? undefined,
+      until: query.get('until') ?? undefined,
+    };
+    for (const name of ['since', 'until'] as const)
+      if (filter[name] !== undefined && !instant.safeParse(filter[name]).success)
+        return problem({ status: 400, detail: `${name} must be an RFC 3339 date-time or a date.` });
+    const page = await this.#events.page(filter, eventsPerPage, query.get('continuation') ?? undefined);
+    const rejected = page.events.map(({ notReplayable: _, ...event }) => event);
+    return json(200, {
+      rejected,
+      ...(page.continuation === undefined ? {} : { continuation: page.continuation }),
+    });
+  }
+
+  async replay(request: Request): Promise<Answer> {
+    const bytes = await request.body();
+    if (bytes.length > maxBodyBytes)
+      return problem({ status: 413, detail: `The body is larger than ${maxBodyBytes} bytes.` });
+    const chosen = replaySchema.safeParse(parse(bytes));
+    if (!chosen.success)
+      return problem({
+        status: 400,
+        detail: 'Send {"keys": […]}, at most 1000 of them, or at least one of "reason", "since" and "until".',
+      });
+    try {
+      return json(200, await this.#replay.replay(chosen.data, this.#clock.now()));
+    } catch (error) {
+      if (!(error instanceof EventBusUnavailableError)) throw error;
+      return unavailable(
+        'Not all events could be queued. Replay them again: what went through is recognised.',
+      );
+    }
+  }
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
