@@ -56,7 +56,19 @@ export function isValidAt(certificate: X509Certificate, ms: number): boolean {
 
 /** Node gives a line an attribute, in the certificate's order; .NET prints them the other way round, most specific first. */
 function distinguishedName(lines: string | undefined): string {
-  return (lines ?? '').split('\n').filter(Boolean).reverse().join(', ');
+  return (lines ?? '').split('\n').filter(Boolean).reverse().map(attribute).join(', ');
+}
+
+/** .NET has short names of its own for two attributes, and quotes where OpenSSL escapes. */
+function attribute(line: string): string {
+  const equals = line.indexOf('=');
+  const name = line
+    .slice(0, equals)
+    .replace(/^ST$/, 'S')
+    .replace(/^emailAddress$/, 'E');
+  const value = line.slice(equals + 1).replace(/\\([,+"\\<>;# ])/g, '$1');
+  const isPlain = !/[,+="<>#;\n]|^\s|\s$/.test(value);
+  return `${name}=${isPlain ? value : `"${value.replaceAll('"', '""')}"`}`;
 }
 
 function withoutFraction(date: Date): string {

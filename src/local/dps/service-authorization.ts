@@ -49,12 +49,16 @@ export class ServiceAuthorization {
   }
 
   #policyOf(authorization: string | undefined, path: string): Policy {
-    const known = authorization === undefined ? undefined : this.#verified.get(authorization);
-    const entry = known ?? this.#verify(authorization);
-    const isCurrent =
-      entry.expiresAt > this.#now() && this.#state.configuration.policies.includes(entry.policy);
-    if (!isCurrent || !this.#covers(entry.resource, path)) throw new ServiceError('unauthorized');
+    const entry = this.#remembered(authorization) ?? this.#verify(authorization);
+    if (!this.#covers(entry.resource, path)) throw new ServiceError('unauthorized');
     return entry.policy;
+  }
+
+  /** Policies that were replaced since are other objects: their tokens are checked again. */
+  #remembered(authorization = '') {
+    const entry = this.#verified.get(authorization);
+    const isCurrent = entry && entry.expiresAt > this.#now() && this.#state.configuration.policies.includes(entry.policy);
+    return isCurrent ? entry : undefined;
   }
 
   #verify(authorization: string | undefined): { policy: Policy; resource: string; expiresAt: number } {
