@@ -1,0 +1,10 @@
+/** A client from the connection string of a shared access policy, as the Azure portal shows it. */
+import { DeviceProvisioningClient } from '../client.ts';
+
+const connectionString = process.env.DPS_CONNECTION_STRING ?? '';
+await using client = DeviceProvisioningClient.fromConnectionString(connectionString);
+
+for await (const group of client.enrollmentGroups.query()) {
+  console.log(group.enrollmentGroupId);
+}
+console.log(`Connected to ${client.endpoint}.`);

@@ -1,0 +1,28 @@
+/** Creates, updates and deletes any number of enrollments, ten to a request. */
+import { DeviceProvisioningClient } from '../client.ts';
+import type { IndividualEnrollment } from '../models.ts';
+
+await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '');
+
+const enrollments = Array.from(
+  { length: 25 },
+  (_, i): IndividualEnrollment => ({
+    registrationId: `sample-bulk-${i}`,
+    attestation: { type: 'tpm', tpm: { endorsementKey: Buffer.alloc(64, i).toString('base64') } },
+  }),
+);
+
+const created = await client.individualEnrollments.createMany(enrollments, { concurrency: 2 });
+console.log(`Created ${created.filter(({ succeeded }) => succeeded).length}.`);
+
+// Updates need to know which version they replace: the etag that get or query answers, or any version.
+const held = enrollments.map((enrollment) => ({ ...enrollment, provisioningStatus: 'disabled' as const }));
+const updated = await client.individualEnrollments.updateMany(held, { unconditional: true });
+console.log(`Updated ${updated.filter(({ succeeded }) => succeeded).length}.`);
+
+const deleted = await client.individualEnrollments.deleteMany([...enrollments, 'sample-bulk-unknown']);
+for (const result of deleted) {
+  if (!result.succeeded) {
+    console.log(`${result.id}: ${result.error.name}`);
+  }
+}
