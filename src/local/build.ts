@@ -32,6 +32,7 @@ export async function buildApp(projectDirectory: string, outputDirectory: string
     platform: 'node',
     target: 'node22',
     format: 'esm',
+    mainFields: ['module', 'main'], // or the Azure libraries that come in both forms would be there twice
     minify: true,
     keepNames: true, // names of error classes are looked at
     legalComments: 'none',
