@@ -61,7 +61,7 @@ export class DeviceProvisioningClient implements AsyncDisposable {
     const settings = resolveOptions(options);
     const authorizer = createAuthorizer(credential, target, settings.clock);
     this.endpoint = target.origin;
-    this.#pool = createPool(target, options);
+    this.#pool = createPool(target, options, settings.requestTimeoutInMs);
     this.#caller = new ServiceCaller(this.#pool, authorizer, settings);
     this.individualEnrollments = new IndividualEnrollments(this.#caller, settings.serviceVersion);
     this.enrollmentGroups = new EnrollmentGroups(this.#caller, settings.serviceVersion);
@@ -97,14 +97,21 @@ export class DeviceProvisioningClient implements AsyncDisposable {
   }
 }
 
-function createPool(endpoint: Endpoint, options: DeviceProvisioningClientOptions): Pool {
+function createPool(
+  endpoint: Endpoint,
+  options: DeviceProvisioningClientOptions,
+  requestTimeoutInMs: number,
+): Pool {
   return new Pool(endpoint.origin, {
     connections: options.connections ?? DEFAULT_CONNECTIONS,
     keepAliveTimeout: KEEP_ALIVE_IN_MS,
     maxResponseSize: MAX_RESPONSE_BYTES,
     // DPS has been seen to speak HTTP/1.1 only.
     allowH2: false,
-    connect: { timeout: CONNECT_TIMEOUT_IN_MS, ...(endpoint.secure && tlsOptions(options)) },
+    connect: {
+      timeout: Math.min(CONNECT_TIMEOUT_IN_MS, requestTimeoutInMs),
+      ...(endpoint.secure && tlsOptions(options)),
+    },
   });
 }
 
