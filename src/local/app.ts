@@ -60,7 +60,7 @@ function requestFromCommandLine(): AppRequest {
 function start({ endpoints, port, appDirectory = project }: AppRequest): Promise<FunctionsHost> {
   Object.assign(process.env, missingSettings(endpoints, process.env));
   const starting = startFunctionsHost({ appDirectory, port, keys: endpoints.keys });
-  return explainTakenPort(starting, port, 'the function app', '--port');
+  return explainTakenPort(starting, 'the function app', () => '--port');
 }
 
 /** The first signal lets what runs end, the second does not. */

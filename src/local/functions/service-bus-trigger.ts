@@ -44,10 +44,11 @@ export async function startServiceBusListener(
   };
   const subscription = receiver.subscribe(
     {
-      processMessage: (message) => {
-        const run_ = run(message).finally(() => running.delete(run_));
-        running.add(run_);
-        return run_;
+      processMessage: async (message) => {
+        const ended = run(message);
+        running.add(ended);
+        await ended;
+        running.delete(ended);
       },
       processError: async ({ error }) => logFailure(app, registered, error),
     },

@@ -19,7 +19,7 @@ export class Deadlines {
   /** Replaces the message's deadline; `Infinity` is none. */
   set(stored: StoredMessage, at: number): void {
     if (stored.deadline !== undefined) this.#heap.remove(stored.deadline);
-    delete stored.deadline;
+    stored.deadline = undefined;
     if (at === Number.POSITIVE_INFINITY) return;
     stored.deadline = this.#heap.push({ at, stored });
     this.arm();

@@ -57,7 +57,7 @@ export interface StoredMessage {
   state: State;
   /** A deferred message that comes back from a lock is deferred again. */
   wasDeferred: boolean;
-  lock?: { readonly token: string; until: number };
-  ready?: HeapEntry<StoredMessage>;
-  deadline?: HeapEntry<Deadline>;
+  lock: { readonly token: string; readonly until: number } | undefined;
+  ready: HeapEntry<StoredMessage> | undefined;
+  deadline: HeapEntry<Deadline> | undefined;
 }

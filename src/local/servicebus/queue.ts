@@ -175,6 +175,9 @@ export class Queue {
       deliveryCount: 0,
       state: 'active',
       wasDeferred: false,
+      lock: undefined,
+      ready: undefined,
+      deadline: undefined,
     };
     return this.#adopt(stored);
   }
@@ -269,8 +272,8 @@ export class Queue {
     this.#tally[stored.state]--;
     if (stored.ready !== undefined) this.#ready.remove(stored.ready);
     if (stored.lock !== undefined) this.#locked.delete(stored.lock.token);
-    delete stored.ready;
-    delete stored.lock;
+    stored.ready = undefined;
+    stored.lock = undefined;
   }
 
   #become(stored: StoredMessage, state: State, deadline: number): void {

@@ -11,15 +11,14 @@ export class PortTakenError extends Error {
 /** What `start` rejects with because of a taken port is made readable; all else stays as it is. */
 export async function explainTakenPort<Started>(
   start: Promise<Started>,
-  port: number | undefined,
   use: string,
-  flag: string,
+  flagFor: (port: number) => string,
 ): Promise<Started> {
   try {
     return await start;
   } catch (error) {
-    const { code, port: taken } = error as { code?: string; port?: number };
-    if (code === 'EADDRINUSE') throw new PortTakenError(taken ?? port ?? 0, use, flag);
+    const { code, port = 0 } = error as { code?: string; port?: number };
+    if (code === 'EADDRINUSE') throw new PortTakenError(port, use, flagFor(port));
     throw error;
   }
 }

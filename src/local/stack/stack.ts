@@ -72,7 +72,7 @@ function startTables({ azuritePort = 0, dataDirectory }: StackOptions) {
     ports: { blob, queue, table },
     ...(dataDirectory !== undefined && { dataDirectory: path.resolve(dataDirectory, 'storage') }),
   });
-  return explainTakenPort(started, azuritePort, 'Azurite', '--azurite-port');
+  return explainTakenPort(started, 'Azurite', () => '--azurite-port');
 }
 
 // The emulators are loaded only now, so that Azurite's process loads at the same time.
@@ -80,7 +80,7 @@ function startTables({ azuritePort = 0, dataDirectory }: StackOptions) {
 async function startServiceBus({ serviceBusPort = 0 }: StackOptions) {
   const { startServiceBusEmulator } = await import('../servicebus/emulator.ts');
   const started = startServiceBusEmulator({ port: serviceBusPort, queues, topics });
-  return explainTakenPort(started, serviceBusPort, 'the Service Bus emulator', '--servicebus-port');
+  return explainTakenPort(started, 'the Service Bus emulator', () => '--servicebus-port');
 }
 
 async function startDps(options: StackOptions, certificateDirectory: string) {
@@ -92,7 +92,9 @@ async function startDps(options: StackOptions, certificateDirectory: string) {
     certificateDirectory,
     ...(dataDirectory !== undefined && { dataDirectory: path.resolve(dataDirectory, 'dps') }),
   });
-  return explainTakenPort(started, dpsPort, 'the DPS emulator', '--dps-port or --dps-tls-port');
+  return explainTakenPort(started, 'the DPS emulator', (port) =>
+    port === dpsPort ? '--dps-port' : '--dps-tls-port',
+  );
 }
 
 /** Certificates that nobody keeps do not outlive the stack. */
