@@ -57,7 +57,8 @@ export class ServiceAuthorization {
   /** Policies that were replaced since are other objects: their tokens are checked again. */
   #remembered(authorization = '') {
     const entry = this.#verified.get(authorization);
-    const isCurrent = entry && entry.expiresAt > this.#now() && this.#state.configuration.policies.includes(entry.policy);
+    const isCurrent =
+      entry && entry.expiresAt > this.#now() && this.#state.configuration.policies.includes(entry.policy);
     return isCurrent ? entry : undefined;
   }
 
