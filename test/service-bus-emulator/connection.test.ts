@@ -8,7 +8,7 @@ const bus = useBus({
     { name: 'queue' },
     { name: 'dropped' },
     { name: 'after' },
-    { name: 'renewing', lockDurationInMs: 1500 },
+    { name: 'renewing', lockDurationInMs: 1200 },
   ],
 });
 
@@ -58,7 +58,7 @@ describe('A client', () => {
     let calls = 0;
     const processMessage = async () => {
       calls++;
-      await new Promise((resolve) => setTimeout(resolve, 3500));
+      await new Promise((resolve) => setTimeout(resolve, 2000));
     };
     receiver.subscribe({ processMessage, processError: async () => {} });
     await until(() => calls > 0);

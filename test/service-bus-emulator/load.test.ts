@@ -26,19 +26,22 @@ describe('A queue of 200,000 messages', () => {
       now += 1; // the window moves on at every message
       queue.enqueue(message(`m${i}`));
     }
-    for (let i = 0; i < 1000; i++) expect(queue.peek(i * 200, 10)).toHaveLength(10);
+    let peeked = 0;
+    for (let i = 0; i < 1000; i++) peeked += queue.peek(i * 200, 10).length;
+    expect(peeked).toBe(10_000);
     let last = 0;
     let taken = 0;
+    let inOrder = true;
     queue.attach({
       peekLock: false,
       capacity: () => 1,
       deliver: ({ sequenceNumber }) => {
-        expect(sequenceNumber > last).toBe(true);
+        inOrder &&= sequenceNumber > last;
         last = sequenceNumber;
         taken++;
       },
     });
-    expect(taken).toBe(200_000);
+    expect({ taken, inOrder }).toEqual({ taken: 200_000, inOrder: true });
     queue.stop();
   });
 
