@@ -42,6 +42,7 @@ export class Table {
   readonly #name: string;
   readonly #access: TableAccess;
   #client: Promise<TableClient> | undefined;
+  #making: Promise<void> | undefined;
 
   constructor(name: string, access: TableAccess) {
     this.#name = name;
@@ -131,7 +132,8 @@ export class Table {
     } catch (error) {
       if (!isTableMissing(error)) throw translate(error, this.#name);
     }
-    await client.createTable();
+    this.#making ??= client.createTable();
+    await this.#making;
     return work(client).catch((error: unknown) => {
       throw translate(error, this.#name);
     });
@@ -178,11 +180,13 @@ function statusOf(error: unknown): number | undefined {
 }
 
 function isTableMissing(error: unknown): boolean {
-  return statusOf(error) === 404 && error instanceof RestError && error.message.includes('TableNotFound')
-    ? true
-    : error instanceof RestError &&
-        (error.details as { odataError?: { code?: string } } | undefined)?.odataError?.code ===
-          'TableNotFound';
+  if (!(error instanceof RestError)) return false;
+  const details = error.details as { odataError?: { code?: string } } | undefined;
+  // In the answer of a transaction the code is lost, and the text has to do.
+  return (
+    details?.odataError?.code === 'TableNotFound' ||
+    /TableNotFound|table specified does not exist/i.test(error.message)
+  );
 }
 
 function translate(error: unknown, table: string): unknown {

@@ -1,0 +1,169 @@
+/** `npm run demo`: a factory shift through the whole system, once, on this machine. */
+import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { DeviceProvisioningClient } from '../dps/client.ts';
+import { eventKey } from '../events/event-identity.ts';
+import { count, type DemoSummary, summaryText } from './demo/demo-summary.ts';
+import { type EventJson, readEventFile, shiftTimes } from './demo/event-file.ts';
+import { OutcomeListener } from './demo/outcome-listener.ts';
+import { type Played, playShift } from './demo/play-shift.ts';
+import { registerShiftDevices } from './demo/shift-devices.ts';
+import { startAppProcess } from './stack/app-process.ts';
+import { commandLine } from './stack/command-line.ts';
+import type { Endpoints } from './stack/endpoints.ts';
+import { endWithNpm } from './stack/npm-watch.ts';
+import { startStack } from './stack/stack.ts';
+
+const outcomesWithinMs = 50_000;
+const auditWithinMs = 50_000;
+const project = path.resolve(import.meta.dirname, '../..');
+const shiftFile = path.resolve(import.meta.dirname, 'demo/factory-shift.jsonl');
+
+await commandLine(async () => {
+  endWithNpm();
+  const { values } = parseArgs({ options: { directory: { type: 'string', default: '.local/demo' } } });
+  const startedAt = Date.now();
+  step('Starting DPS, Service Bus, Storage and the function app on free ports …');
+  const stack = await startStack();
+  const app = await startAppProcess({ endpoints: stack.endpoints, output: 'pipe' });
+  try {
+    const directory = path.resolve(values.directory);
+    mkdirSync(directory, { recursive: true });
+    const log = createWriteStream(path.join(directory, 'app.log'));
+    app.child.stdout?.pipe(log, { end: false });
+    app.child.stderr?.pipe(log, { end: false });
+    const summary = await playDay(app.url, stack.endpoints, directory);
+    console.log(summaryText(summary, (Date.now() - startedAt) / 1_000));
+  } finally {
+    await app.stop();
+    await stack.close();
+  }
+  process.exit(0);
+});
+
+async function playDay(functions: string, endpoints: Endpoints, directory: string): Promise<DemoSummary> {
+  const events = shiftTimes(
+    readEventFile(shiftFile).map((line) => JSON.parse(line) as EventJson),
+    new Date(),
+  );
+  const client = DeviceProvisioningClient.fromConnectionString(endpoints.dps.connectionString);
+  const listener = new OutcomeListener(endpoints.serviceBus.connectionString);
+  try {
+    step(`Playing ${events.length} events of ${path.relative(project, shiftFile)} …`);
+    const played = await playShift(events, functions, endpoints);
+    const expected = new Set(played.queued.map(keyOf));
+    step(`Waiting for the outcomes of ${expected.size} different events …`);
+    await listener.until(
+      (outcomes) => [...expected].every((key) => outcomes.has(key)),
+      outcomesWithinMs,
+      () =>
+        `${[...expected].filter((key) => !listener.outcomes.has(key)).length} of ${expected.size} events have no outcome yet.`,
+    );
+    step('Switching devices on: they register with DPS …');
+    const { deviceEndpoint, idScope, caCertificate } = endpoints.dps;
+    const provisioning = { endpoint: deviceEndpoint, idScope, ca: readFileSync(caCertificate, 'utf8') };
+    const registrations = await registerShiftDevices(events, client, provisioning);
+    step('Running the audit …');
+    const audit = await runAudit(functions, endpoints.keys.function);
+    const report = await saveReport(functions, endpoints.keys.function, directory);
+    const dps = await enrollmentCounts(client);
+    const summary = summaryOf(
+      events,
+      played,
+      listener,
+      count(registrations.map(({ status }) => status)),
+      audit,
+      dps,
+      report,
+    );
+    writeFileSync(path.join(directory, 'summary.json'), `${JSON.stringify(summary, undefined, 2)}\n`);
+    return summary;
+  } finally {
+    await listener.close();
+    await client.close();
+  }
+}
+
+function summaryOf(
+  events: readonly EventJson[],
+  played: Played,
+  listener: OutcomeListener,
+  registrations: Record<string, number>,
+  audit: DemoSummary['audit'],
+  dps: DemoSummary['dps'],
+  report: string,
+): DemoSummary {
+  const outcomes = [...listener.outcomes.values()].filter(({ type }) => type.startsWith('enrollment.'));
+  const ended = count(outcomes.map(({ type }) => type));
+  const rejected = outcomes.filter(({ type }) => type === 'enrollment.rejected');
+  return {
+    events: {
+      total: events.length,
+      overHttp: played.overHttp,
+      overQueue: played.overQueue,
+      repeats: events.length - new Set(events.map(keyOf)).size,
+    },
+    refusedAtTheDoor: count(played.refused.map(({ reason }) => reason)),
+    outcomes: {
+      succeeded: ended['enrollment.succeeded'] ?? 0,
+      superseded: ended['enrollment.superseded'] ?? 0,
+      rejected: rejected.length,
+      rejectedReasons: count(rejected.map(({ data }) => data.reason ?? '')),
+      stillConnected: outcomes.flatMap(({ subject, data }) => (data.hubAccess && subject ? [subject] : [])),
+    },
+    dps,
+    registrations,
+    audit,
+    report,
+  };
+}
+
+async function runAudit(functions: string, key: string): Promise<DemoSummary['audit']> {
+  const headers = { 'x-functions-key': key };
+  const started = await fetch(`${functions}/api/audit/runs`, { method: 'POST', headers });
+  const location = started.headers.get('location');
+  if (started.status !== 202 || location === null)
+    throw new Error(`The audit did not start: ${await started.text()}`);
+  const deadline = Date.now() + auditWithinMs;
+  for (;;) {
+    const run = (await (await fetch(location, { headers })).json()) as DemoSummary['audit'] & {
+      status: string;
+    };
+    if (run.status === 'finished')
+      return { id: run.id, operations: run.operations, states: run.states, findings: run.findings };
+    if (run.status === 'failed' || Date.now() > deadline)
+      throw new Error(`The audit run ${run.id} is ${run.status}.`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+async function saveReport(functions: string, key: string, directory: string): Promise<string> {
+  const response = await fetch(`${functions}/api/audit`, {
+    headers: { accept: 'text/html', 'x-functions-key': key },
+  });
+  const file = path.join(directory, 'audit.html');
+  writeFileSync(file, await response.text());
+  return file;
+}
+
+async function enrollmentCounts(client: DeviceProvisioningClient): Promise<DemoSummary['dps']> {
+  let individualEnrollments = 0;
+  let disabled = 0;
+  for await (const { provisioningStatus } of client.individualEnrollments.query()) {
+    individualEnrollments++;
+    if (provisioningStatus === 'disabled') disabled++;
+  }
+  let enrollmentGroups = 0;
+  for await (const _ of client.enrollmentGroups.query()) enrollmentGroups++;
+  return { individualEnrollments, disabled, enrollmentGroups };
+}
+
+function keyOf({ source, id, subject }: EventJson): string {
+  return eventKey(String(source), String(id), String(subject));
+}
+
+function step(text: string): void {
+  console.log(text);
+}

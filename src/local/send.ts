@@ -1,0 +1,102 @@
+/** `npm run send -- FILE [--queue]`: sends CloudEvents to what `npm start` runs, and prints how they ended. */
+import { parseArgs } from 'node:util';
+import { ServiceBusClient } from '@azure/service-bus';
+
+import { manufacturingEventsQueue } from '../events/messaging-entities.ts';
+import { readEventFile } from './demo/event-file.ts';
+import { type Ended, waitForEnd } from './demo/outcome-lookup.ts';
+import { commandLine } from './stack/command-line.ts';
+import { defaultEndpointsFile, type Endpoints, readEndpoints } from './stack/endpoints.ts';
+
+const endsWithinMs = 120_000;
+const lookupsAtOnce = 8;
+
+await commandLine(async () => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      queue: { type: 'boolean', default: false },
+      endpoints: { type: 'string', default: defaultEndpointsFile },
+    },
+  });
+  const [file] = positionals;
+  if (file === undefined) throw new Error('Name a file of CloudEvents: npm run send -- FILE [--queue]');
+  const endpoints = readEndpoints(values.endpoints);
+  const functions = endpoints.functions;
+  if (functions === undefined) throw new Error('The stack runs without the app: start it with npm start.');
+  const texts = readEventFile(file);
+  const ended = values.queue ? [] : await post(texts, functions, endpoints);
+  const queued = values.queue ? texts : texts.filter((_, index) => ended[index] === undefined);
+  if (values.queue) await sendToQueue(texts, endpoints);
+  const waited = await waitForAll(queued, functions, endpoints);
+  const all = [...ended.filter((each) => each !== undefined), ...waited];
+  for (const each of all) print(each);
+  process.exit(all.every(({ status }) => status === 'succeeded' || status === 'superseded') ? 0 : 1);
+});
+
+function print({ label, status, reason, detail }: Ended): void {
+  console.log(
+    `${status.padEnd(10)}  ${label}${reason === undefined ? '' : `: ${reason}`}${detail === undefined ? '' : `. ${detail}`}`,
+  );
+}
+
+/** One a request, so that one invalid event keeps no other out. What HTTP refuses has ended. */
+async function post(
+  texts: readonly string[],
+  functions: string,
+  { keys }: Endpoints,
+): Promise<(Ended | undefined)[]> {
+  const ended: (Ended | undefined)[] = [];
+  for (const body of texts) {
+    const headers = { 'content-type': 'application/cloudevents+json', 'x-functions-key': keys.function };
+    const response = await fetch(`${functions}/api/events`, { method: 'POST', headers, body });
+    if (response.status === 202) {
+      await response.body?.cancel();
+      ended.push(undefined);
+      continue;
+    }
+    const problem = (await response.json()) as {
+      detail: string;
+      errors?: { reason: string; detail: string }[];
+    };
+    const { reason = `HTTP ${response.status}`, detail = problem.detail } = problem.errors?.[0] ?? {};
+    ended.push({ label: labelOf(body), status: 'rejected', reason, detail });
+  }
+  return ended;
+}
+
+async function sendToQueue(texts: readonly string[], { serviceBus }: Endpoints): Promise<void> {
+  const client = new ServiceBusClient(serviceBus.connectionString);
+  try {
+    const sender = client.createSender(manufacturingEventsQueue.name);
+    for (const text of texts)
+      await sender.sendMessages({ body: Buffer.from(text), contentType: 'application/cloudevents+json' });
+  } finally {
+    await client.close();
+  }
+}
+
+async function waitForAll(
+  texts: readonly string[],
+  functions: string,
+  { keys }: Endpoints,
+): Promise<Ended[]> {
+  const deadline = Date.now() + endsWithinMs;
+  const ended: Ended[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let index = next++; index < texts.length; index = next++)
+      ended[index] = await waitForEnd(texts[index] ?? '', functions, keys.function, deadline);
+  };
+  await Promise.all(Array.from({ length: lookupsAtOnce }, worker));
+  return ended;
+}
+
+function labelOf(text: string): string {
+  try {
+    const { type, subject, id } = JSON.parse(text) as Record<string, unknown>;
+    return `${type} ${subject} (${id})`;
+  } catch {
+    return `a line of ${text.length} characters`;
+  }
+}
