@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type DpsEmulatorOptions, startDpsEmulator } from './emulator.ts';
+import type { DpsEmulatorOptions } from './emulator.ts';
 
 const USAGE = `Usage: npm run dps-emulator -- [options]
   --dps-port N                  plain HTTP (7080; 0 picks a free port)
@@ -13,9 +13,11 @@ const USAGE = `Usage: npm run dps-emulator -- [options]
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
   if (options === undefined) return;
+  // Loaded only now, so that a wrong flag is told at once.
+  const { startDpsEmulator } = await import('./emulator.ts');
   const emulator = await startDpsEmulator(options);
   console.log(`DPS emulator
-  service and device API  ${emulator.endpoint}
+  service and device APIs ${emulator.endpoint}
   the same over TLS       ${emulator.tlsEndpoint}
   id scope                ${emulator.idScope}
   connection string       ${emulator.connectionString}
@@ -74,7 +76,8 @@ function wholeNumber(flag: string, text: string, most = 10_000_000): number {
 function fail(error: NodeJS.ErrnoException & { port?: number }): void {
   const isTaken = error.code === 'EADDRINUSE';
   const advice = `Port ${error.port} is taken: stop what uses it, or choose another with --dps-port or --dps-tls-port.`;
-  console.error(isTaken ? advice : `The DPS emulator cannot run: ${error.message}`);
+  const [reason] = error.message.split('\n');
+  console.error(isTaken ? advice : `The DPS emulator cannot run: ${reason}`);
   process.exitCode = 1;
 }
 
