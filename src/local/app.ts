@@ -41,10 +41,15 @@ async function runForParent(): Promise<void> {
   try {
     const host = await start(request as AppRequest);
     process.on('SIGTERM', endOnce(host));
-    process.send?.({ ready: host.url } satisfies AppReport);
+    report({ ready: host.url });
   } catch (error) {
-    process.send?.({ failed: (error as Error).message } satisfies AppReport, () => process.exit(1));
+    report({ failed: (error as Error).message }, () => process.exit(1));
   }
+}
+
+/** A parent that is gone is no error: this process ends as well. */
+function report(message: AppReport, then: () => void = () => {}): void {
+  process.send?.(message, then);
 }
 
 function requestFromCommandLine(): AppRequest {

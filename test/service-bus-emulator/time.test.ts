@@ -187,6 +187,8 @@ describe('A topic', () => {
     expect(bus.emulator.counts('outcomes/Subscriptions/others')).toMatchObject({ active: 1, deadLetter: 1 });
     expect(bus.emulator.counts('outcomes/Subscriptions/all')).toMatchObject({ active: 0, deadLetter: 0 });
     await takeAll(other, 1);
+    const deadLetters = bus.client.createReceiver('outcomes', 'others', { subQueueType: 'deadLetter' });
+    expect(await receiveOne(deadLetters)).toMatchObject({ body: 1, deadLetterReason: 'mine alone' });
   });
 
   it('drops duplicates, and keeps scheduled messages to itself until their time has come', async () => {

@@ -18,11 +18,12 @@ export async function handleAdmin(
   response: ServerResponse,
   url: URL,
 ): Promise<void> {
-  const body = await readBody(request);
   if (!isAuthorized(request, url, 'admin', keys)) {
+    request.resume();
     endWith(response, 401);
     return;
   }
+  const body = await readBody(request);
   if (request.method === 'GET' && url.pathname === '/admin/host/status') {
     endWith(response, 200, { id: 'local', state: 'Running' });
     return;
@@ -36,7 +37,7 @@ export async function handleAdmin(
     return;
   }
   const name = url.pathname.startsWith(functionsPath) ? url.pathname.slice(functionsPath.length) : '';
-  const registered = findFunction(app, decodeURIComponent(name));
+  const registered = findFunction(app, name);
   if (request.method !== 'POST' || registered === undefined) {
     endWith(response, 404);
     return;

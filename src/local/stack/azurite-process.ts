@@ -42,7 +42,7 @@ process.once('disconnect', () => void close());
 process.once('message', (request: AzuriteRequest) => void start(request));
 
 async function start(request: AzuriteRequest): Promise<void> {
-  const report = (message: AzuriteReport) => process.send?.(message);
+  const report = (message: AzuriteReport) => process.send?.(message, () => {}); // a parent that is gone is no error
   try {
     const [table, blob, queue] = [tableServer(request), blobServer(request), queueServer(request)];
     servers = [table, blob, queue];
