@@ -1,6 +1,6 @@
 import type { ClientHooks } from './client-hooks.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { DEFAULT_RETRY_OPTIONS, type ResolvedRetryOptions, type RetryOptions } from './retry-policy.ts';
+import { type ResolvedRetryOptions, type RetryOptions, resolveRetryOptions } from './retry-policy.ts';
 
 /** The API versions that this client speaks. */
 export type ServiceVersion = '2021-10-01' | '2025-07-01-preview';
@@ -43,7 +43,7 @@ const USER_AGENT = 'dps-client-js/0.1.0';
 export function resolveOptions(options: DeviceProvisioningClientOptions): ClientSettings {
   return {
     serviceVersion: options.serviceVersion ?? '2021-10-01',
-    retry: { ...DEFAULT_RETRY_OPTIONS, ...options.retryOptions },
+    retry: resolveRetryOptions(options.retryOptions),
     requestTimeoutInMs: options.requestTimeoutInMs ?? 30_000,
     userAgent: options.userAgentPrefix ? `${options.userAgentPrefix} ${USER_AGENT}` : USER_AGENT,
     hooks: { onRequest: options.onRequest, onWait: options.onWait },

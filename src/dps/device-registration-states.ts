@@ -1,9 +1,9 @@
 import type { ServiceVersion } from './client-options.ts';
 import { NotFoundError } from './errors.ts';
 import type { DeviceRegistrationState } from './models.ts';
-import type { OperationOptions } from './operation-options.ts';
+import type { ConditionalOptions, OperationOptions } from './operation-options.ts';
 import { type PagedQuery, pagedQuery } from './paged-query.ts';
-import { pageOf, pathOf, requireId, requirePageSize } from './request-parts.ts';
+import { ifMatchOf, pageOf, pathOf, requireId, requirePageSize } from './request-parts.ts';
 import type { ServiceCaller } from './service-caller.ts';
 
 /**
@@ -43,20 +43,21 @@ export class DeviceRegistrationStates {
    * Deletes a device's registration record, so that its next registration is a first one. The device stays
    * assigned to its hub, and its enrollment lets it register again.
    *
-   * @param options - `ifMatch` is the record's etag.
+   * @param registration - a registration id, or a registration state, whose etag `onlyIfUnchanged` then uses.
    * @throws {@link NotFoundError} if there is none; {@link PreconditionFailedError} if it registered again.
    */
   async delete(
-    registrationId: string,
-    options: OperationOptions & { ifMatch?: string | undefined } = {},
+    registration: string | DeviceRegistrationState,
+    options: ConditionalOptions = {},
   ): Promise<void> {
-    const call = { operation: 'deviceRegistrationStates.delete', id: registrationId };
-    requireId(call, registrationId);
+    const id = typeof registration === 'string' ? registration : (registration.registrationId ?? '');
+    const call = { operation: 'deviceRegistrationStates.delete', id };
+    requireId(call, id);
     await this.#caller.call({
       ...call,
       method: 'DELETE',
-      path: this.#path(registrationId),
-      ifMatch: options.ifMatch,
+      path: this.#path(id),
+      ifMatch: ifMatchOf(call, registration, options),
       abortSignal: options.abortSignal,
       answers: 'nothing',
       // Gone after a lost answer: this call, or somebody else, did it.

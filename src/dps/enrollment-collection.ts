@@ -1,12 +1,6 @@
 import { BULK_LIMIT, type ItemResult, type ManyPlan, runMany } from './bulk-many.ts';
 import type { ServiceVersion } from './client-options.ts';
-import { isStoredAs } from './enrollment-equality.ts';
-import {
-  AlreadyExistsError,
-  type DeviceProvisioningError,
-  NotFoundError,
-  PreconditionFailedError,
-} from './errors.ts';
+import { type DeviceProvisioningError, NotFoundError, UnavailableError } from './errors.ts';
 import type {
   AttestationMechanism,
   BulkOperationMode,
@@ -20,9 +14,10 @@ import type {
   OperationOptions,
   UpdateManyOptions,
 } from './operation-options.ts';
+import { type BulkItemError, type Named, OwnWrites } from './own-writes.ts';
 import { type Page, type PagedQuery, pagedQuery } from './paged-query.ts';
 import { redact } from './redaction.ts';
-import { pageOf, pathOf, requireId, requirePageSize } from './request-parts.ts';
+import { ifMatchOf, pageOf, pathOf, requireId, requirePageSize } from './request-parts.ts';
 import type { ServiceCaller } from './service-caller.ts';
 import { errorOfBulkItem, type FailedCall, refusal } from './service-error.ts';
 
@@ -34,28 +29,18 @@ export interface CollectionKind {
   readonly bulkMember: 'enrollments' | 'enrollmentGroups';
 }
 
-/** An enrollment, or as much of one as a deletion needs. */
-export type Named = {
-  etag?: string | undefined;
-  attestation?: AttestationMechanism;
-  credentialPolicyName?: string;
-};
-
-interface BulkItemError {
-  readonly errorCode: number;
-  readonly errorStatus: string;
-}
-
 /** What the two kinds of enrollment have in common, which is nearly all. */
 export class EnrollmentCollection<TEnrollment extends IndividualEnrollment | EnrollmentGroup> {
   readonly #kind: CollectionKind;
   readonly #caller: ServiceCaller;
   readonly #serviceVersion: ServiceVersion;
+  readonly #ownWrites: OwnWrites<TEnrollment>;
 
   constructor(kind: CollectionKind, caller: ServiceCaller, serviceVersion: ServiceVersion) {
     this.#kind = kind;
     this.#caller = caller;
     this.#serviceVersion = serviceVersion;
+    this.#ownWrites = new OwnWrites(this);
   }
 
   async createOrUpdate(enrollment: TEnrollment, options: ConditionalOptions): Promise<TEnrollment> {
@@ -69,7 +54,7 @@ export class EnrollmentCollection<TEnrollment extends IndividualEnrollment | Enr
       ifMatch: ifMatchOf(call, enrollment, options),
       abortSignal: options.abortSignal,
       answers: 'object',
-      recognise: (error) => this.#recogniseOwnWrite(enrollment, error, options),
+      recognise: (error) => this.#ownWrites.recognise(enrollment, error, options),
     });
     return answer.body as TEnrollment;
   }
@@ -148,15 +133,14 @@ export class EnrollmentCollection<TEnrollment extends IndividualEnrollment | Enr
       path: pathOf(this.#kind.path, this.#serviceVersion),
       body,
       abortSignal: options.abortSignal,
-      answers: 'object',
+      answers: 'bulk result',
     });
-    const result = answer.body as Partial<BulkOperationResult<TError>>;
-    const { isSuccessful } = result;
-    const errors = (result.errors ?? []).map((error) => withoutSecrets(error, body));
+    const { isSuccessful, errors: said = [] } = answer.body as Partial<BulkOperationResult<TError>>;
+    const errors = said.map((error) => withoutSecrets(error, body));
     if (!answer.afterLostAnswer || errors.length === 0) {
       return { isSuccessful: isSuccessful === true, errors };
     }
-    const real = await this.#withoutEchoes(errors, mode, items, options);
+    const real = await this.#ownWrites.withoutEchoes(errors, mode, items, options);
     return { isSuccessful: real.length === 0, errors: real };
   }
 
@@ -216,7 +200,10 @@ export class EnrollmentCollection<TEnrollment extends IndividualEnrollment | Enr
           'the id came before in the same list; which of the two should win is not said.',
         ),
       runBulk: async (items) => {
-        const { errors } = await this.runBulkOperation(mode, items, options, operation);
+        const { isSuccessful, errors } = await this.runBulkOperation(mode, items, options, operation);
+        if (!isSuccessful && errors.length === 0) {
+          throw failedWithoutSayingWhat(operation);
+        }
         return new Map(
           errors.map((error) => {
             const id = this.idOf(error as Named);
@@ -256,83 +243,15 @@ export class EnrollmentCollection<TEnrollment extends IndividualEnrollment | Enr
       );
     }
   }
+}
 
-  /** A write that "exists already" after a lost answer, and is what was to be written, is this call's own. */
-  async #recogniseOwnWrite(
-    sent: TEnrollment,
-    error: DeviceProvisioningError,
-    options: OperationOptions,
-  ): Promise<TEnrollment | undefined> {
-    if (!(error instanceof AlreadyExistsError || error instanceof PreconditionFailedError)) {
-      return undefined;
-    }
-    return this.#readIfStored(sent, options);
-  }
-
-  async #readIfStored(sent: TEnrollment, options: OperationOptions): Promise<TEnrollment | undefined> {
-    const id = this.idOf(sent);
-    try {
-      const stored = await this.get(id, options);
-      if (sent.attestation.type !== 'symmetricKey') {
-        return isStoredAs(sent, stored) ? stored : undefined;
-      }
-      // Keys are in the answer of a PUT, so they belong in this one, too.
-      const attestation = await this.getAttestationMechanism(id, options);
-      return isStoredAs(sent, stored, attestation) ? { ...stored, attestation } : undefined;
-    } catch (error) {
-      if (error instanceof NotFoundError) {
-        return undefined;
-      }
-      throw error;
-    }
-  }
-
-  /** Takes out the errors that only say that the lost attempt had done the item already. */
-  async #withoutEchoes<TError extends BulkItemError>(
-    errors: readonly TError[],
-    mode: BulkOperationMode,
-    items: readonly Named[],
-    options: OperationOptions,
-  ): Promise<TError[]> {
-    const byId = new Map(items.map((item) => [this.idOf(item).toLowerCase(), item]));
-    const real: TError[] = [];
-    for (const error of errors) {
-      const item = byId.get(this.idOf(error as Named).toLowerCase());
-      if (!item || !(await this.#isEcho(error, mode, item, options))) {
-        real.push(error);
-      }
-    }
-    return real;
-  }
-
-  async #isEcho(
-    error: BulkItemError,
-    mode: BulkOperationMode,
-    item: Named,
-    options: OperationOptions,
-  ): Promise<boolean> {
-    const status = Math.floor(error.errorCode / 1000);
-    if (mode === 'delete') {
-      return status === 404;
-    }
-    if (status !== 409 && status !== 412) {
-      return false;
-    }
-    return (await this.#readIfStored(item as TEnrollment, options)) !== undefined;
-  }
+function failedWithoutSayingWhat(operation: string): UnavailableError {
+  return new UnavailableError(
+    `${operation} failed: DPS says that items failed, but not which. Read them before writing them again.`,
+    { operation },
+  );
 }
 
 function withoutSecrets<TError extends BulkItemError>(error: TError, sentBody: string): TError {
   return { ...error, errorStatus: redact(String(error.errorStatus), sentBody) };
-}
-
-function ifMatchOf(call: FailedCall, item: string | Named, options: ConditionalOptions): string | undefined {
-  if (!options.onlyIfUnchanged) {
-    return options.ifMatch;
-  }
-  const etag = typeof item === 'string' ? undefined : item.etag;
-  if (!etag) {
-    throw refusal(call, 'onlyIfUnchanged needs an object with the etag that get or query answered.');
-  }
-  return etag;
 }

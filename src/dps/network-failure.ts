@@ -35,6 +35,13 @@ const NOT_TRUSTED: Kind = {
     "The server's TLS certificate was not accepted; check the endpoint, a proxy in between, this machine's clock, or pass the authority in caCertificates.",
 };
 
+const NOT_TLS: Kind = {
+  retried: false,
+  mayHaveBeenCarriedOut: true,
+  explanation:
+    'TLS could not be spoken; check that the endpoint speaks TLS 1.2 or newer on this port, without a proxy that breaks it.',
+};
+
 const BY_CODE: Readonly<Record<string, Kind>> = {
   ECONNREFUSED: NOT_REACHED,
   ENOTFOUND: NOT_REACHED,
@@ -47,6 +54,7 @@ const BY_CODE: Readonly<Record<string, Kind>> = {
   UND_ERR_BODY_TIMEOUT: TIMED_OUT,
   RESPONSE_TIMEOUT: TIMED_OUT,
   ETIMEDOUT: TIMED_OUT,
+  EPROTO: NOT_TLS,
 };
 
 const CERTIFICATE_CODES =
@@ -55,8 +63,14 @@ const CERTIFICATE_CODES =
 /** Sorts the error of a request that got no answer, by its code. What has no entry counts as broken off. */
 export function networkFailureOf(error: unknown): NetworkFailure {
   const code = codeOf(error) ?? 'UNKNOWN';
-  const kind = BY_CODE[code] ?? (CERTIFICATE_CODES.test(code) ? NOT_TRUSTED : BROKEN_OFF);
-  return { code, ...kind };
+  return { code, ...(BY_CODE[code] ?? kindByName(code)) };
+}
+
+function kindByName(code: string): Kind {
+  if (CERTIFICATE_CODES.test(code)) {
+    return NOT_TRUSTED;
+  }
+  return code.startsWith('ERR_SSL_') ? NOT_TLS : BROKEN_OFF;
 }
 
 /** The `code` of a system, TLS or undici error. */

@@ -1,3 +1,4 @@
+import type { ConditionalOptions } from './operation-options.ts';
 import type { Page } from './paged-query.ts';
 import type { ServiceAnswer } from './service-call.ts';
 import { type FailedCall, refusal } from './service-error.ts';
@@ -13,6 +14,22 @@ export function requirePageSize(call: FailedCall, maxPageSize: number | undefine
   if (maxPageSize !== undefined && !(Number.isInteger(maxPageSize) && maxPageSize > 0)) {
     throw refusal(call, 'maxPageSize is a whole number of 1 or more.');
   }
+}
+
+/** The If-Match header that the options ask for. */
+export function ifMatchOf(
+  call: FailedCall,
+  item: string | { readonly etag?: string | undefined },
+  options: ConditionalOptions,
+): string | undefined {
+  if (!options.onlyIfUnchanged) {
+    return options.ifMatch;
+  }
+  const etag = typeof item === 'string' ? undefined : item.etag;
+  if (!etag) {
+    throw refusal(call, 'onlyIfUnchanged needs an object with the etag that get or query answered.');
+  }
+  return etag;
 }
 
 export function pathOf(path: string, serviceVersion: string): string {

@@ -1,19 +1,19 @@
 /** How often and how patiently a call is repeated. Times are in milliseconds. */
 export interface RetryOptions {
   /** Attempts after the first; 5 by default. 0: each call is one request, but for a refreshed token. */
-  maxRetries?: number;
+  maxRetries?: number | undefined;
   /** The first wait, before jitter; it doubles from one attempt to the next. 500 by default. */
-  retryDelayInMs?: number;
+  retryDelayInMs?: number | undefined;
   /** No wait of this client's own choice is longer; 30,000 by default. `Retry-After` may be. */
-  maxRetryDelayInMs?: number;
+  maxRetryDelayInMs?: number | undefined;
   /**
    * From a call's start, the time by which its last attempt has begun; 120,000 by default. A call gives up
    * at once, rather than early or late, if `Retry-After` points beyond it.
    */
-  totalTimeInMs?: number;
+  totalTimeInMs?: number | undefined;
 }
 
-export type ResolvedRetryOptions = Readonly<Required<RetryOptions>>;
+export type ResolvedRetryOptions = { readonly [Name in keyof RetryOptions]-?: number };
 
 export const DEFAULT_RETRY_OPTIONS: ResolvedRetryOptions = {
   maxRetries: 5,
@@ -21,6 +21,16 @@ export const DEFAULT_RETRY_OPTIONS: ResolvedRetryOptions = {
   maxRetryDelayInMs: 30_000,
   totalTimeInMs: 120_000,
 };
+
+export function resolveRetryOptions(options: RetryOptions = {}): ResolvedRetryOptions {
+  const standard = DEFAULT_RETRY_OPTIONS;
+  return {
+    maxRetries: options.maxRetries ?? standard.maxRetries,
+    retryDelayInMs: options.retryDelayInMs ?? standard.retryDelayInMs,
+    maxRetryDelayInMs: options.maxRetryDelayInMs ?? standard.maxRetryDelayInMs,
+    totalTimeInMs: options.totalTimeInMs ?? standard.totalTimeInMs,
+  };
+}
 
 const RETRIED_STATUSES: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 

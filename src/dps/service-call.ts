@@ -1,5 +1,8 @@
 import type { DeviceProvisioningError } from './errors.ts';
 
+/** The shape of a success's body. */
+export type AnswerShape = 'object' | 'array' | 'bulk result' | 'nothing';
+
 /** What an operation wants sent. Retrying it may repeat it, and the fields say what is then to be done. */
 export interface ServiceCall {
   /** As `individualEnrollments.get`; errors and hooks show it. */
@@ -14,8 +17,8 @@ export interface ServiceCall {
   readonly maxItemCount?: number | undefined;
   readonly continuation?: string | undefined;
   readonly abortSignal?: AbortSignal | undefined;
-  /** The shape that a 2xx body must have. */
-  readonly answers: 'object' | 'array' | 'nothing';
+  /** What a success must look like. */
+  readonly answers: AnswerShape;
   /**
    * Asked when an earlier attempt may have been carried out unnoticed and a later one was refused. Resolves
    * to what the call should answer if the refusal is the echo of the call's own success, else to nothing.

@@ -1,21 +1,14 @@
 import type { Dispatcher } from 'undici';
+import { type FailedAttempt, isFailed, readAnswer, refused, unanswered } from './attempt.ts';
 import type { Authorizer } from './authorization.ts';
 import { notify } from './client-hooks.ts';
 import type { ClientSettings } from './client-options.ts';
-import { type DeviceProvisioningError, UnavailableError } from './errors.ts';
+import type { DeviceProvisioningError } from './errors.ts';
 import { exchange, type HttpAnswer } from './http-exchange.ts';
-import { codeOf, networkFailureOf } from './network-failure.ts';
-import { backoffInMs, isRetriedStatus, mayHaveBeenCarriedOut, parseRetryAfter } from './retry-policy.ts';
+import { networkFailureOf } from './network-failure.ts';
+import { backoffInMs } from './retry-policy.ts';
 import type { ServiceAnswer, ServiceCall } from './service-call.ts';
-import { clientClosed, errorOfAnswer, errorOfGarbage, refusal, subjectOf } from './service-error.ts';
-
-/** One attempt that did not succeed, and what it means for the next. */
-interface FailedAttempt {
-  readonly error: DeviceProvisioningError;
-  readonly retried: boolean;
-  readonly mayHaveBeenCarriedOut: boolean;
-  readonly failureCode: string | undefined;
-}
+import { clientClosed } from './service-error.ts';
 
 /** How one call goes, over all of its attempts. */
 interface CallState {
@@ -48,7 +41,7 @@ export class ServiceCaller {
     };
     for (;;) {
       const outcome = await this.#attempt(call, state);
-      if (!('error' in outcome)) {
+      if (!isFailed(outcome)) {
         return outcome;
       }
       const recognised = await recognise(call, state, outcome.error);
@@ -76,7 +69,7 @@ export class ServiceCaller {
     const authorized = this.#authorizer.authorize(call, call.abortSignal);
     const authorization = typeof authorized === 'string' ? authorized : await authorized;
     const answer = await this.#send(call, state, authorization);
-    if ('error' in answer) {
+    if (isFailed(answer)) {
       return answer;
     }
     if (answer.statusCode === 401 && !state.tokenRefreshed && this.#authorizer.refused(authorization)) {
@@ -84,9 +77,9 @@ export class ServiceCaller {
       return this.#attempt(call, state);
     }
     if (answer.statusCode < 200 || answer.statusCode > 299) {
-      return this.#refused(call, answer);
+      return refused(call, answer, this.#settings.clock.now());
     }
-    return readAnswer(call, answer, state);
+    return readAnswer(call, answer, state.answerLost);
   }
 
   async #send(
@@ -151,20 +144,6 @@ export class ServiceCaller {
     return headers;
   }
 
-  #refused(call: ServiceCall, answer: HttpAnswer): FailedAttempt {
-    const retryAfterInMs = parseRetryAfter(
-      answer.header('retry-after'),
-      answer.header('date'),
-      this.#settings.clock.now(),
-    );
-    return {
-      error: errorOfAnswer(call, answer, retryAfterInMs),
-      retried: isRetriedStatus(answer.statusCode),
-      mayHaveBeenCarriedOut: mayHaveBeenCarriedOut(answer.statusCode),
-      failureCode: undefined,
-    };
-  }
-
   #isRepeated(state: CallState, failed: FailedAttempt): boolean {
     const { retry, clock } = this.#settings;
     if (!failed.retried || state.attempt > retry.maxRetries) {
@@ -209,49 +188,4 @@ async function recognise(
   }
   const body = await call.recognise(error);
   return body === undefined ? undefined : { body, afterLostAnswer: true };
-}
-
-function unanswered(call: ServiceCall, error: unknown): FailedAttempt {
-  if (call.abortSignal?.aborted) {
-    throw call.abortSignal.reason;
-  }
-  const code = codeOf(error);
-  if (code === 'UND_ERR_INVALID_ARG') {
-    throw refusal(call, 'an etag, continuation token or id holds characters that no HTTP header can carry.');
-  }
-  if (code === 'UND_ERR_CLOSED' || code === 'UND_ERR_DESTROYED') {
-    throw clientClosed(call);
-  }
-  const failure = networkFailureOf(error);
-  return {
-    error: new UnavailableError(`${subjectOf(call)} failed: ${failure.code}. ${failure.explanation}`, {
-      operation: call.operation,
-      id: call.id,
-      cause: error,
-    }),
-    retried: failure.retried,
-    mayHaveBeenCarriedOut: failure.mayHaveBeenCarriedOut,
-    failureCode: failure.code,
-  };
-}
-
-/** A success whose body cannot be read is a lost answer. */
-function readAnswer(call: ServiceCall, answer: HttpAnswer, state: CallState): ServiceAnswer | FailedAttempt {
-  if (call.answers === 'nothing') {
-    return { body: undefined, afterLostAnswer: state.answerLost };
-  }
-  try {
-    const body: unknown = JSON.parse(answer.text);
-    if (typeof body !== 'object' || body === null || Array.isArray(body) !== (call.answers === 'array')) {
-      throw new TypeError(`The body is not an ${call.answers}.`);
-    }
-    return { body, continuation: answer.header('x-ms-continuation'), afterLostAnswer: state.answerLost };
-  } catch (cause) {
-    return {
-      error: errorOfGarbage(call, answer, cause instanceof TypeError ? cause : undefined),
-      retried: true,
-      mayHaveBeenCarriedOut: true,
-      failureCode: 'GARBAGE',
-    };
-  }
 }

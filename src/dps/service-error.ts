@@ -38,7 +38,7 @@ export function errorOfAnswer(
 }
 
 /** The error for a 2xx answer that is not what the operation answers with. */
-export function errorOfGarbage(call: FailedCall, answer: HttpAnswer, cause: unknown): UnavailableError {
+export function errorOfGarbage(call: FailedCall, answer: HttpAnswer): UnavailableError {
   return new UnavailableError(
     `${subjectOf(call)} failed: the service answered ${answer.statusCode} with a body that is not what DPS answers. ` +
       'Something between here and DPS may have answered, or broken the answer off; try again, and read before writing again.',
@@ -47,7 +47,6 @@ export function errorOfGarbage(call: FailedCall, answer: HttpAnswer, cause: unkn
       id: call.id,
       statusCode: answer.statusCode,
       trackingId: answer.header('x-ms-request-id'),
-      cause,
     },
   );
 }

@@ -27,9 +27,23 @@ describe('A registration state', () => {
     await expect(client.deviceRegistrationStates.delete('dev-1', { ifMatch: stale })).rejects.toThrow(
       PreconditionFailedError,
     );
-    await client.deviceRegistrationStates.delete('dev-1', { ifMatch: state.etag });
+    await client.deviceRegistrationStates.delete(state, { onlyIfUnchanged: true });
     await expect(client.deviceRegistrationStates.get('dev-1')).rejects.toThrow(NotFoundError);
     await expect(client.deviceRegistrationStates.delete('dev-1')).rejects.toThrow(NotFoundError);
+  });
+
+  it('that changed since it was read is not deleted as unchanged', async () => {
+    await using client = emulator.current.client();
+    const { attestation } = await client.individualEnrollments.createOrUpdate({
+      registrationId: 'dev-1',
+      attestation: { type: 'symmetricKey' },
+    });
+    await emulator.current.registerDevice('dev-1', attestation.symmetricKey!.primaryKey!);
+    const before = await client.deviceRegistrationStates.get('dev-1');
+    await emulator.current.registerDevice('dev-1', attestation.symmetricKey!.primaryKey!);
+    const call = client.deviceRegistrationStates.delete(before, { onlyIfUnchanged: true });
+    await expect(call).rejects.toThrow(PreconditionFailedError);
+    await client.deviceRegistrationStates.delete('dev-1', { ifMatch: '*' });
   });
 
   it('of each device of a group is found by the group, page by page', async () => {

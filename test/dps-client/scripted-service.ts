@@ -52,6 +52,12 @@ export class ScriptedService {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
+  connections(): Promise<number> {
+    return new Promise((resolve, reject) =>
+      this.#server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    );
+  }
+
   client(options: DeviceProvisioningClientOptions = {}): DeviceProvisioningClient {
     return DeviceProvisioningClient.fromConnectionString(
       `HostName=${this.host};SharedAccessKeyName=policy;SharedAccessKey=a2V5a2V5a2V5a2V5;UseDevelopmentEmulator=true`,

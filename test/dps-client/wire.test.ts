@@ -1,7 +1,13 @@
-import { describe, expect, it } from 'vitest';
+import { KeyObject } from 'node:crypto';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { getGlobalDispatcher } from 'undici';
+import { describe, expect, it, vi } from 'vitest';
+import { DeviceProvisioningClient } from '../../src/dps/client.ts';
 import { InvalidRequestError, UnavailableError } from '../../src/dps/errors.ts';
 import type { IndividualEnrollment } from '../../src/dps/models.ts';
 import { CapturedClock } from './captured-clock.ts';
+import { makeCertificate, rsa } from './certificates.ts';
 import { hangUp, ScriptedService } from './scripted-service.ts';
 
 const once = { retryOptions: { maxRetries: 0 } };
@@ -226,6 +232,38 @@ describe('A connection', () => {
     expect(clock.waits).toEqual([500, 1000]);
   });
 
+  it('is hung up when the client is closed, and no global dispatcher has anything to do with it', async () => {
+    const global = getGlobalDispatcher();
+    await using service = await ScriptedService.start({ status: 200, body: {} });
+    const client = service.client(once);
+    await Promise.all(Array.from({ length: 20 }, () => client.individualEnrollments.get('dev-1')));
+    expect(await service.connections()).toBeGreaterThan(0);
+    await client.close();
+    await vi.waitFor(async () => expect(await service.connections()).toBe(0));
+    expect(getGlobalDispatcher()).toBe(global);
+  });
+
+  it('of an old TLS version is refused, and told as such', async () => {
+    const { keys, pem } = await makeCertificate({ name: 'CN=localhost', algorithm: rsa(2048, 'SHA-256') });
+    const key = KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' });
+    // SECLEVEL=0 lets this OpenSSL speak 1.1 at all.
+    const old = { maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
+    const server = createTlsServer({ key, cert: pem, ...old });
+    const refusals: string[] = [];
+    server.on('tlsClientError', (error: NodeJS.ErrnoException) => refusals.push(error.code ?? ''));
+    await new Promise<void>((resolve) => server.listen(0, resolve));
+    const { port } = server.address() as AddressInfo;
+    await using client = new DeviceProvisioningClient(
+      `https://localhost:${port}`,
+      { name: 'policy', key: 'a2V5' },
+      { caCertificates: pem },
+    );
+    const error = await client.individualEnrollments.get('dev-1').catch((e: unknown) => e);
+    expect(error).toMatchObject({ name: 'UnavailableError', message: expect.stringContaining('TLS 1.2') });
+    await vi.waitFor(() => expect(refusals[0]).toMatch(/PROTOCOL/));
+    await new Promise((resolve) => server.close(resolve));
+  });
+
   it('that a closed client would need is not made', async () => {
     await using service = await ScriptedService.start({ status: 200, body: {} });
     const client = service.client();
@@ -294,6 +332,25 @@ describe('Answers that the contract does not have', () => {
       expect(error).toMatchObject({ name: 'UnavailableError', statusCode: 200 });
     },
   );
+
+  it.each(['[]', '{}', '{"isSuccessful":"yes"}', '{"isSuccessful":false,"errors":{}}'])(
+    'a bulk result that is none is one that was lost: %s',
+    async (body) => {
+      const result = { isSuccessful: true, errors: [] };
+      await using service = await ScriptedService.start({ status: 200, body }, { status: 200, body: result });
+      await using client = service.client({ clock: new CapturedClock() });
+      const operation = { mode: 'create' as const, enrollments: [enrollment] };
+      expect(await client.individualEnrollments.runBulkOperation(operation)).toEqual(result);
+      expect(service.arrivals.length).toBe(2);
+    },
+  );
+
+  it('a bulk result that tells of failure, but not of which, is no success', async () => {
+    await using service = await ScriptedService.start({ status: 200, body: { isSuccessful: false } });
+    await using client = service.client(once);
+    const results = await client.individualEnrollments.createMany([enrollment]);
+    expect(results).toMatchObject([{ id: 'dev-1', succeeded: false, error: { name: 'UnavailableError' } }]);
+  });
 
   it('an answer that breaks off is one that was lost', async () => {
     await using service = await ScriptedService.start(

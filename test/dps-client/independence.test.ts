@@ -1,0 +1,29 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const DIRECTORY = join(import.meta.dirname, '../../src/dps');
+const IMPORT = /^import (type )?[^'"]*['"]([^'"]+)['"];/gm;
+
+function importsOf(file: string) {
+  const text = readFileSync(join(DIRECTORY, file), 'utf8');
+  // `import { type A, b }` over several lines is one line here.
+  return [...text.replaceAll(/\{[^}]*\}/g, '{}').matchAll(IMPORT)].map(([, type, module]) => ({
+    module: module!,
+    isType: type !== undefined,
+  }));
+}
+
+describe('The client', () => {
+  it.each(readdirSync(DIRECTORY).filter((name) => name.endsWith('.ts')))(
+    'knows nothing of the rest of the project, and loads little: %s',
+    (file) => {
+      for (const { module, isType } of importsOf(file)) {
+        const allowed = isType
+          ? /^(?:\.\/[a-z0-9-]+\.ts|node:.+|undici|@azure\/core-(?:auth|paging))$/
+          : /^(?:\.\/[a-z0-9-]+\.ts|node:.+|undici)$/;
+        expect(module).toMatch(allowed);
+      }
+    },
+  );
+});
