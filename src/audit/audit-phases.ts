@@ -23,6 +23,7 @@ import { checksFor } from './state-checks.ts';
 /** How long the audit waits for a token of its share before its slice gives way. */
 const patienceInMs = 120_000;
 const lookupsAtOnce = 16;
+const bucketsPerStep = 16;
 /** So many registration states of individual enrollments are asked for in a run, at one operation each. */
 const mostStateChecks = 18_000;
 /** What is pending for so long has lost its message. */
@@ -149,25 +150,38 @@ export class AuditPhases {
   }
 
   /** Registration states of individual enrollments come one an operation, so a run asks for the most telling ones. */
-  async #states(run: AuditRun, bucket: number): Promise<AuditRun> {
-    if (bucket >= individualBuckets) return { ...run, checkpoint: { phase: 'devices' } };
-    const { snapshot, clock } = this.#parts;
-    await snapshot.dropBucketRowsNotOf(bucket, run.id);
-    const rows = await snapshot.bucket(bucket);
+  async #states(run: AuditRun, from: number): Promise<AuditRun> {
+    if (from >= individualBuckets) return { ...run, checkpoint: { phase: 'devices' } };
     const left = mostStateChecks - run.scanned.individualStates;
-    const due = checksFor(rows, Math.ceil(left / (individualBuckets - bucket)));
-    const statuses = new Map(rows.map((row) => [row.id, row.status]));
-    await this.#inParallel(due, async ({ id }) => {
-      const state = await this.#stateOf(id);
-      await snapshot.saveIndividualState(id, run.id, state, clock.now());
-      statuses.set(id, state?.status ?? 'unassigned');
+    const budget = Math.ceil(left / (individualBuckets - from));
+    const buckets = Array.from({ length: bucketsPerStep }, (_, index) => from + index);
+    let checked = 0;
+    const statuses: (string | undefined)[] = [];
+    await this.#inParallel(buckets, async (bucket) => {
+      const rows = await this.#checkBucket(run, bucket, budget);
+      checked += rows.checked;
+      statuses.push(...rows.statuses);
     });
     return {
       ...run,
-      scanned: { ...run.scanned, individualStates: run.scanned.individualStates + due.length },
-      states: counted(run.states, [...statuses.values()]),
-      checkpoint: { phase: 'states', bucket: bucket + 1 },
+      scanned: { ...run.scanned, individualStates: run.scanned.individualStates + checked },
+      states: counted(run.states, statuses),
+      checkpoint: { phase: 'states', bucket: from + bucketsPerStep },
     };
+  }
+
+  async #checkBucket(run: AuditRun, bucket: number, budget: number) {
+    const { snapshot, clock } = this.#parts;
+    await snapshot.dropBucketRowsNotOf(bucket, run.id);
+    const rows = await snapshot.bucket(bucket);
+    const due = checksFor(rows, budget);
+    const statuses = new Map(rows.map((row) => [row.id, row.status]));
+    for (const { id } of due) {
+      const state = await this.#stateOf(id);
+      await snapshot.saveIndividualState(id, run.id, state, clock.now());
+      statuses.set(id, state?.status ?? 'unassigned');
+    }
+    return { checked: due.length, statuses: [...statuses.values()] };
   }
 
   async #devices(run: AuditRun, continuation: string | undefined): Promise<AuditRun> {
@@ -264,8 +278,9 @@ export class AuditPhases {
   async #page<T>(
     read: () => Promise<IteratorResult<T[] & { continuationToken?: string | undefined }>>,
   ): Promise<{ readonly items: readonly T[]; readonly continuation?: string }> {
-    const next = await this.#call(read);
-    if (next.done) return { items: [] };
+    // A group that was deleted since it was listed has nothing to tell.
+    const next = await this.#call(() => found(read()));
+    if (!next || next.done) return { items: [] };
     const continuation = next.value.continuationToken;
     return continuation === undefined ? { items: next.value } : { items: next.value, continuation };
   }
