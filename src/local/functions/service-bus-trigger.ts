@@ -47,8 +47,7 @@ export async function startServiceBusListener(
       processMessage: async (message) => {
         const ended = run(message);
         running.add(ended);
-        await ended;
-        running.delete(ended);
+        await ended.finally(() => running.delete(ended));
       },
       processError: async ({ error }) => logFailure(app, registered, error),
     },
