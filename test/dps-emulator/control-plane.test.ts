@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeCertificate } from './certificates.ts';
 import { register, startTestEmulator, symmetric, type TestEmulator } from './harness.ts';
@@ -118,6 +119,25 @@ it('is closed to pages of other sites and to names that are not this machine', a
   expect(await statusWith({ origin: 'https://evil.example' })).toBe(403);
   expect(await statusWith({ host: 'evil.example' })).toBe(403);
   expect(await statusWith({ origin: emulator.endpoint })).toBe(204);
+});
+
+it('is closed to other machines, while the APIs are open to them', async (context) => {
+  const outside = Object.values(networkInterfaces())
+    .flat()
+    .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
+  if (outside === undefined) return context.skip('This machine has no address but the loopback ones.');
+  const own = await startTestEmulator({ host: '0.0.0.0' });
+  const url = new URL(own.endpoint);
+  const status = (path: string) =>
+    new Promise((resolve, reject) => {
+      const options = { host: outside, port: url.port, path, headers: { host: 'localhost' } };
+      request(options, (response) => resolve(response.resume().statusCode))
+        .on('error', reject)
+        .end();
+    });
+  expect(await status('/_emulator/stats')).toBe(403);
+  expect(await status('/enrollments/x?api-version=2021-10-01')).toBe(401);
+  await own.stop();
 });
 
 describe('faults', () => {

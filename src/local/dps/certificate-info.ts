@@ -18,12 +18,21 @@ export interface X509CertificateInfo {
  * @throws ServiceError `invalidArgument`
  */
 export function parseCertificate(text: string): X509Certificate {
-  try {
-    return new X509Certificate(
-      text.includes('-----BEGIN') ? text : Buffer.from(text.replace(/\s/g, ''), 'base64'),
-    );
-  } catch {
+  const certificate = tryParse(
+    text.includes('-----BEGIN') ? text : Buffer.from(text.replace(/\s/g, ''), 'base64'),
+  );
+  const dates = [certificate?.validFromDate, certificate?.validToDate];
+  if (certificate === undefined || dates.some((date) => Number.isNaN(date?.getTime()))) {
     throw new ServiceError('invalidArgument', 'A certificate is neither PEM nor base64 of DER.');
+  }
+  return certificate;
+}
+
+function tryParse(content: string | Buffer): X509Certificate | undefined {
+  try {
+    return new X509Certificate(content);
+  } catch {
+    return undefined;
   }
 }
 

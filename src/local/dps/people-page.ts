@@ -3,6 +3,7 @@ import type { LoggedRequest } from './request-log.ts';
 import type { EmulatorState, StoredEnrollment, StoredRegistration } from './state.ts';
 
 const SHOWN = 50;
+const SHOWN_PATH = 60;
 
 const STYLE = `
   :root { color-scheme: light dark; --line: #8884; --soft: #8881; --good: #107c41; --bad: #c42b1c; }
@@ -37,17 +38,22 @@ Reload to see what is new.</p>
 ${section(
   'Individual enrollments',
   state.individual.size,
-  ['Registration id', 'Device id', 'Attestation', 'Provisioning', 'Registration', 'Last updated'],
+  ['Registration id', 'Device id', 'Attestation', 'Provisioning', 'Registration', 'Last updated (UTC)'],
   state.individual.newest(SHOWN).map((enrollment) => enrollmentRow(enrollment, state)),
 )}
 ${section(
   'Enrollment groups',
   state.group.size,
-  ['Group id', 'Attestation', 'Provisioning', 'Registrations', 'Last updated'],
+  ['Group id', 'Attestation', 'Provisioning', 'Registrations', 'Last updated (UTC)'],
   state.group.newest(SHOWN).map((group) => groupRow(group, state)),
 )}
-${section('Registrations', state.registrations.size, ['Registration id', 'Status', 'Hub', 'Device id', 'Group', 'Last updated'], state.registrations.newest(SHOWN).map(registrationRow))}
-${section('Recent requests', undefined, ['Time', 'Status', 'Method', 'Path', 'Operation'], log.recent().map(requestRow))}
+${section(
+  'Registrations',
+  state.registrations.size,
+  ['Registration id', 'Status', 'Hub', 'Device id', 'Group', 'Last updated (UTC)'],
+  state.registrations.newest(SHOWN).map((registration) => registrationRow(registration, state)),
+)}
+${section('Recent requests', undefined, ['Time (UTC)', 'Status', 'Operation', 'Method', 'Path'], log.recent().map(requestRow))}
 </main>
 </body>
 </html>`;
@@ -92,7 +98,8 @@ function groupRow({ key, text }: StoredEnrollment, state: EmulatorState): string
   ]);
 }
 
-function registrationRow(registration: StoredRegistration): string {
+function registrationRow(registration: StoredRegistration, state: EmulatorState): string {
+  const group = registration.groupKey === undefined ? '' : groupIdOf(registration.groupKey, state);
   const why = registration.errorMessage ?? registration.substatus ?? '';
   const isAssigned = registration.status === 'assigned';
   return row([
@@ -100,9 +107,15 @@ function registrationRow(registration: StoredRegistration): string {
     `${status(registration.status)} <span class="soft">${escapeHtml(registration.status === 'disabled' ? '' : why)}</span>`,
     mono(isAssigned ? (registration.assignedHub ?? '') : ''),
     mono(isAssigned ? (registration.deviceId ?? '') : ''),
-    mono(registration.groupKey ?? ''),
+    mono(group),
     time(registration.lastUpdatedDateTimeUtc),
   ]);
+}
+
+/** A group that was deleted is known by its key only. */
+function groupIdOf(key: string, state: EmulatorState): string {
+  const group = state.group.get(key);
+  return group === undefined ? key : JSON.parse(group.text).enrollmentGroupId;
 }
 
 function requestRow({ at, status: code, method, path, operation }: LoggedRequest): string {
@@ -110,9 +123,9 @@ function requestRow({ at, status: code, method, path, operation }: LoggedRequest
   return row([
     time(new Date(at).toISOString()),
     `<span class="${tone}">${code}</span>`,
-    escapeHtml(method),
-    mono(path.length > 100 ? `${path.slice(0, 100)}…` : path),
     escapeHtml(operation ?? ''),
+    escapeHtml(method),
+    mono(path.length > SHOWN_PATH ? `${path.slice(0, SHOWN_PATH)}…` : path),
   ]);
 }
 

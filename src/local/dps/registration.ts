@@ -84,7 +84,7 @@ export class Registrations {
         registrationResultText(proof, registration, isOldVersion, chain || undefined);
     };
     const outcome = this.#assign(call.registrationId, admission, body);
-    if (outcome instanceof Promise) outcome.then(finish, () => this.#operations.delete(operationId));
+    if (outcome instanceof Promise) outcome.then(finish).catch(() => this.#operations.delete(operationId));
     else finish(outcome);
     return { isFinal: false, text: JSON.stringify({ operationId, status: 'assigning' }) };
   }

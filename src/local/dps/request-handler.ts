@@ -184,7 +184,7 @@ function isDeviceOperation(operation: OperationName): boolean {
 }
 
 function send(response: ServerResponse, { status, text, headers }: Answer): void {
-  if (response.destroyed) return;
+  if (response.destroyed || response.headersSent) return;
   // No Content-Length: the service answers in chunks, too.
   response.writeHead(
     status,
