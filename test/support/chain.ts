@@ -20,8 +20,15 @@ export class Chain {
   readonly listener: OutcomeListener;
   readonly serviceBus: ServiceBusClient;
   readonly #env: Readonly<Record<string, string>>;
+  readonly #clock: { ahead: number };
 
-  private constructor(stack: Stack, apps: AppProcess[], env: Readonly<Record<string, string>>) {
+  private constructor(
+    stack: Stack,
+    apps: AppProcess[],
+    env: Readonly<Record<string, string>>,
+    clock: { ahead: number },
+  ) {
+    this.#clock = clock;
     this.stack = stack;
     this.apps = apps;
     this.#env = env;
@@ -31,13 +38,14 @@ export class Chain {
   }
 
   static async start({ env = {}, apps = 1, ...options }: ChainOptions = {}): Promise<Chain> {
-    const stack = await startStack(options);
+    const clock = { ahead: 0 };
+    const stack = await startStack({ now: () => Date.now() + clock.ahead, ...options });
     const started = await Promise.all(
       Array.from({ length: apps }, () =>
         startAppProcess({ endpoints: stack.endpoints, env, output: outputOf() }),
       ),
     );
-    return new Chain(stack, started, env);
+    return new Chain(stack, started, env, clock);
   }
 
   get url(): string {
@@ -54,6 +62,12 @@ export class Chain {
     });
     this.apps.unshift(app);
     return app;
+  }
+
+  /** Turns the emulators' clock: locks run out, scheduled messages come. */
+  advance(inMs: number): void {
+    this.#clock.ahead += inMs;
+    this.stack.serviceBus.runDeadlines();
   }
 
   async killApp(): Promise<void> {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { queues, topics } from '../../events/messaging-entities.ts';
+import type { ServiceBusEmulator } from '../servicebus/emulator.ts';
 import { startAzurite } from './azurite.ts';
 import type { Endpoints } from './endpoints.ts';
 import { explainTakenPort } from './port-taken.ts';
@@ -16,10 +17,13 @@ export interface StackOptions {
   readonly azuritePort?: number;
   /** Absent: everything is in memory. */
   readonly dataDirectory?: string;
+  /** The emulators' clock, in milliseconds. Who turns one of their own calls `serviceBus.runDeadlines()` then. */
+  readonly now?: () => number;
 }
 
 export interface Stack {
   readonly endpoints: Endpoints;
+  readonly serviceBus: ServiceBusEmulator;
   close(): Promise<void>;
 }
 
@@ -56,6 +60,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         tables: { connectionString: tables.connectionString },
         keys: { function: newKey(), master: newKey() },
       },
+      serviceBus,
       close,
     };
   } catch (error) {
@@ -77,9 +82,9 @@ function startTables({ azuritePort = 0, dataDirectory }: StackOptions) {
 
 // The emulators are loaded only now, so that Azurite's process loads at the same time.
 
-async function startServiceBus({ serviceBusPort = 0 }: StackOptions) {
+async function startServiceBus({ serviceBusPort = 0, now = Date.now }: StackOptions) {
   const { startServiceBusEmulator } = await import('../servicebus/emulator.ts');
-  const started = startServiceBusEmulator({ port: serviceBusPort, queues, topics });
+  const started = startServiceBusEmulator({ port: serviceBusPort, queues, topics, now });
   return explainTakenPort(started, 'the Service Bus emulator', () => '--servicebus-port');
 }
 
@@ -90,6 +95,7 @@ async function startDps(options: StackOptions, certificateDirectory: string) {
     port: dpsPort,
     tlsPort: dpsTlsPort,
     certificateDirectory,
+    ...(options.now !== undefined && { now: options.now }),
     ...(dataDirectory !== undefined && { dataDirectory: path.resolve(dataDirectory, 'dps') }),
   });
   return explainTakenPort(started, 'the DPS emulator', (port) =>
