@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { ServiceBusClient } from '@azure/service-bus';
 import { describe, expect, it } from 'vitest';
 import { startServiceBusEmulator } from '../../src/local/servicebus/emulator.ts';
@@ -8,6 +10,7 @@ const bus = useBus({
     { name: 'queue' },
     { name: 'dropped' },
     { name: 'after' },
+    { name: 'rubbish' },
     { name: 'renewing', lockDurationInMs: 1200 },
   ],
 });
@@ -95,6 +98,25 @@ describe('The emulator', () => {
     expect(await takeAll(client.createReceiver('queue'), 1)).toEqual(['kept by the second']);
     await client.close();
     await second.close();
+  });
+
+  it('goes on whatever a stranger sends', async () => {
+    const greeting = Buffer.from([0x41, 0x4d, 0x51, 0x50, 0, 1, 0, 0]);
+    const rubbish = [
+      Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+      Buffer.concat([greeting, Buffer.alloc(200, 0xff)]),
+      Buffer.concat([greeting, Buffer.from([0, 0, 0, 9, 2, 0, 0, 7, 0x53])]),
+      Buffer.concat([greeting, Buffer.from([0, 0, 0, 3, 2, 0, 0, 0])]),
+    ];
+    for (const bytes of rubbish) {
+      const socket = connect(bus.emulator.port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.end(bytes);
+      socket.resume();
+      await once(socket, 'close');
+    }
+    await bus.client.createSender('rubbish').sendMessages({ body: 'fine' });
+    expect(await takeAll(bus.client.createReceiver('rubbish'), 1)).toEqual(['fine']);
   });
 
   it('rejects when its port is taken', async () => {
