@@ -68,10 +68,16 @@ export class ServiceCaller {
     }
     const authorized = this.#authorizer.authorize(call, call.abortSignal);
     const authorization = typeof authorized === 'string' ? authorized : await authorized;
-    const answer = await this.#send(call, state, authorization);
-    if (isFailed(answer)) {
-      return answer;
+    const startedAt = this.#settings.hooks.onRequest ? performance.now() : 0;
+    let answer: HttpAnswer;
+    try {
+      answer = await this.#send(call, authorization);
+    } catch (error) {
+      const failureCode = call.abortSignal?.aborted ? 'ABORTED' : networkFailureOf(error).code;
+      this.#report(call, state, startedAt, undefined, failureCode);
+      return unanswered(call, error);
     }
+    this.#report(call, state, startedAt, answer, undefined);
     if (answer.statusCode === 401 && !state.tokenRefreshed && this.#authorizer.refused(authorization)) {
       state.tokenRefreshed = true;
       return this.#attempt(call, state);
@@ -82,42 +88,39 @@ export class ServiceCaller {
     return readAnswer(call, answer, state.answerLost);
   }
 
-  async #send(
+  #send(call: ServiceCall, authorization: string): Promise<HttpAnswer> {
+    return exchange(this.#dispatcher, {
+      method: call.method,
+      path: call.path,
+      headers: this.#headers(call, authorization),
+      body: call.body ?? null,
+      timeoutInMs: this.#settings.requestTimeoutInMs,
+      abortSignal: call.abortSignal,
+    });
+  }
+
+  #report(
     call: ServiceCall,
     state: CallState,
-    authorization: string,
-  ): Promise<HttpAnswer | FailedAttempt> {
+    startedAt: number,
+    answer: HttpAnswer | undefined,
+    failureCode: string | undefined,
+  ): void {
     const { onRequest } = this.#settings.hooks;
-    const startedAt = onRequest ? performance.now() : 0;
-    const report = (answer: HttpAnswer | undefined, failureCode: string | undefined) =>
-      notify(onRequest, {
-        operation: call.operation,
-        id: call.id,
-        method: call.method,
-        path: call.path.slice(0, call.path.indexOf('?')),
-        attempt: state.attempt,
-        durationInMs: performance.now() - startedAt,
-        statusCode: answer?.statusCode,
-        failureCode,
-        trackingId: answer?.header('x-ms-request-id'),
-      });
-    try {
-      const answer = await exchange(this.#dispatcher, {
-        method: call.method,
-        path: call.path,
-        headers: this.#headers(call, authorization),
-        body: call.body ?? null,
-        timeoutInMs: this.#settings.requestTimeoutInMs,
-        abortSignal: call.abortSignal,
-      });
-      if (onRequest) {
-        report(answer, undefined);
-      }
-      return answer;
-    } catch (error) {
-      report(undefined, call.abortSignal?.aborted ? 'ABORTED' : networkFailureOf(error).code);
-      return unanswered(call, error);
+    if (!onRequest) {
+      return;
     }
+    notify(onRequest, {
+      operation: call.operation,
+      id: call.id,
+      method: call.method,
+      path: call.path.slice(0, call.path.indexOf('?')),
+      attempt: state.attempt,
+      durationInMs: performance.now() - startedAt,
+      statusCode: answer?.statusCode,
+      failureCode,
+      trackingId: answer?.header('x-ms-request-id'),
+    });
   }
 
   #headers(call: ServiceCall, authorization: string): string[] {
