@@ -51,7 +51,7 @@ export class SubjectResource {
   }
 
   async show(kind: SubjectKind, id: string, request: Request): Promise<Answer> {
-    const subject = subjectOf(kind, id);
+    const subject = namedSubject(kind, id);
     const { ledger } = this.#parts;
     const known = isDpsId(subject.id);
     let read: [
@@ -90,7 +90,7 @@ export class SubjectResource {
   }
 
   async showEvent(kind: SubjectKind, id: string, key: string): Promise<Answer> {
-    const record = await this.#parts.ledger.readEvent(subjectOf(kind, id), key);
+    const record = await this.#parts.ledger.readEvent(namedSubject(kind, id), key);
     return record
       ? json(200, eventStatus(record))
       : notFound(`No event of ${kind} ${id} has the key ${key}.`);
@@ -98,7 +98,7 @@ export class SubjectResource {
 
   async listEvents(kind: SubjectKind, id: string, continuation: string | null): Promise<Answer> {
     const start = Math.max(0, Math.floor(Number(continuation ?? 0)) || 0);
-    const events = await this.#parts.ledger.readEvents(subjectOf(kind, id));
+    const events = await this.#parts.ledger.readEvents(namedSubject(kind, id));
     const next = start + eventsPerPage;
     return json(200, {
       events: events.slice(start, next).map(eventStatus),
@@ -128,6 +128,11 @@ export class SubjectResource {
       ...(state.lastEvent === undefined ? {} : { lastEvent: state.lastEvent }),
     };
   }
+}
+
+/** ASP.NET, and so the Functions host, leaves an encoded slash in a route parameter as it is. */
+function namedSubject(kind: SubjectKind, parameter: string): SubjectRef {
+  return subjectOf(kind, parameter.replace(/%2f/gi, '/'));
 }
 
 function lifeOf(kind: SubjectKind, { registers }: SubjectState): ShouldBe['life'] {
