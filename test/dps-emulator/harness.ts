@@ -134,6 +134,12 @@ export async function register(
   }
 }
 
+/** A timestamp of the service in a form that can be compared as text: its trailing zeros are trimmed. */
+export function comparable(timestamp: string): string {
+  const [seconds = '', fraction = ''] = timestamp.replace('Z', '').split('.');
+  return `${seconds}.${fraction.padEnd(7, '0')}`;
+}
+
 export function symmetric(
   registrationId: string,
   more: Record<string, unknown> = {},

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
+  comparable,
   derivedKey,
   deviceToken,
   register,
@@ -183,7 +184,7 @@ describe('reprovisioning', () => {
       substatus: 'reprovisionedToInitialAssignment',
       createdDateTimeUtc: first.createdDateTimeUtc,
     });
-    expect(state.lastUpdatedDateTimeUtc > first.lastUpdatedDateTimeUtc).toBe(true);
+    expect(comparable(state.lastUpdatedDateTimeUtc) > comparable(first.lastUpdatedDateTimeUtc)).toBe(true);
   });
 
   it('does not happen without updateHubAssignment', async () => {

@@ -7,15 +7,17 @@ const TICKS_PER_MS = 10_000;
 export function createTimestamps(now: () => number): () => string {
   let lastMs = Number.NaN;
   let ticks = 0;
+  /** `2023-05-19T23:10:43.948` */
+  let prefix = '';
   return () => {
     const ms = Math.floor(now());
-    ticks =
-      ms === lastMs
-        ? Math.min(ticks + 1 + Math.floor(Math.random() * 9), TICKS_PER_MS - 1)
-        : Math.floor(Math.random() * 5_000);
-    lastMs = ms;
-    const iso = new Date(ms).toISOString();
-    const fraction = `${iso.slice(20, 23)}${String(ticks).padStart(4, '0')}`.replace(/0+$/, '');
-    return fraction === '' ? `${iso.slice(0, 19)}Z` : `${iso.slice(0, 19)}.${fraction}Z`;
+    if (ms === lastMs) ticks = Math.min(ticks + 1 + Math.floor(Math.random() * 9), TICKS_PER_MS - 1);
+    else {
+      ticks = Math.floor(Math.random() * (TICKS_PER_MS / 2));
+      prefix = new Date(ms).toISOString().slice(0, -1);
+      lastMs = ms;
+    }
+    const digits = `${prefix}${String(ticks).padStart(4, '0')}`;
+    return digits.endsWith('0') ? `${digits.replace(/\.?0+$/, '')}Z` : `${digits}Z`;
   };
 }

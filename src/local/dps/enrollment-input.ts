@@ -77,7 +77,7 @@ export function readEnrollment(body: JsonObject, context: InputContext): Enrollm
 export function enrollmentTexts(
   { kind, id, attestation, members }: EnrollmentInput,
   stamps: { etag: string; createdDateTimeUtc: string; lastUpdatedDateTimeUtc: string },
-): { text: string; stateAt: number; textWithKeys: string } {
+): { text: string; stateAt: number; textWithKeys(): string } {
   const individual = kind.name === 'individual';
   const policy = { [PREVIEW_MEMBER]: members[PREVIEW_MEMBER] };
   const head = { [kind.idMember]: id, deviceId: members.deviceId, ...(individual ? policy : {}) };
@@ -99,14 +99,13 @@ export function enrollmentTexts(
     customAllocationDefinition: members.customAllocationDefinition,
   };
   const text = JSON.stringify(document);
-  const shownWithKeys = withKeys(attestation.stored, attestation.shown);
   return {
     text,
     stateAt: JSON.stringify(head).length - 1,
-    textWithKeys:
-      shownWithKeys === attestation.shown
-        ? text
-        : JSON.stringify({ ...document, attestation: shownWithKeys }),
+    textWithKeys: () => {
+      const shown = withKeys(attestation.stored, attestation.shown);
+      return shown === attestation.shown ? text : JSON.stringify({ ...document, attestation: shown });
+    },
   };
 }
 

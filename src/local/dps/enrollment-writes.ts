@@ -21,7 +21,7 @@ export interface WriteContext {
 /**
  * Creates or replaces an enrollment; the rules are the contract's table on concurrency.
  * @param ifMatch none: create only; an etag: replace that version; `*`: replace whatever is there.
- * @returns the answer of PUT, with keys.
+ * @returns what makes the answer of PUT, with keys; bulk operations have no use for it.
  * @throws ServiceError
  */
 export function writeEnrollment(
@@ -30,7 +30,7 @@ export function writeEnrollment(
   id: string,
   ifMatch: string | undefined,
   context: WriteContext,
-): string {
+): () => string {
   const { state } = context;
   const existing = state.enrollments(kind).get(keyOf(id));
   const input = readEnrollment(body, {

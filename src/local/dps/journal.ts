@@ -53,7 +53,14 @@ export async function openJournal(directory: string, state: EmulatorState): Prom
     }
     end += line.length;
   };
-  return { close: () => closeSync(file) };
+  const close = () => {
+    // The number of the file may soon be that of another: nothing may be written to it any more.
+    state.journal = () => {
+      throw new Error('The journal is closed.');
+    };
+    closeSync(file);
+  };
+  return { close };
 }
 
 /** @returns how many lines are whole, and the bytes up to the end of the last of them. */

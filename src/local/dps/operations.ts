@@ -150,7 +150,7 @@ function putEnrollment(kind: EnrollmentKind, call: Call): Answer {
   const id = validId(call);
   const named = optionalString(call.body, kind.idMember);
   if (named !== undefined && !sameId(named, id)) throw invalid(kind.idMember, 'must be the id in the path');
-  return ok(writeEnrollment(kind, call.body, id, parseIfMatch(call.ifMatch), call));
+  return ok(writeEnrollment(kind, call.body, id, parseIfMatch(call.ifMatch), call)());
 }
 
 function queryEnrollments(kind: EnrollmentKind, call: Call): Answer {
