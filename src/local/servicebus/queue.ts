@@ -1,4 +1,6 @@
 import { lockLost, messageNotFound } from './broker-error.ts';
+import { Consumers } from './consumers.ts';
+import { deadLetterPolicy, expired, tooManyDeliveries } from './dead-lettering.ts';
 import { Deadlines } from './deadlines.ts';
 import { DuplicateWindow } from './duplicate-window.ts';
 import { Heap } from './heap.ts';
@@ -26,12 +28,11 @@ export class Queue {
   readonly #messages = new Sequence<StoredMessage>();
   readonly #locked = new Map<string, StoredMessage>();
   readonly #ready = new Heap<StoredMessage>((a, b) => a.sequenceNumber < b.sequenceNumber);
+  readonly #consumers = new Consumers();
   readonly #tally = { active: 0, locked: 0, deferred: 0, scheduled: 0 };
   readonly #deadlines: Deadlines;
   readonly #duplicates: DuplicateWindow;
   #lastSequenceNumber = 0;
-  #consumers: Consumer[] = [];
-  #nextConsumer = 0;
 
   constructor(policy: QueuePolicy, now: () => number, kind: 'queue' | 'dead-letter queue' = 'queue') {
     this.policy = policy;
@@ -64,13 +65,13 @@ export class Queue {
   }
 
   attach(consumer: Consumer): void {
-    this.#consumers.push(consumer);
+    this.#consumers.add(consumer);
     this.offer();
   }
 
   /** What the consumer holds stays locked until the locks run out, as in the service. */
   detach(consumer: Consumer): void {
-    this.#consumers = this.#consumers.filter((other) => other !== consumer);
+    this.#consumers.remove(consumer);
   }
 
   /** To be called when a consumer's capacity has grown. */
@@ -208,7 +209,7 @@ export class Queue {
   #handOut(): void {
     for (;;) {
       const stored = this.#ready.top;
-      const consumer = stored && this.#consumerInTurn();
+      const consumer = stored && this.#consumers.inTurn();
       if (stored === undefined || consumer === undefined) return;
       if (consumer.peekLock) this.#lock(stored);
       else this.#remove(stored);
@@ -288,38 +289,4 @@ export class Queue {
     this.#deadlines.set(stored, Number.POSITIVE_INFINITY);
     this.#messages.delete(stored.sequenceNumber);
   }
-
-  #consumerInTurn(): Consumer | undefined {
-    for (let i = 0; i < this.#consumers.length; i++) {
-      const index = (this.#nextConsumer + i) % this.#consumers.length;
-      const consumer = this.#consumers[index];
-      if (consumer === undefined || consumer.capacity() <= 0) continue;
-      this.#nextConsumer = index + 1;
-      return consumer;
-    }
-    return undefined;
-  }
-}
-
-const expired: DeadLettering = {
-  reason: 'TTLExpiredException',
-  description: 'The message expired and was dead lettered.',
-};
-
-function tooManyDeliveries(maxDeliveryCount: number): DeadLettering {
-  return {
-    reason: 'MaxDeliveryCountExceeded',
-    description: `Message could not be consumed after ${maxDeliveryCount} delivery attempts.`,
-  };
-}
-
-function deadLetterPolicy(policy: QueuePolicy): QueuePolicy {
-  return {
-    ...policy,
-    name: `${policy.name}/$DeadLetterQueue`,
-    maxDeliveryCount: Number.POSITIVE_INFINITY,
-    duplicateDetectionWindowInMs: 0,
-    defaultTimeToLiveInMs: Number.POSITIVE_INFINITY,
-    deadLetteringOnMessageExpiration: false,
-  };
 }
