@@ -1,0 +1,68 @@
+import type { TestEvent } from './events.ts';
+
+/**
+ * What the contract says DPS holds for a device after all its events: written apart from the code, as plainly as
+ * possible. Times are whole minutes here, so texts of one length compare as times do.
+ */
+export interface ExpectedDevice {
+  /** `absent`: no individual enrollment. */
+  readonly enrollment:
+    | 'absent'
+    | { readonly provisioningStatus: 'enabled' | 'disabled'; readonly tags?: unknown };
+  /** The primary key that the newest definition with keys brought, unless the device was ever scrapped. */
+  readonly primaryKey?: string;
+}
+
+interface Data {
+  readonly product?: string;
+  readonly remanufactured?: boolean;
+  readonly tags?: Record<string, unknown>;
+  readonly attestation?: { readonly primaryKey?: string };
+}
+
+const kindOf = ({ type }: TestEvent) => type.split('.').at(-1) ?? '';
+const dataOf = ({ data }: TestEvent) => (data ?? {}) as Data;
+
+export function expectedDevice(events: readonly TestEvent[]): ExpectedDevice {
+  const definitions = events.filter((each) => ['manufactured', 'changed'].includes(kindOf(each)));
+  const definition = newest(definitions, (each) => (kindOf(each) === 'changed' ? 1 : 0));
+  const lives = events.filter(
+    (each) => kindOf(each) === 'scrapped' || (kindOf(each) === 'manufactured' && dataOf(each).remanufactured),
+  );
+  const life = newest(lives, (each) => (kindOf(each) === 'scrapped' ? 1 : 0));
+  const hold = newest(
+    events.filter((each) => ['held', 'released'].includes(kindOf(each))),
+    (each) => (kindOf(each) === 'held' ? 1 : 0),
+  );
+  const scrapped = life !== undefined && kindOf(life) === 'scrapped';
+  const held = hold !== undefined && kindOf(hold) === 'held';
+  if (!definition) return { enrollment: 'absent' };
+  const { product = '', tags } = dataOf(definition);
+  if (product.startsWith('beacon-'))
+    return { enrollment: scrapped || held ? { provisioningStatus: 'disabled' } : 'absent' };
+  if (scrapped) return { enrollment: 'absent' };
+  const keys = newest(
+    definitions.filter((each) => dataOf(each).attestation?.primaryKey),
+    (each) => (kindOf(each) === 'changed' ? 1 : 0),
+  );
+  const everScrapped = events.some((each) => kindOf(each) === 'scrapped');
+  const primaryKey = keys && !everScrapped ? dataOf(keys).attestation?.primaryKey : undefined;
+  return {
+    enrollment: { provisioningStatus: held ? 'disabled' : 'enabled', tags: { line: 'comfort', ...tags } },
+    ...(primaryKey === undefined ? {} : { primaryKey }),
+  };
+}
+
+function newest(events: readonly TestEvent[], rank: (event: TestEvent) => number): TestEvent | undefined {
+  return [...events].sort(
+    (left, right) =>
+      compare(right.time, left.time) ||
+      rank(right) - rank(left) ||
+      compare(right.source, left.source) ||
+      compare(right.id, left.id),
+  )[0];
+}
+
+function compare(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
+}
