@@ -2,6 +2,7 @@ import {
   closeSync,
   createReadStream,
   createWriteStream,
+  existsSync,
   fstatSync,
   ftruncateSync,
   openSync,
@@ -9,7 +10,6 @@ import {
 } from 'node:fs';
 import { mkdir, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Change, EmulatorState } from './state.ts';
@@ -20,6 +20,8 @@ const HEADER = '{"journal":"dps-emulator","version":1}';
 const LINES_PER_RECORD = 2;
 const SPARE_LINES = 1_000;
 const LINES_PER_WRITE = 1_000;
+const READ_BYTES = 1 << 20;
+const LINE_FEED = 10;
 
 export interface Journal {
   close(): void;
@@ -67,25 +69,35 @@ export async function openJournal(directory: string, state: EmulatorState): Prom
 async function replay(path: string, state: EmulatorState): Promise<{ lines: number; wholeBytes: number }> {
   let lines = 0;
   let wholeBytes = 0;
-  let broken: number | undefined;
-  const size = await sizeOf(path);
-  if (size === 0) return { lines, wholeBytes };
-  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: 0 })) {
-    if (broken !== undefined)
-      throw new Error(`${path} is broken in line ${broken}; delete it to start anew.`);
-    const bytes = Buffer.byteLength(line) + 1;
-    const change = parse(line);
-    // A line without its end is torn even if it can be parsed: a number may have lost digits.
-    if (change === undefined || wholeBytes + bytes > size) broken = lines + 1;
-    else {
-      if (lines > 0) state.apply(change);
-      else if (line !== HEADER)
-        throw new Error(`${path} is no journal of this DPS emulator; delete or move it.`);
-      lines += 1;
-      wholeBytes += bytes;
+  let isBroken = false;
+  for await (const line of wholeLines(path)) {
+    if (isBroken) throw new Error(`${path} is broken in line ${lines + 1}; delete it to start anew.`);
+    const change = parse(line.toString('utf8'));
+    isBroken = change === undefined;
+    if (change === undefined) continue;
+    if (lines > 0) state.apply(change);
+    else if (line.toString('latin1') !== HEADER) {
+      throw new Error(`${path} is no journal of this DPS emulator; delete or move it.`);
     }
+    lines += 1;
+    wholeBytes += line.length + 1;
   }
   return { lines, wholeBytes };
+}
+
+/** Lines that have their end. What comes after the last of them was torn. */
+async function* wholeLines(path: string): AsyncGenerator<Buffer> {
+  if (!existsSync(path)) return;
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) {
+    const data: Buffer = Buffer.concat([rest, chunk]);
+    let start = 0;
+    for (let end = data.indexOf(LINE_FEED); end >= 0; end = data.indexOf(LINE_FEED, start)) {
+      yield data.subarray(start, end);
+      start = end + 1;
+    }
+    rest = data.subarray(start);
+  }
 }
 
 function parse(line: string): Change | undefined {
@@ -115,16 +127,4 @@ function* chunks(state: EmulatorState): Generator<string> {
     lines = [];
   }
   if (lines.length > 0) yield `${lines.join('\n')}\n`;
-}
-
-async function sizeOf(path: string): Promise<number> {
-  try {
-    const file = await open(path, 'r');
-    const { size } = await file.stat();
-    await file.close();
-    return size;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
-    throw error;
-  }
 }
