@@ -10,6 +10,8 @@ import type { ServiceCaller } from './service-caller.ts';
  * What became of devices that registered. Every method can reject with {@link UnauthorizedError},
  * {@link ForbiddenError}, {@link ThrottledError} and {@link UnavailableError}, and with the reason of its
  * `abortSignal`.
+ *
+ * Source: the operations `DeviceRegistrationState_…` of the OpenAPI specification.
  */
 export class DeviceRegistrationStates {
   readonly #caller: ServiceCaller;

@@ -29,6 +29,8 @@ const KIND: CollectionKind = {
  * Enrollments of many devices by one symmetric key or signing certificate. An instance has room for 100 groups
  * of each kind. Every method can reject with {@link UnauthorizedError}, {@link ForbiddenError},
  * {@link ThrottledError} and {@link UnavailableError}, and with the reason of its `abortSignal`.
+ *
+ * Source: the operations `EnrollmentGroup_…` of the OpenAPI specification.
  */
 export class EnrollmentGroups {
   readonly #collection: EnrollmentCollection<EnrollmentGroup>;

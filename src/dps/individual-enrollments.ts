@@ -29,6 +29,8 @@ const KIND: CollectionKind = {
  * Enrollments of single devices. Every method can reject with {@link UnauthorizedError},
  * {@link ForbiddenError}, {@link ThrottledError} and {@link UnavailableError}, and with the reason of its
  * `abortSignal`.
+ *
+ * Source: the operations `IndividualEnrollment_…` of the OpenAPI specification.
  */
 export class IndividualEnrollments {
   readonly #collection: EnrollmentCollection<IndividualEnrollment>;

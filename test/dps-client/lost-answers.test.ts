@@ -117,6 +117,32 @@ describe('A creation whose answer was lost', () => {
   });
 });
 
+describe('A status that may hide a success', () => {
+  const attestation = { type: 'tpm' as const, tpm: { endorsementKey: key(3) } };
+  const sent = { registrationId: 'dev-1', attestation };
+  const conflict = { status: 409, body: { errorCode: 409201, message: 'Enrollment already exists.' } };
+  const stored = { status: 200, body: { ...sent, etag: 'x' } };
+
+  it.each([408, 500, 502, 503, 504])('lets the repeated creation be recognised: %i', async (status) => {
+    await using service = await ScriptedService.start({ status, body: {} }, conflict, stored);
+    await using dps = service.client({ clock: new CapturedClock() });
+    expect(await dps.individualEnrollments.createOrUpdate(sent)).toEqual(stored.body);
+  });
+
+  it('is not 429: then nothing was carried out', async () => {
+    await using service = await ScriptedService.start({ status: 429, body: {} }, conflict, stored);
+    await using dps = service.client({ clock: new CapturedClock() });
+    await expect(dps.individualEnrollments.createOrUpdate(sent)).rejects.toThrow(AlreadyExistsError);
+  });
+
+  it('is remembered over a later one that is not', async () => {
+    const throttled = { status: 429, body: {} };
+    await using service = await ScriptedService.start({ status: 503, body: {} }, throttled, conflict, stored);
+    await using dps = service.client({ clock: new CapturedClock() });
+    expect(await dps.individualEnrollments.createOrUpdate(sent)).toEqual(stored.body);
+  });
+});
+
 describe('An update whose answer was lost', () => {
   it('is recognised when it is repeated', async () => {
     await using dps = client();
