@@ -42,8 +42,8 @@ th { color: var(--dim); font-weight: 500 } td { overflow-wrap: anywhere }
 .card { border: 1px solid var(--line); border-radius: .5rem; min-width: 8rem; padding: .6rem .9rem } .card b { display: block; font-size: 1.4rem }
 .card span { color: var(--dim) }
 .bad, .critical, .rejected { color: var(--bad) } .warn, .warning, .retrying, .disabled { color: var(--warn) } .good, .succeeded, .enabled { color: var(--good) } .info { color: var(--info) }
-.columns { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)) }
-pre { border: 1px solid var(--line); border-radius: .5rem; overflow: auto; padding: .75rem; font-size: .8rem }
+.columns { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)) } .columns > * { min-width: 0 }
+pre { border: 1px solid var(--line); border-radius: .5rem; margin: 0; overflow: auto; padding: .5rem .75rem; font-size: .8rem; white-space: pre-wrap }
 code { font-size: .85em } .scroll { overflow-x: auto }
 `);
 
