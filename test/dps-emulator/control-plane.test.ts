@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeCertificate } from './certificates.ts';
@@ -119,6 +120,18 @@ it('is closed to pages of other sites and to names that are not this machine', a
   expect(await statusWith({ origin: 'https://evil.example' })).toBe(403);
   expect(await statusWith({ host: 'evil.example' })).toBe(403);
   expect(await statusWith({ origin: emulator.endpoint })).toBe(204);
+});
+
+it('does not wait at its end for connections that never came to a request', async () => {
+  const own = await startTestEmulator();
+  const open = (url: string) =>
+    new Promise<Socket>((resolve) => {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1', () => resolve(socket));
+      socket.on('error', () => {});
+    });
+  const sockets = [await open(own.tlsEndpoint), await open(own.endpoint)];
+  await own.stop();
+  for (const socket of sockets) socket.destroy();
 });
 
 it('is closed to other machines, while the APIs are open to them', async (context) => {

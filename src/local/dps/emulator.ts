@@ -1,25 +1,21 @@
-import { constants } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import {
-  createServer as createHttpServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
+import { isIPv6 } from 'node:net';
+import { resolve } from 'node:path';
 import { issueDeviceCertificate, issueServerCertificate, openAuthority } from './certificate-authority.ts';
 import { createTimestamps } from './clock.ts';
 import { CONTROL_PREFIX, handleControl } from './control-plane.ts';
+import { connectionStringOf, ID_SCOPE, INITIAL_CONFIGURATION } from './defaults.ts';
 import { createEtags } from './etags.ts';
 import { Faults } from './faults.ts';
 import { openJournal } from './journal.ts';
+import { type Listener, listenPlain, listenTls } from './listeners.ts';
 import { Quota } from './quota.ts';
-import { Registrations } from './registration.ts';
+import { type RegistrationContext, Registrations } from './registration.ts';
 import { handleRequest, type Service } from './request-handler.ts';
 import { RequestLog } from './request-log.ts';
 import { ServiceAuthorization } from './service-authorization.ts';
-import { type Configuration, EmulatorState } from './state.ts';
+import { EmulatorState } from './state.ts';
 import { TpmChallenges } from './tpm-challenges.ts';
 
 export interface DpsEmulatorOptions {
@@ -54,93 +50,46 @@ export interface DpsEmulator {
   close(): Promise<void>;
 }
 
-/** Well known and the same on every machine, so that connection strings outlive restarts. It protects nothing. */
-const DEVELOPMENT_POLICY = {
-  keyName: 'provisioningserviceowner',
-  primaryKey: 'RFBTIGVtdWxhdG9yIHByaW1hcnkga2V5LCBub3QgYSBzZWNyZXQ=',
-  secondaryKey: 'RFBTIGVtdWxhdG9yIHNlY29uZGFyeSBrZXksIG5vdCBhIHNlY3JldA==',
-  rights: [
-    'ServiceConfig',
-    'EnrollmentRead',
-    'EnrollmentWrite',
-    'RegistrationStatusRead',
-    'RegistrationStatusWrite',
-    'DeviceConnect',
-  ],
-} as const;
-
-const KEEP_ALIVE_MS = 120_000;
-const ID_SCOPE = '0ne00EE0001';
-const INITIAL_CONFIGURATION: Configuration = {
-  hubs: [
-    { hostName: 'hub.azure-devices.net', allocationWeight: 1, applyAllocationPolicy: true, latencyMs: 0 },
-  ],
-  policies: [DEVELOPMENT_POLICY],
-  certificates: {},
-};
-
 /**
  * Starts an emulator of Device Provisioning Service: both APIs and the control plane, on plain HTTP and on TLS.
  * @throws Error with `code` EADDRINUSE and `port` if a port is taken.
  */
 export async function startDpsEmulator(options: DpsEmulatorOptions): Promise<DpsEmulator> {
-  const { host = '127.0.0.1', now = Date.now, certificateDirectory } = options;
-  await mkdir(certificateDirectory, { recursive: true });
-  const authority = await openAuthority(
-    certificateDirectory,
-    'dps-emulator-ca',
-    'CN=DPS emulator CA, O=DPS emulator',
-  );
+  const { host = '127.0.0.1', dataDirectory } = options;
+  const directory = resolve(options.certificateDirectory);
+  await mkdir(directory, { recursive: true });
+  const authority = await openAuthority(directory, 'dps-emulator-ca', 'CN=DPS emulator CA');
   const deviceAuthority = await openAuthority(
-    certificateDirectory,
+    directory,
     'dps-emulator-device-ca',
-    'CN=DPS emulator device CA, O=DPS emulator',
+    'CN=DPS emulator device CA',
   );
+  const certificate = await issueServerCertificate(authority, ['localhost', '127.0.0.1', '::1', host]);
+
   const state = new EmulatorState(INITIAL_CONFIGURATION);
-  const journal =
-    options.dataDirectory === undefined ? undefined : await openJournal(options.dataDirectory, state);
-  const hosts: string[] = [];
-  const service = createService(state, options, now, hosts, (csr, id) =>
+  const journal = dataDirectory === undefined ? undefined : await openJournal(dataDirectory, state);
+  const tokenHosts: string[] = [];
+  const service = createService(state, options, tokenHosts, (csr, id) =>
     issueDeviceCertificate(deviceAuthority, csr, id),
   );
-
-  const handle = (request: IncomingMessage, response: ServerResponse) => {
-    const isControl = request.url === CONTROL_PREFIX || request.url?.startsWith(`${CONTROL_PREFIX}/`);
-    void (isControl ? handleControl : handleRequest)(service, request, response);
-  };
-  const plain = createHttpServer(handle);
-  const certificate = await issueServerCertificate(authority, ['localhost', '127.0.0.1', '::1', host]);
-  // Node loses the client's intermediate certificates when a TLS session is resumed, so there are no sessions.
-  const noSessions = { secureOptions: constants.SSL_OP_NO_TICKET };
-  const secure = createHttpsServer(
-    { ...certificate, ...noSessions, requestCert: true, rejectUnauthorized: false },
-    handle,
-  );
-  // Longer than clients keep idle connections, so that they never send on one that is just being closed.
-  for (const server of [plain, secure]) server.keepAliveTimeout = KEEP_ALIVE_MS;
+  const listeners: Listener[] = [];
   const close = async () => {
-    await Promise.all([stop(plain), stop(secure)]);
-    await journal?.close();
+    await Promise.all(listeners.map((listener) => listener.close()));
+    journal?.close();
   };
   try {
-    const port = await listen(plain, options.port ?? 0, host);
-    const tlsPort = await listen(secure, options.tlsPort ?? 0, host);
-    hosts.push(
-      'localhost',
-      '127.0.0.1',
-      host,
-      ...[port, tlsPort].flatMap((p) => [`localhost:${p}`, `127.0.0.1:${p}`, `${host}:${p}`]),
-    );
+    const plain = await listenPlain(handlerOf(service), host, options.port ?? 0);
+    listeners.push(plain);
+    const secure = await listenTls(handlerOf(service), certificate, host, options.tlsPort ?? 0);
+    listeners.push(secure);
+    tokenHosts.push(...hostsOf(host, [plain.port, secure.port]));
+    const plainHost = `${reachableName(host, '127.0.0.1')}:${plain.port}`;
+    const tlsEndpoint = `https://${reachableName(host, 'localhost')}:${secure.port}`;
     return {
-      endpoint: `http://127.0.0.1:${port}`,
-      tlsEndpoint: `https://localhost:${tlsPort}`,
-      deviceEndpoint: `https://localhost:${tlsPort}`,
-      connectionString: [
-        `HostName=127.0.0.1:${port}`,
-        `SharedAccessKeyName=${DEVELOPMENT_POLICY.keyName}`,
-        `SharedAccessKey=${DEVELOPMENT_POLICY.primaryKey}`,
-        'UseDevelopmentEmulator=true',
-      ].join(';'),
+      endpoint: `http://${plainHost}`,
+      tlsEndpoint,
+      deviceEndpoint: tlsEndpoint,
+      connectionString: connectionStringOf(plainHost),
       idScope: ID_SCOPE,
       caCertificate: authority.certificatePath,
       close,
@@ -153,43 +102,38 @@ export async function startDpsEmulator(options: DpsEmulatorOptions): Promise<Dps
 
 function createService(
   state: EmulatorState,
-  { quota }: DpsEmulatorOptions,
-  now: () => number,
-  hosts: readonly string[],
-  issueCertificate: (csr: string, registrationId: string) => Promise<string[]>,
+  { quota = {}, now = Date.now }: DpsEmulatorOptions,
+  tokenHosts: readonly string[],
+  issueCertificate: RegistrationContext['issueCertificate'],
 ): Service {
-  const shared = {
-    state,
-    idScope: ID_SCOPE,
-    now,
-    timestamp: createTimestamps(now),
-    newEtag: createEtags(now),
-  };
   const challenges = new TpmChallenges(state);
+  const clock = { now, timestamp: createTimestamps(now), newEtag: createEtags(now) };
+  const shared = { ...clock, state, idScope: ID_SCOPE, challenges };
   return {
     ...shared,
-    challenges,
-    authorization: new ServiceAuthorization(state, now, () => hosts),
-    quota: new Quota(quota ?? {}, now),
+    authorization: new ServiceAuthorization(state, now, () => tokenHosts),
+    quota: new Quota(quota, now),
     faults: new Faults(),
     log: new RequestLog(),
-    registrations: new Registrations({ ...shared, challenges, issueCertificate }),
+    registrations: new Registrations({ ...shared, issueCertificate }),
   };
 }
 
-function listen(server: Server, port: number, host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve((server.address() as AddressInfo).port);
-    });
-  });
+function handlerOf(service: Service): RequestListener {
+  return (request, response) => {
+    const isControl = request.url === CONTROL_PREFIX || request.url?.startsWith(`${CONTROL_PREFIX}/`);
+    void (isControl ? handleControl : handleRequest)(service, request, response);
+  };
 }
 
-function stop(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
+/** What SAS tokens may be for: SDKs sign for the host of their connection string, which has a port or not. */
+function hostsOf(host: string, ports: readonly number[]): string[] {
+  const names = ['localhost', '127.0.0.1', '[::1]', reachableName(host, 'localhost').toLowerCase()];
+  return names.flatMap((name) => [name, ...ports.map((port) => `${name}:${port}`)]);
+}
+
+/** A host that listens on all addresses, or on the usual one, goes by a name of the loopback interface. */
+function reachableName(host: string, loopback: string): string {
+  if (['127.0.0.1', '0.0.0.0', '::', 'localhost'].includes(host)) return loopback;
+  return isIPv6(host) ? `[${host}]` : host;
 }
