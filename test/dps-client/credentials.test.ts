@@ -190,6 +190,21 @@ describe('A token of Microsoft Entra ID', () => {
     expect(await patient).toBe(0);
   });
 
+  it('that comes once the client is closed is not used', async () => {
+    let give: (token: AccessToken) => void = () => undefined;
+    const token = new Promise<AccessToken>((resolve) => {
+      give = resolve;
+    });
+    const client = overTls({ getToken: () => token });
+    const call = client.enrollmentGroups.get('g').catch((error: unknown) => error);
+    await client.close();
+    give((await new PaperCredential().getToken(''))!);
+    expect(await call).toMatchObject({
+      name: 'DeviceProvisioningError',
+      message: expect.stringContaining('closed'),
+    });
+  });
+
   it('of a role that may only read is refused for writing', async () => {
     const claims = { roles: ['Device Provisioning Service Data Reader'] };
     await using client = overTls(new PaperCredential(undefined, claims));

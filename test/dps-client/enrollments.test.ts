@@ -56,6 +56,16 @@ describe('An individual enrollment', () => {
     expect(created.attestation.x509?.clientCertificates?.primary?.info?.subjectName).toBe('CN=dev-1');
   });
 
+  it('can name a credential policy in the preview version', async () => {
+    await using client = emulator.current.client({ serviceVersion: '2025-07-01-preview' });
+    const created = await client.individualEnrollments.createOrUpdate({
+      ...full,
+      credentialPolicyName: 'factory',
+    });
+    expect(created.credentialPolicyName).toBe('factory');
+    expect((await client.individualEnrollments.get('dev-1')).credentialPolicyName).toBe('factory');
+  });
+
   it('is only created without ifMatch', async () => {
     await using client = emulator.current.client();
     await client.individualEnrollments.createOrUpdate(device('dev-1'));
