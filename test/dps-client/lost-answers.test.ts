@@ -60,6 +60,13 @@ describe('A creation whose answer was lost', () => {
     }
   });
 
+  it.each(['garbage', 'truncated'] as const)('is recognised, too, if the answer came %s', async (body) => {
+    await using dps = client();
+    await emulator.current.faults({ operation: 'IndividualEnrollment_CreateOrUpdate', body, count: 1 });
+    expect(await dps.individualEnrollments.createOrUpdate(device)).toMatchObject(device);
+    expect(await emulator.current.answers('IndividualEnrollment_CreateOrUpdate')).toMatchObject({ 409: 1 });
+  });
+
   it('of a group is recognised, too', async () => {
     await using dps = client();
     await loseAnswer('EnrollmentGroup_CreateOrUpdate');
