@@ -1,0 +1,484 @@
+// Everything that the enrollment pipeline needs in Azure, from an empty subscription. infra/README.md says how to use it.
+
+targetScope = 'subscription'
+
+import { existingIotHub, newIotHub, privateTarget, resourceNames, webhookSender } from 'types.bicep'
+
+@description('Name of the environment, such as `dev` or `plant-brno`. Part of the resource group\'s name, and of the hash in all other names.')
+@minLength(1)
+@maxLength(64)
+param environmentName string
+
+@description('Location of all resources, such as `westeurope`.')
+@minLength(1)
+@maxLength(64)
+@metadata({ azd: { type: 'location' } })
+param location string
+
+@description('Names of one\'s own choice, where the made ones do not suit.')
+param names resourceNames = {}
+
+@description('Tags for all resources.')
+param tags { *: string } = {}
+
+@description('One switch: a virtual network, private endpoints and DNS zones, public access off, Service Bus Premium.')
+param networkIsolation bool = false
+
+@description('Addresses of the virtual network; two subnets of 256 addresses are cut out of it. Used with networkIsolation only.')
+@minLength(9)
+@maxLength(18)
+param networkAddressPrefix string = '10.42.0.0/16'
+
+@description('IoT hubs to make and link to DPS. Ignored where DPS is brought along.')
+@maxLength(50)
+param newIotHubs newIotHub[] = [{}]
+
+@description('IoT hubs that exist, to link to DPS. Ignored where DPS is brought along.')
+@maxLength(50)
+param existingIotHubs existingIotHub[] = []
+
+@description('How DPS spreads devices over hubs, where their enrollment does not say.')
+@allowed(['Hashed', 'GeoLatency', 'Static'])
+param allocationPolicy string = 'Hashed'
+
+@description('Resource id of a DPS instance that exists; empty: one is made.')
+param existingDpsId string = ''
+
+@description('Resource id of a Service Bus namespace that exists, Standard or Premium; the entities are made in it. Empty: a namespace is made.')
+param existingServiceBusId string = ''
+
+@description('Resource id of a Log Analytics workspace that exists; empty: one is made.')
+param existingWorkspaceId string = ''
+
+@description('Version of Node that runs the app.')
+@allowed(['22', '24'])
+param nodeVersion string = '22'
+
+@description('Most instances of a function. DPS takes 1,000 operations a minute, however many ask.')
+@minValue(40)
+@maxValue(1000)
+param maximumInstanceCount int = 40
+
+@description('Memory of an instance, in MB.')
+@allowed([512, 2048, 4096])
+param instanceMemoryMB int = 2048
+
+@description('Lets the app manage its queues (Azure Service Bus Data Owner on them), so that the platform sees their lengths and scales to target at once. Off: fewer rights, and instances are added step by step.')
+param targetBasedScaling bool = false
+
+@description('DPS operations a minute that the app may use, over all instances.')
+@minValue(1)
+@maxValue(1000000)
+param dpsOperationsPerMinute int = 1000
+
+@description('When the audit starts: NCRONTAB with six fields, in UTC.')
+@minLength(11)
+@maxLength(100)
+param auditSchedule string = '0 0 4 * * *'
+
+@description('Percentage of the operations that an audit may use while one runs.')
+@minValue(1)
+@maxValue(99)
+param auditQuotaPercentage int = 30
+
+@description('Hours within which an audit must end, or an alert says that one was missed.')
+@minValue(1)
+@maxValue(47)
+param auditExpectedEveryHours int = 30
+
+@description('Days that events, and rejected events, are kept.')
+@minValue(1)
+@maxValue(36500)
+param eventRetentionDays int = 400
+
+@description('Days that logs are kept in a workspace that is made.')
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int = 90
+
+@description('File of enrollment profiles in the deployed package; empty: the packaged ones.')
+@maxLength(200)
+param enrollmentProfilesFile string = ''
+
+@description('File of webhook senders in the deployed package; empty: the packaged one.')
+@maxLength(200)
+param sendersFile string = ''
+
+@description('Senders of signed webhooks whose secrets the key vault holds.')
+@maxLength(50)
+param webhookSenders webhookSender[] = []
+
+@description('Address that alerts are mailed to; empty: they are seen in the portal only.')
+@maxLength(254)
+param alertEmail string = ''
+
+@description('Minutes that a message may wait before an alert says so.')
+@allowed([5, 15, 30, 60, 360])
+param oldestMessageMinutes int = 15
+
+// Everything has its name and id from here, before anything is deployed: so a what-if, and the tests, see all of it.
+
+var token = toLower(uniqueString(subscription().id, environmentName, location))
+var allTags = union({ 'azd-env-name': environmentName }, tags)
+var diagnosticsName = 'to-workspace-${token}'
+
+var ownDps = empty(existingDpsId)
+var ownServiceBus = empty(existingServiceBusId)
+var ownWorkspace = empty(existingWorkspaceId)
+
+var resourceGroupName = names.?resourceGroup ?? 'rg-${environmentName}'
+var identityName = names.?identity ?? 'id-${token}'
+var functionAppName = names.?functionApp ?? 'func-${token}'
+var planName = names.?plan ?? 'plan-${token}'
+var storageAccountName = names.?storageAccount ?? 'st${token}'
+var keyVaultName = names.?keyVault ?? 'kv-${token}'
+var workspaceName = names.?workspace ?? 'log-${token}'
+var applicationInsightsName = names.?applicationInsights ?? 'appi-${token}'
+var actionGroupName = names.?actionGroup ?? 'ag-${token}'
+var networkName = names.?virtualNetwork ?? 'vnet-${token}'
+var monitoringScopeName = 'ampls-${token}'
+var serviceBusName = ownServiceBus ? (names.?serviceBus ?? 'sb-${token}') : last(split(existingServiceBusId, '/'))
+var dpsName = ownDps ? (names.?dps ?? 'dps-${token}') : last(split(existingDpsId, '/'))
+
+var groupId = '${subscription().id}/resourceGroups/${resourceGroupName}'
+var identityId = '${groupId}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${identityName}'
+var functionAppId = '${groupId}/providers/Microsoft.Web/sites/${functionAppName}'
+var storageId = '${groupId}/providers/Microsoft.Storage/storageAccounts/${storageAccountName}'
+var keyVaultId = '${groupId}/providers/Microsoft.KeyVault/vaults/${keyVaultName}'
+var applicationInsightsId = '${groupId}/providers/Microsoft.Insights/components/${applicationInsightsName}'
+var networkId = '${groupId}/providers/Microsoft.Network/virtualNetworks/${networkName}'
+var monitoringScopeId = '${groupId}/providers/Microsoft.Insights/privateLinkScopes/${monitoringScopeName}'
+var workspaceId = ownWorkspace
+  ? '${groupId}/providers/Microsoft.OperationalInsights/workspaces/${workspaceName}'
+  : existingWorkspaceId
+var serviceBusId = ownServiceBus
+  ? '${groupId}/providers/Microsoft.ServiceBus/namespaces/${serviceBusName}'
+  : existingServiceBusId
+var dpsId = ownDps ? '${groupId}/providers/Microsoft.Devices/provisioningServices/${dpsName}' : existingDpsId
+
+var serviceBusHost = '${serviceBusName}.servicebus.windows.net'
+var blobEndpoint = 'https://${storageAccountName}.blob.${environment().suffixes.storage}'
+var tableEndpoint = 'https://${storageAccountName}.table.${environment().suffixes.storage}'
+var packageContainerName = 'app-package'
+
+// The app reads and writes these queues, and writes these topics (src/events/messaging-entities.ts).
+var queueNames = ['manufacturing-events', 'background-work']
+var topicNames = ['enrollment-outcomes']
+
+var madeHubs = map(range(0, ownDps ? length(newIotHubs) : 0), index => {
+  name: newIotHubs[index].?name ?? 'iot-${token}-${index + 1}'
+  location: newIotHubs[index].?location ?? location
+  sku: newIotHubs[index].?sku ?? 'S1'
+  units: newIotHubs[index].?units ?? 1
+})
+var linkedHubs = concat(
+  map(range(0, length(madeHubs)), index => {
+    id: '${groupId}/providers/Microsoft.Devices/IotHubs/${madeHubs[index].name}'
+    location: madeHubs[index].location
+    allocationWeight: newIotHubs[index].?allocationWeight ?? 1
+  }),
+  map(existingIotHubs, hub => {
+    id: hub.resourceId
+    location: hub.location
+    allocationWeight: hub.?allocationWeight ?? 1
+  })
+)
+
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: resourceGroupName
+  location: location
+  tags: allTags
+}
+
+module identity 'modules/identity.bicep' = {
+  scope: group
+  params: {
+    name: identityName
+    location: location
+    tags: allTags
+  }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  scope: group
+  params: {
+    workspaceName: workspaceName
+    existingWorkspaceId: existingWorkspaceId
+    applicationInsightsName: applicationInsightsName
+    location: location
+    tags: allTags
+    retentionInDays: logRetentionDays
+    isolated: networkIsolation
+  }
+}
+
+module storage 'modules/storage.bicep' = {
+  scope: group
+  params: {
+    name: storageAccountName
+    location: location
+    tags: allTags
+    isolated: networkIsolation
+    workspaceId: workspaceId
+    diagnosticsName: diagnosticsName
+    packageContainerName: packageContainerName
+  }
+  dependsOn: [monitoring]
+}
+
+module keyVault 'modules/key-vault.bicep' = {
+  scope: group
+  params: {
+    name: keyVaultName
+    location: location
+    tags: allTags
+    isolated: networkIsolation
+    workspaceId: workspaceId
+    diagnosticsName: diagnosticsName
+  }
+  dependsOn: [monitoring]
+}
+
+module serviceBusNamespace 'modules/service-bus-namespace.bicep' = if (ownServiceBus) {
+  scope: group
+  params: {
+    name: serviceBusName
+    location: location
+    tags: allTags
+    isolated: networkIsolation
+  }
+}
+
+module serviceBusEntities 'modules/service-bus-entities.bicep' = {
+  scope: resourceGroup(split(serviceBusId, '/')[2], split(serviceBusId, '/')[4])
+  params: {
+    namespaceName: serviceBusName
+    workspaceId: workspaceId
+    diagnosticsName: diagnosticsName
+  }
+  dependsOn: [monitoring, serviceBusNamespace]
+}
+
+module iotHubs 'modules/iot-hubs.bicep' = if (ownDps) {
+  scope: group
+  params: {
+    hubs: madeHubs
+    tags: allTags
+    isolated: networkIsolation
+    workspaceId: workspaceId
+    diagnosticsName: diagnosticsName
+  }
+  dependsOn: [monitoring]
+}
+
+module dps 'modules/dps.bicep' = if (ownDps) {
+  scope: group
+  params: {
+    name: dpsName
+    location: location
+    tags: allTags
+    isolated: networkIsolation
+    allocationPolicy: allocationPolicy
+    hubs: linkedHubs
+  }
+  dependsOn: [iotHubs]
+}
+
+module dpsDiagnostics 'modules/dps-diagnostics.bicep' = {
+  scope: resourceGroup(split(dpsId, '/')[2], split(dpsId, '/')[4])
+  params: {
+    dpsName: dpsName
+    workspaceId: workspaceId
+    diagnosticsName: diagnosticsName
+  }
+  dependsOn: [monitoring, dps]
+}
+
+module rolesOfApp 'modules/roles-of-app.bicep' = {
+  scope: group
+  params: {
+    identityId: identityId
+    principalId: identity.outputs.principalId
+    storageAccountName: storageAccountName
+    keyVaultName: keyVaultName
+    applicationInsightsName: applicationInsightsName
+  }
+  dependsOn: [storage, keyVault, monitoring]
+}
+
+module rolesOnServiceBus 'modules/roles-on-service-bus.bicep' = {
+  scope: resourceGroup(split(serviceBusId, '/')[2], split(serviceBusId, '/')[4])
+  params: {
+    identityId: identityId
+    principalId: identity.outputs.principalId
+    namespaceName: serviceBusName
+    queueNames: queueNames
+    topicNames: topicNames
+    mayManageQueues: targetBasedScaling
+  }
+  dependsOn: [serviceBusEntities]
+}
+
+module rolesOnDps 'modules/roles-on-dps.bicep' = {
+  scope: resourceGroup(split(dpsId, '/')[2], split(dpsId, '/')[4])
+  params: {
+    identityId: identityId
+    principalId: identity.outputs.principalId
+    dpsName: dpsName
+  }
+  dependsOn: [dps]
+}
+
+var blobZone = 'privatelink.blob.${environment().suffixes.storage}'
+var tableZone = 'privatelink.table.${environment().suffixes.storage}'
+var zones = {
+  vault: 'privatelink.vaultcore.azure.net'
+  serviceBus: 'privatelink.servicebus.windows.net' // of IoT hubs, too
+  dps: 'privatelink.azure-devices-provisioning.net'
+  iotHub: 'privatelink.azure-devices.net'
+  app: 'privatelink.azurewebsites.net'
+}
+var monitorZones = [
+  'privatelink.monitor.azure.com'
+  'privatelink.oms.opinsights.azure.com'
+  'privatelink.ods.opinsights.azure.com'
+  'privatelink.agentsvc.azure-automation.net'
+]
+
+module network 'modules/network.bicep' = if (networkIsolation) {
+  scope: group
+  params: {
+    name: networkName
+    location: location
+    tags: allTags
+    addressPrefix: networkAddressPrefix
+    zoneNames: concat([blobZone, tableZone], map(items(zones), zone => zone.value), monitorZones)
+    workspaceId: workspaceId
+    diagnosticsName: diagnosticsName
+  }
+  dependsOn: [monitoring]
+}
+
+module functionApp 'modules/function-app.bicep' = {
+  scope: group
+  params: {
+    name: functionAppName
+    planName: planName
+    location: location
+    tags: allTags
+    nodeVersion: nodeVersion
+    maximumInstanceCount: maximumInstanceCount
+    instanceMemoryMB: instanceMemoryMB
+    identityId: identityId
+    identityClientId: identity.outputs.clientId
+    packageContainer: '${blobEndpoint}/${packageContainerName}'
+    blobEndpoint: blobEndpoint
+    tableEndpoint: tableEndpoint
+    serviceBusHost: serviceBusHost
+    dpsEndpoint: 'https://${dpsName}.azure-devices-provisioning.net'
+    keyVaultUri: 'https://${keyVaultName}${environment().suffixes.keyvaultDns}/'
+    webhookSenders: webhookSenders
+    applicationInsightsConnectionString: monitoring.outputs.connectionString
+    appSettings: {
+      DPS_OPERATIONS_PER_MINUTE: string(dpsOperationsPerMinute)
+      AUDIT_SCHEDULE: auditSchedule
+      AUDIT_QUOTA_SHARE: auditQuotaPercentage < 10 ? '0.0${auditQuotaPercentage}' : '0.${auditQuotaPercentage}'
+      EVENT_RETENTION_DAYS: string(eventRetentionDays)
+      ...(empty(enrollmentProfilesFile) ? {} : { ENROLLMENT_PROFILES: enrollmentProfilesFile })
+      ...(empty(sendersFile) ? {} : { SENDERS: sendersFile })
+    }
+    isolated: networkIsolation
+    outgoingSubnetId: networkIsolation ? '${networkId}/subnets/app' : ''
+    workspaceId: workspaceId
+    diagnosticsName: diagnosticsName
+  }
+  dependsOn: [network, rolesOfApp, rolesOnServiceBus, rolesOnDps]
+}
+
+// Only what is ours: what was brought along has its own way through networks.
+var endpointTargets privateTarget[] = networkIsolation
+  ? concat(
+      [
+        { name: 'pe-blob-${token}', resourceId: storageId, group: 'blob', zones: [blobZone] }
+        { name: 'pe-table-${token}', resourceId: storageId, group: 'table', zones: [tableZone] }
+        { name: 'pe-vault-${token}', resourceId: keyVaultId, group: 'vault', zones: [zones.vault] }
+        { name: 'pe-app-${token}', resourceId: functionAppId, group: 'sites', zones: [zones.app] }
+        {
+          name: 'pe-monitor-${token}'
+          resourceId: monitoringScopeId
+          group: 'azuremonitor'
+          zones: concat(monitorZones, [blobZone])
+        }
+      ],
+      ownServiceBus
+        ? [{ name: 'pe-service-bus-${token}', resourceId: serviceBusId, group: 'namespace', zones: [zones.serviceBus] }]
+        : [],
+      ownDps ? [{ name: 'pe-dps-${token}', resourceId: dpsId, group: 'iotDps', zones: [zones.dps] }] : [],
+      map(range(0, length(madeHubs)), index => {
+        name: 'pe-iot-hub-${index + 1}-${token}'
+        resourceId: linkedHubs[index].id
+        group: 'iotHub'
+        zones: [zones.iotHub, zones.serviceBus]
+      })
+    )
+  : []
+
+module privateMonitoring 'modules/private-monitoring.bicep' = if (networkIsolation) {
+  scope: group
+  params: {
+    name: 'ampls-${token}'
+    tags: allTags
+    applicationInsightsId: applicationInsightsId
+    workspaceId: empty(existingWorkspaceId) ? workspaceId : ''
+  }
+  dependsOn: [monitoring]
+}
+
+module privateEndpoints 'modules/private-endpoints.bicep' = if (networkIsolation) {
+  scope: group
+  params: {
+    targets: endpointTargets
+    subnetId: '${networkId}/subnets/private-endpoints'
+    location: location
+    tags: allTags
+  }
+  dependsOn: [network, storage, keyVault, functionApp, privateMonitoring, serviceBusNamespace, dps, iotHubs]
+}
+
+module alerts 'modules/alerts.bicep' = {
+  scope: group
+  params: {
+    actionGroupName: actionGroupName
+    alertEmail: alertEmail
+    nameEnding: token
+    location: location
+    tags: allTags
+    workspaceId: workspaceId
+    serviceBusId: serviceBusId
+    queueNames: queueNames
+    storageId: storageId
+    dpsId: dpsId
+    keyVaultId: keyVaultId
+    oldestMessageMinutes: oldestMessageMinutes
+    auditExpectedEveryHours: auditExpectedEveryHours
+  }
+  dependsOn: [monitoring, serviceBusEntities, storage, keyVault, dps]
+}
+
+@description('Resource group that all of this is in.')
+output AZURE_RESOURCE_GROUP string = group.name
+
+@description('Name of the function app.')
+output FUNCTION_APP_NAME string = functionAppName
+
+@description('Address of the function app.')
+output FUNCTION_APP_URL string = functionApp.outputs.url
+
+@description('Name of the DPS instance.')
+output DPS_NAME string = dpsName
+
+@description('Host name of the Service Bus namespace.')
+output SERVICE_BUS_HOST string = serviceBusHost
+
+@description('Name of the key vault that takes the secrets of webhook senders.')
+output KEY_VAULT_NAME string = keyVaultName

@@ -1,0 +1,316 @@
+// Alerts that somebody should act on, and the action group that they go to. infra/README.md says what to do about each.
+
+@description('Name of the action group.')
+@minLength(1)
+@maxLength(260)
+param actionGroupName string
+
+@description('Address that alerts are mailed to; empty: none.')
+param alertEmail string
+
+@description('Ending of the names of alerts: they are unique in a resource group.')
+param nameEnding string
+
+@description('Location of the rules that query logs.')
+param location string
+
+@description('Tags.')
+param tags object
+
+@description('Log Analytics workspace.')
+param workspaceId string
+
+@description('Service Bus namespace.')
+param serviceBusId string
+
+@description('Queues that the app reads.')
+param queueNames string[]
+
+@description('Storage account.')
+param storageId string
+
+@description('DPS instance.')
+param dpsId string
+
+@description('Key vault.')
+param keyVaultId string
+
+@description('Minutes that a message may wait.')
+@allowed([5, 15, 30, 60, 360])
+param oldestMessageMinutes int
+
+@description('Hours within which an audit must end.')
+@minValue(1)
+@maxValue(47)
+param auditExpectedEveryHours int
+
+resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: actionGroupName
+  location: 'global'
+  tags: tags
+  properties: {
+    enabled: true
+    groupShortName: 'enrollment'
+    emailReceivers: empty(alertEmail)
+      ? []
+      : [
+          {
+            name: 'operators'
+            emailAddress: alertEmail
+            useCommonAlertSchema: true
+          }
+        ]
+  }
+}
+
+// What Azure measures itself. `windows` is the ISO form of minutes that metric alerts know.
+var windows = { '5': 'PT5M', '15': 'PT15M', '30': 'PT30M', '60': 'PT1H', '360': 'PT6H' }
+
+var metricAlerts = [
+  {
+    name: 'dead-letters'
+    description: 'Messages lie in a dead-letter queue: a fault of ours, or outcomes that nobody fetched within a fortnight.'
+    severity: 1
+    scope: serviceBusId
+    namespace: 'Microsoft.ServiceBus/namespaces'
+    metric: 'DeadletteredMessages'
+    aggregation: 'Maximum'
+    operator: 'GreaterThan'
+    threshold: 0
+    window: 'PT15M'
+    dimensions: [{ name: 'EntityName', operator: 'Include', values: ['*'] }]
+  }
+  {
+    // Service Bus does not measure ages. While a message waits, its queue is never empty, so no old message is missed.
+    name: 'oldest-message'
+    description: 'Messages have waited for ${oldestMessageMinutes} minutes: a queue was never empty.'
+    severity: 2
+    scope: serviceBusId
+    namespace: 'Microsoft.ServiceBus/namespaces'
+    metric: 'ActiveMessages'
+    aggregation: 'Minimum'
+    operator: 'GreaterThan'
+    threshold: 0
+    window: windows[string(oldestMessageMinutes)]
+    dimensions: [{ name: 'EntityName', operator: 'Include', values: queueNames }]
+  }
+  {
+    name: 'service-bus-throttles'
+    description: 'Service Bus refuses requests: more than its credits (1,000 a second on Standard).'
+    severity: 2
+    scope: serviceBusId
+    namespace: 'Microsoft.ServiceBus/namespaces'
+    metric: 'ThrottledRequests'
+    aggregation: 'Total'
+    operator: 'GreaterThan'
+    threshold: 0
+    window: 'PT15M'
+    dimensions: []
+  }
+  {
+    // 80 % of 5,120 MB.
+    name: 'service-bus-fills'
+    description: 'A queue or topic is nearly full; when it is, it takes no more. Does anybody read the subscription?'
+    severity: 1
+    scope: serviceBusId
+    namespace: 'Microsoft.ServiceBus/namespaces'
+    metric: 'Size'
+    aggregation: 'Maximum'
+    operator: 'GreaterThan'
+    threshold: 4294967296
+    window: 'PT1H'
+    dimensions: [{ name: 'EntityName', operator: 'Include', values: ['*'] }]
+  }
+  {
+    name: 'storage-unavailable'
+    description: 'Table or Blob Storage fails: events wait, and the app may not start.'
+    severity: 1
+    scope: storageId
+    namespace: 'Microsoft.Storage/storageAccounts'
+    metric: 'Availability'
+    aggregation: 'Average'
+    operator: 'LessThan'
+    threshold: 99
+    window: 'PT15M'
+    dimensions: []
+  }
+  {
+    name: 'key-vault-unavailable'
+    description: 'The key vault fails: an app that starts now cannot read its webhook secrets.'
+    severity: 2
+    scope: keyVaultId
+    namespace: 'Microsoft.KeyVault/vaults'
+    metric: 'Availability'
+    aggregation: 'Average'
+    operator: 'LessThan'
+    threshold: 99
+    window: 'PT15M'
+    dimensions: []
+  }
+  {
+    name: 'devices-rejected'
+    description: 'Devices ask for registration and fail: a wrong key or certificate, or no enrollment.'
+    severity: 3
+    scope: dpsId
+    namespace: 'Microsoft.Devices/provisioningServices'
+    metric: 'RegistrationAttempts'
+    aggregation: 'Total'
+    operator: 'GreaterThan'
+    threshold: 10
+    window: 'PT1H'
+    dimensions: [{ name: 'Status', operator: 'Exclude', values: ['Assigned', 'Success', 'Succeeded'] }]
+  }
+]
+
+resource onMetrics 'Microsoft.Insights/metricAlerts@2026-01-01' = [
+  for alert in metricAlerts: {
+    name: '${alert.name}-${nameEnding}'
+    location: 'global'
+    tags: tags
+    properties: {
+      description: alert.description
+      severity: alert.severity
+      enabled: true
+      autoMitigate: true
+      scopes: [alert.scope]
+      evaluationFrequency: alert.window == 'PT5M' ? 'PT1M' : 'PT5M'
+      windowSize: alert.window
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            criterionType: 'StaticThresholdCriterion'
+            name: 'condition'
+            metricNamespace: alert.namespace
+            metricName: alert.metric
+            timeAggregation: alert.aggregation
+            operator: alert.operator
+            threshold: alert.threshold
+            dimensions: alert.dimensions
+            skipMetricValidation: true // a namespace that is new has published nothing yet
+          }
+        ]
+      }
+      actions: [{ actionGroupId: actionGroup.id }]
+    }
+  }
+]
+
+// What the app says itself: the words are those of its log lines (src/log.ts), and a test holds them against the code.
+var logAlerts = [
+  {
+    name: 'events-rejected'
+    description: 'Events were rejected: GET /api/rejected says which and why, POST /api/rejected/replay sends them again.'
+    severity: 2
+    query: '''
+StorageTableLogs
+| where OperationName == "InsertEntity" and Uri has "/rejected" and toint(StatusCode) between (200 .. 299)'''
+    frequency: 'PT5M'
+    window: 'PT5M'
+    range: 'PT30M'
+    threshold: 0
+  }
+  {
+    name: 'dps-refuses'
+    description: 'DPS does not answer, or refuses us: its role assignment, its state, its network. Events wait.'
+    severity: 1
+    query: '''
+AppTraces
+| where Message has "dps-unavailable"'''
+    frequency: 'PT5M'
+    window: 'PT5M'
+    range: 'PT15M'
+    threshold: 0
+  }
+  {
+    name: 'dps-throttles'
+    description: 'Events or audits wait for DPS again and again: its quota does not suffice, or somebody else uses it up.'
+    severity: 2
+    query: '''
+AppTraces
+| where Message has_any ("event-waits", "audit-waits", "batch-retirement-waits")'''
+    frequency: 'PT15M'
+    window: 'PT15M'
+    range: 'PT30M'
+    threshold: 20
+  }
+  {
+    name: 'audit-critical'
+    description: 'An audit ended with critical findings: GET /api/audit shows them.'
+    severity: 1
+    query: '''
+AppTraces
+| where Message has "audit-critical"'''
+    frequency: 'PT15M'
+    window: 'PT15M'
+    range: 'PT1H'
+    threshold: 0
+  }
+  {
+    name: 'audit-missed'
+    description: 'No audit ended within ${auditExpectedEveryHours} hours: GET /api/audit/runs shows what became of the last.'
+    severity: 2
+    query: format(
+      '''
+AppTraces
+| where TimeGenerated > ago({0}h)
+| where Message has_any ("audit-completed", "audit-critical")
+| summarize Audits = count()
+| where Audits == 0''',
+      auditExpectedEveryHours
+    )
+    frequency: 'PT1H'
+    window: 'PT1H'
+    range: 'P2D'
+    threshold: 0
+  }
+  {
+    name: 'functions-fail'
+    description: 'Functions fail: answers of the kind 5xx, or messages that are thrown back to their queue.'
+    severity: 1
+    query: '''
+AppRequests
+| where Success == false and not(ResultCode startswith "4")'''
+    frequency: 'PT5M'
+    window: 'PT15M'
+    range: 'PT30M'
+    threshold: 5
+  }
+]
+
+resource onLogs 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for alert in logAlerts: {
+    name: '${alert.name}-${nameEnding}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: alert.name
+      description: alert.description
+      severity: alert.severity
+      enabled: true
+      autoMitigate: true
+      scopes: [workspaceId]
+      targetResourceTypes: ['Microsoft.OperationalInsights/workspaces']
+      evaluationFrequency: alert.frequency
+      windowSize: alert.window
+      overrideQueryTimeRange: alert.range
+      skipQueryValidation: true // the tables of a new workspace come with their first rows
+      criteria: {
+        allOf: [
+          {
+            query: alert.query
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: alert.threshold
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
+          }
+        ]
+      }
+      actions: { actionGroups: [actionGroup.id] }
+    }
+  }
+]
