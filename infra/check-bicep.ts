@@ -13,15 +13,17 @@ export async function checkBicep(bicep: string, infra: string): Promise<string[]
     await cp(infra, copy, { recursive: true });
     const sources = await list(copy, '**/*.{bicep,bicepparam}');
     const findings = new Set<string>();
-    for (const [command, pattern] of [
+    const commands = [
       ['lint', '**/*.bicep'],
       ['build-params', '**/*.bicepparam'],
-    ] as const) {
+    ] as const;
+    const compiled = commands.map(async ([command, pattern]) => {
       const result = await runBicep(bicep, [command, '--pattern', pattern], copy);
       const said = result.output.split('\n').filter((line) => /\b(?:Error|Warning)\b/.test(line));
       for (const line of said) findings.add(line.replaceAll(`${copy}${path.sep}`, 'infra/'));
       if (result.failed && said.length === 0) findings.add(`bicep ${command}: ${result.output.trim()}`);
-    }
+    });
+    await Promise.all(compiled);
     for (const pattern of ['**/*.bicep', '**/*.bicepparam'])
       await runBicep(bicep, ['format', '--pattern', pattern], copy);
     for (const source of sources) {

@@ -454,6 +454,8 @@ module alerts 'modules/alerts.bicep' = {
     location: location
     tags: allTags
     workspaceId: workspaceId
+    applicationInsightsId: applicationInsightsId
+    storageAccountName: storageAccountName
     serviceBusId: serviceBusId
     queueNames: queueNames
     storageId: storageId
@@ -463,6 +465,20 @@ module alerts 'modules/alerts.bicep' = {
     auditExpectedEveryHours: auditExpectedEveryHours
   }
   dependsOn: [monitoring, serviceBusEntities, storage, keyVault, dps]
+}
+
+module workbook 'modules/workbook.bicep' = {
+  scope: group
+  params: {
+    location: location
+    tags: allTags
+    workspaceId: workspaceId
+    applicationInsightsId: applicationInsightsId
+    serviceBusId: serviceBusId
+    dpsId: dpsId
+    storageAccountName: storageAccountName
+  }
+  dependsOn: [monitoring]
 }
 
 @description('Resource group that all of this is in.')

@@ -20,6 +20,9 @@ param tags object
 @description('Log Analytics workspace.')
 param workspaceId string
 
+@description('Resource id of Application Insights: others may write to the same workspace.')
+param applicationInsightsId string
+
 @description('Service Bus namespace.')
 param serviceBusId string
 
@@ -28,6 +31,9 @@ param queueNames string[]
 
 @description('Storage account.')
 param storageId string
+
+@description('Name of the storage account.')
+param storageAccountName string
 
 @description('DPS instance.')
 param dpsId string
@@ -196,15 +202,15 @@ resource onMetrics 'Microsoft.Insights/metricAlerts@2026-01-01' = [
   }
 ]
 
-// What the app says itself: the words are those of its log lines (src/log.ts), and a test holds them against the code.
+// What the app says itself: the words are those of its log lines, and a test holds them against the code.
+var traces = 'AppTraces\n| where _ResourceId =~ "${applicationInsightsId}"'
+
 var logAlerts = [
   {
     name: 'events-rejected'
     description: 'Events were rejected: GET /api/rejected says which and why, POST /api/rejected/replay sends them again.'
     severity: 2
-    query: '''
-StorageTableLogs
-| where OperationName == "InsertEntity" and Uri has "/rejected" and toint(StatusCode) between (200 .. 299)'''
+    query: 'StorageTableLogs\n| where AccountName == "${storageAccountName}" and OperationName == "InsertEntity"\n| where Uri contains "/rejected" and StatusCode startswith "2"'
     frequency: 'PT5M'
     window: 'PT5M'
     range: 'PT30M'
@@ -214,9 +220,7 @@ StorageTableLogs
     name: 'dps-refuses'
     description: 'DPS does not answer, or refuses us: its role assignment, its state, its network. Events wait.'
     severity: 1
-    query: '''
-AppTraces
-| where Message has "dps-unavailable"'''
+    query: '${traces}\n| where Message has "dps-unavailable"'
     frequency: 'PT5M'
     window: 'PT5M'
     range: 'PT15M'
@@ -226,9 +230,7 @@ AppTraces
     name: 'dps-throttles'
     description: 'Events or audits wait for DPS again and again: its quota does not suffice, or somebody else uses it up.'
     severity: 2
-    query: '''
-AppTraces
-| where Message has_any ("event-waits", "audit-waits", "batch-retirement-waits")'''
+    query: '${traces}\n| where Message has_any ("event-waits", "audit-waits", "batch-retirement-waits")'
     frequency: 'PT15M'
     window: 'PT15M'
     range: 'PT30M'
@@ -238,9 +240,7 @@ AppTraces
     name: 'audit-critical'
     description: 'An audit ended with critical findings: GET /api/audit shows them.'
     severity: 1
-    query: '''
-AppTraces
-| where Message has "audit-critical"'''
+    query: '${traces}\n| where Message has "audit-critical"'
     frequency: 'PT15M'
     window: 'PT15M'
     range: 'PT1H'
@@ -250,15 +250,7 @@ AppTraces
     name: 'audit-missed'
     description: 'No audit ended within ${auditExpectedEveryHours} hours: GET /api/audit/runs shows what became of the last.'
     severity: 2
-    query: format(
-      '''
-AppTraces
-| where TimeGenerated > ago({0}h)
-| where Message has_any ("audit-completed", "audit-critical")
-| summarize Audits = count()
-| where Audits == 0''',
-      auditExpectedEveryHours
-    )
+    query: '${traces}\n| where TimeGenerated > ago(${auditExpectedEveryHours}h)\n| where Message has_any ("audit-completed", "audit-critical")\n| summarize Audits = count()\n| where Audits == 0'
     frequency: 'PT1H'
     window: 'PT1H'
     range: 'P2D'
@@ -268,9 +260,7 @@ AppTraces
     name: 'functions-fail'
     description: 'Functions fail: answers of the kind 5xx, or messages that are thrown back to their queue.'
     severity: 1
-    query: '''
-AppRequests
-| where Success == false and not(ResultCode startswith "4")'''
+    query: 'AppRequests\n| where _ResourceId =~ "${applicationInsightsId}"\n| where Success == false and not(ResultCode startswith "4")'
     frequency: 'PT5M'
     window: 'PT15M'
     range: 'PT30M'
@@ -294,7 +284,7 @@ resource onLogs 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       targetResourceTypes: ['Microsoft.OperationalInsights/workspaces']
       evaluationFrequency: alert.frequency
       windowSize: alert.window
-      overrideQueryTimeRange: alert.range
+      overrideQueryTimeRange: alert.range // longer than the window, because logs come late
       skipQueryValidation: true // the tables of a new workspace come with their first rows
       criteria: {
         allOf: [
