@@ -146,7 +146,15 @@ export class Services {
   /** One attempt a call: repeating is the gate's, which counts every one. */
   get dps(): DeviceProvisioningClient {
     return this.#once('dps', () => {
-      const options = { retryOptions: { maxRetries: 0 }, userAgentPrefix: 'dps-enrollment-pipeline/0.1.0' };
+      const { clock } = this;
+      const options = {
+        retryOptions: { maxRetries: 0 },
+        userAgentPrefix: 'dps-enrollment-pipeline/0.1.0',
+        clock: {
+          now: () => clock.now().getTime(),
+          wait: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal),
+        },
+      };
       const access = this.settings.dps;
       if ('connectionString' in access)
         return DeviceProvisioningClient.fromConnectionString(access.connectionString, options);

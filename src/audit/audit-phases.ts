@@ -238,7 +238,7 @@ export class AuditPhases {
   /** Completes what was never applied; undefined if it cannot be, which is then a finding. */
   async #sweep(run: AuditRun, subject: SubjectRef, state: SubjectState): Promise<SubjectState | undefined> {
     const { clock, sweeper, ledger } = this.#parts;
-    if (isInSync(state)) return state;
+    if (isInSync(state) && !state.outcomesDue) return state;
     const pendingSince = Date.parse(state.pendingSince ?? '') || 0;
     // Its message is on its way: no finding yet.
     if (clock.now().getTime() - pendingSince < appliedWithinMs) return undefined;

@@ -18,17 +18,18 @@ export class CircuitBreaker {
     this.#log = log;
   }
 
-  /** Throws a LaterError while the circuit is open, except to the one caller that probes. */
-  enter(): void {
-    if (this.#openUntil === undefined) return;
+  /** Throws a LaterError while the circuit is open, except to the one caller that probes, and tells it so. */
+  enter(): 'probe' | 'pass' {
+    if (this.#openUntil === undefined) return 'pass';
     const now = this.#clock.now().getTime();
     // A clock that was set back must not keep the circuit open for as long.
     if (now < this.#openUntil && this.#openUntil - now <= probeEveryInMs)
       throw new LaterError(`DPS cannot be used at present: ${this.#lastFailure}`, {
         notBefore: this.#openUntil,
-        circuitOpen: true,
+        soon: true,
       });
     this.#openUntil = now + probeEveryInMs;
+    return 'probe';
   }
 
   succeeded(): void {
@@ -37,10 +38,11 @@ export class CircuitBreaker {
     this.#openUntil = undefined;
   }
 
-  failed(failure: string): void {
+  /** `forAll`: one is enough, since no other call will fare better. */
+  failed(failure: string, forAll: boolean): void {
     this.#failures++;
     this.#lastFailure = failure;
-    if (this.#failures < failuresToOpen) return;
+    if (!forAll && this.#failures < failuresToOpen) return;
     if (this.#openUntil === undefined)
       this.#log('error', `dps-unavailable: events wait until DPS can be used again. ${failure}`);
     this.#openUntil = this.#clock.now().getTime() + probeEveryInMs;

@@ -1,10 +1,13 @@
 import type { Clock } from '../clock.ts';
 import {
+  AlreadyExistsError,
   DeviceProvisioningError,
   ForbiddenError,
+  InvalidRequestError,
+  NotFoundError,
+  PreconditionFailedError,
   ThrottledError,
   UnauthorizedError,
-  UnavailableError,
 } from '../dps/errors.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';
 import { LaterError } from './later-error.ts';
@@ -35,8 +38,10 @@ export class DpsGate {
 
   async call<T>(spender: Spender, deadline: number, operation: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      this.#breaker.enter();
+      const entered = this.#breaker.enter();
       await this.#budget.acquire(spender, deadline);
+      // Others may have found out meanwhile that DPS is down.
+      if (entered === 'pass') this.#breaker.enter();
       let failure: DeviceProvisioningError;
       try {
         const result = await operation();
@@ -46,7 +51,7 @@ export class DpsGate {
         if (!(error instanceof DeviceProvisioningError)) throw error;
         failure = error;
       }
-      if (!isLater(failure)) {
+      if (isAboutTheRequest(failure)) {
         this.#breaker.succeeded();
         throw failure;
       }
@@ -57,30 +62,35 @@ export class DpsGate {
   async #waitOrGiveUp(failure: DeviceProvisioningError, attempt: number, deadline: number): Promise<void> {
     const now = this.#clock.now().getTime();
     const told = Math.min(failure.retryAfterInMs ?? 0, longestRetryAfterInMs);
+    const throttled = failure instanceof ThrottledError;
+    // The client has tried a fresh token already.
+    const unknownToDps = failure instanceof UnauthorizedError;
+    if (!throttled) this.#breaker.failed(failure.message, unknownToDps);
     const later = new LaterError(failure.message, {
       ...(told > 0 ? { notBefore: now + told } : {}),
       trackingId: failure.trackingId,
+      soon: throttled || this.#breaker.isOpen,
       cause: failure,
     });
-    if (failure instanceof ThrottledError) {
+    if (throttled) {
       await this.#budget.throttled(told || throttledPauseInMs);
       // The next token comes no earlier than that.
       if (now + told > deadline) throw later;
       return;
     }
-    this.#breaker.failed(failure.message);
     const pause = Math.max(told, firstPauseInMs * 2 ** (attempt - 1) * (0.75 + Math.random() / 2));
-    const refusesUs = failure instanceof UnauthorizedError || failure instanceof ForbiddenError;
+    const refusesUs = unknownToDps || failure instanceof ForbiddenError;
     if (refusesUs || attempt >= triesInPlace || this.#breaker.isOpen || now + pause > deadline) throw later;
     await this.#clock.sleep(pause);
   }
 }
 
-function isLater(error: DeviceProvisioningError): boolean {
+/** All else is nobody's event's fault: DPS is in trouble, or forbids, or a proxy on the way answers in its place. */
+function isAboutTheRequest(error: DeviceProvisioningError): boolean {
   return (
-    error instanceof ThrottledError ||
-    error instanceof UnavailableError ||
-    error instanceof UnauthorizedError ||
-    error instanceof ForbiddenError
+    error instanceof InvalidRequestError ||
+    error instanceof NotFoundError ||
+    error instanceof AlreadyExistsError ||
+    error instanceof PreconditionFailedError
   );
 }

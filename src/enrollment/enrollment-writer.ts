@@ -20,6 +20,15 @@ interface Item {
   failed(error: unknown): void;
 }
 
+function idOf({ enrollment }: Item): string {
+  return enrollment.registrationId.toLowerCase();
+}
+
+/** DPS's answer is read as it comes: what it lacks is no reason to take an item for created. */
+function idIn(error: { readonly registrationId?: string }): string {
+  return error.registrationId?.toLowerCase() ?? '';
+}
+
 /**
  * Packs concurrent creations into bulk operations: first a token, then whatever waits by then, up to ten. A busy
  * writer so sends full bulks, and a quiet one sends at once. Every caller gets the result of its own item.
@@ -97,15 +106,17 @@ export class EnrollmentWriter {
       first.done(await this.#put(first));
       return [];
     }
-    const { errors } = await this.#client.individualEnrollments.runBulkOperation({
+    const { isSuccessful, errors } = await this.#client.individualEnrollments.runBulkOperation({
       mode: 'create',
       enrollments: items.map(({ enrollment }) => enrollment),
     });
-    const failures = new Map(errors.map((error) => [error.registrationId.toLowerCase(), error.errorCode]));
+    const failures = new Map(errors.map((error) => [idIn(error), error.errorCode]));
+    const ids = new Set(items.map(idOf));
+    const saysWhich = isSuccessful || (failures.size > 0 && [...failures.keys()].every((id) => ids.has(id)));
+    if (!saysWhich) return [...items];
     return items.filter((item) => {
-      const code = failures.get(item.enrollment.registrationId.toLowerCase());
-      if (code === undefined) item.done('created');
-      else if (Math.floor(code / 1_000) === 409) item.done('exists');
+      if (!failures.has(idOf(item))) item.done('created');
+      else if (Math.floor(Number(failures.get(idOf(item))) / 1_000) === 409) item.done('exists');
       else return true;
       return false;
     });

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { EventBus } from '../events/event-bus.ts';
+import { type EventBus, EventBusUnavailableError } from '../events/event-bus.ts';
 import { sha256 } from '../events/event-identity.ts';
 import { bringsKeys, type EventIdentity, type ManufacturingEvent } from '../events/manufacturing-event.ts';
 import type { DecodedMessage } from '../events/queue-message.ts';
@@ -14,7 +14,7 @@ import { LaterError } from './later-error.ts';
 import { type Ledger, type LedgerEntry, subjectOf } from './ledger.ts';
 import type { OutcomePublisher } from './outcome-publisher.ts';
 import type { EnrollmentProfiles } from './profiles.ts';
-import { mergeEvent, mergeLeaf } from './registers.ts';
+import { mergeEvent, mergeLeaf, withdrawDefinition } from './registers.ts';
 import type { RejectedEvents } from './rejected-events.ts';
 import { nextAttemptAt } from './retry-schedule.ts';
 import { endingOf, type SubjectSettlement } from './subject-settlement.ts';
@@ -55,18 +55,23 @@ export class EventProcessor {
     if (!identity)
       return read.kind === 'rejected' ? this.#rejectUnread(message, read.key, read.rejection) : undefined;
     const subject = subjectOf(identity.subjectKind, identity.subject);
-    await this.#locks.run(`${subject.kind} ${subject.id}`, () => this.#inTurn(message, read, identity));
+    // From now on, not from its turn: however many events of one device wait, their locks outlast it.
+    const deadline = this.#parts.clock.now().getTime() + patienceInMs;
+    await this.#locks.run(`${subject.kind} ${subject.id}`, () =>
+      this.#inTurn({ message, read, identity, deadline, force: false, entry: undefined }),
+    );
   }
 
-  async #inTurn(message: DecodedMessage, read: ReadEvent, identity: EventIdentity): Promise<void> {
+  async #inTurn(turn: Turn): Promise<void> {
     const { ledger, clock } = this.#parts;
+    const { message, identity } = turn;
     const subject = subjectOf(identity.subjectKind, identity.subject);
-    const deadline = clock.now().getTime() + patienceInMs;
     const isFirst =
       message.deliveryCount === 1 && message.attempt === 1 && !message.announced && !message.replay;
-    const turn: Turn = { message, read, identity, deadline, force: false, entry: undefined };
     try {
-      turn.entry = isFirst ? ledger.blank(subject, identity.key) : await ledger.read(subject, identity.key);
+      // A rejection is noted before the ledger is written, so it must be known not to be a repeat.
+      const isNew = isFirst && !this.#judge(turn.read).rejection;
+      turn.entry = isNew ? ledger.blank(subject, identity.key) : await ledger.read(subject, identity.key);
       for (let lost = 0; ; lost++) {
         try {
           return await this.#attempt(turn, turn.entry);
@@ -77,8 +82,10 @@ export class EventProcessor {
         }
       }
     } catch (error) {
+      if (error instanceof EventBusUnavailableError)
+        return this.#later(turn, new LaterError(error.message, { soon: true, cause: error }));
       if (error instanceof RowConflictError)
-        return this.#later(turn, new LaterError('Others write the device too often.'));
+        return this.#later(turn, new LaterError('Others write the device too often.', { soon: true }));
       if (error instanceof StorageUnavailableError)
         return this.#later(turn, new LaterError(error.message, { cause: error }));
       if (error instanceof LaterError) return this.#later(turn, error);
@@ -98,22 +105,28 @@ export class EventProcessor {
     const record = this.#recordOf(turn, known, judgement.warnings);
     const state = this.#merged(turn, entry.state, judgement);
     // A crash, or a lost race, may have left a write in DPS that no row speaks of.
-    const force =
-      turn.force || message.deliveryCount > 1 || message.attempt > 1 || known?.status === 'processing';
+    const begunBefore = known?.status === 'processing' || known?.status === 'retrying';
+    const force = turn.force || message.deliveryCount > 1 || message.attempt > 1 || begunBefore;
     if (judgement.rejection && judgement.leaf === undefined)
-      return this.#reject(turn, entry, record, judgement.rejection);
+      return this.#reject(
+        turn,
+        entry,
+        record,
+        judgement.rejection,
+        state.revision === entry.state.revision ? undefined : state,
+      );
     if (!force && this.#parts.settlement.isSettledAsItIs(entry, state))
       return this.#finish(turn, entry, inSync(state), record, judgement.rejection);
 
     const begun = await this.#parts.ledger.write(entry, {
-      state,
-      event: { ...record, status: 'processing' },
+      state: this.#parts.settlement.begun(entry, state),
+      event: { ...record, ...whatItWaitsFor(known) },
     });
     turn.entry = begun;
     turn.force = true;
     const settled = await this.#parts.settlement.settle(begun, {
       deadline: turn.deadline,
-      force,
+      mayExist: force || state.mayExist,
       key: identity.key,
       suppliedKeys: judgement.suppliedKeys,
     });
@@ -152,8 +165,10 @@ export class EventProcessor {
   #merged(turn: Turn, state: SubjectState, judgement: Judgement): SubjectState {
     const { event } = judgement;
     if (!event) return state;
-    const merge = judgement.rejection ? mergeLeaf : mergeEvent;
-    const registers = merge(state.registers, event, turn.message.firstSeen);
+    // What was valid at an earlier attempt, and is not now, is as if it had never come.
+    const registers = judgement.rejection
+      ? mergeLeaf(withdrawDefinition(state.registers, event.key), event)
+      : mergeEvent(state.registers, event, turn.message.firstSeen);
     const lastEvent = judgement.rejection ? state.lastEvent : event.key;
     const changed = JSON.stringify(registers) !== JSON.stringify(state.registers);
     return {
@@ -237,20 +252,21 @@ export class EventProcessor {
   async #rejectUnread(message: DecodedMessage, key: string, rejection: Rejection): Promise<void> {
     try {
       await this.#note(message, key, undefined, rejection);
+      const finishedAt = this.#now();
+      await this.#parts.outcomes.publish({
+        id: key,
+        status: 'rejected',
+        finishedAt,
+        event: {},
+        ...rejection,
+        warnings: [],
+      });
     } catch (error) {
-      if (!(error instanceof StorageUnavailableError)) throw error;
+      if (!(error instanceof StorageUnavailableError) && !(error instanceof EventBusUnavailableError))
+        throw error;
       const later = new LaterError(error.message, { cause: error });
       return this.#queueAgain(message, key, nextAttemptAt(message.attempt, this.#parts.clock.now(), later));
     }
-    const finishedAt = this.#now();
-    await this.#parts.outcomes.publish({
-      id: key,
-      status: 'rejected',
-      finishedAt,
-      event: {},
-      ...rejection,
-      warnings: [],
-    });
   }
 
   #note(
@@ -267,6 +283,7 @@ export class EventProcessor {
       text: message.text,
       firstSeen: message.firstSeen,
       rejectedAt,
+      replay: message.replay,
     });
   }
 
@@ -303,7 +320,8 @@ export class EventProcessor {
 
   async #noteWaiting(turn: Turn, notBefore: Date, error: LaterError): Promise<void> {
     const { entry } = turn;
-    if (!entry?.event || isFinal(entry.event.status)) return;
+    // What was only announced is not merged yet, and a sweep must not take it for that.
+    if (!entry?.event || isFinal(entry.event.status) || entry.event.status === 'accepted') return;
     const event: EventRecord = {
       ...entry.event,
       status: 'retrying',
@@ -318,6 +336,18 @@ export class EventProcessor {
   #now(): string {
     return this.#parts.clock.now().toISOString();
   }
+}
+
+/** From its first failed attempt until that is over an event is `retrying`, even while it is tried. */
+function whatItWaitsFor(known: EventRecord | undefined): Partial<EventRecord> {
+  if (known?.status !== 'retrying') return { status: 'processing' };
+  const { status, nextAttemptAt, detail, trackingId } = known;
+  return {
+    status,
+    ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
+    ...(detail === undefined ? {} : { detail }),
+    ...(trackingId === undefined ? {} : { trackingId }),
+  };
 }
 
 interface Turn {

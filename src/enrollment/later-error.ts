@@ -7,21 +7,24 @@ export class LaterError extends Error {
   /** Not before this time, in milliseconds since 1970, if anybody said. */
   readonly notBefore: number | undefined;
   readonly trackingId: string | undefined;
-  /** DPS was not even asked, because it did not answer lately. */
-  readonly circuitOpen: boolean;
+  /**
+   * What it waits for is looked after elsewhere and costs DPS nothing to ask for again: the open circuit's probe, the
+   * minute's operations, another event. However often it has waited already, it is tried again within a minute.
+   */
+  readonly soon: boolean;
 
   constructor(
     message: string,
     details: {
       readonly notBefore?: number | undefined;
       readonly trackingId?: string | undefined;
-      readonly circuitOpen?: boolean;
+      readonly soon?: boolean;
       readonly cause?: unknown;
     } = {},
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.notBefore = details.notBefore;
     this.trackingId = details.trackingId;
-    this.circuitOpen = details.circuitOpen ?? false;
+    this.soon = details.soon ?? false;
   }
 }

@@ -101,7 +101,7 @@ export class OperationsBudget {
     const late = waiting.filter((waiter) => waiter.deadline <= now);
     for (const waiter of late) {
       waiting.splice(waiting.indexOf(waiter), 1);
-      waiter.refuse(new LaterError("The instance's operations of this minute are used up."));
+      waiter.refuse(new LaterError("The instance's operations of this minute are used up.", { soon: true }));
     }
   }
 

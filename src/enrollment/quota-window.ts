@@ -13,8 +13,9 @@ export interface QuotaWindow {
   readonly creditAt: number;
   /** Until then an audit is running and has its share. */
   readonly auditUntil: number;
-  /** DPS said 429: nothing goes before. */
+  /** DPS said 429, and when: nothing goes before. */
   readonly closedUntil: number;
+  readonly closedAt: number;
 }
 
 export interface QuotaLimits {
@@ -30,7 +31,14 @@ export interface Taken {
   readonly retryInMs: number;
 }
 
-export const emptyWindow: QuotaWindow = { slots: [], credit: 0, creditAt: 0, auditUntil: 0, closedUntil: 0 };
+export const emptyWindow: QuotaWindow = {
+  slots: [],
+  credit: 0,
+  creditAt: 0,
+  auditUntil: 0,
+  closedUntil: 0,
+  closedAt: 0,
+};
 
 /** Covers the way from the grant to DPS's own count, and clocks that differ a little. */
 const marginInMs = 300;
@@ -42,6 +50,8 @@ const auditReservationInMs = 10_000;
 /** So much of the even pace may pile up while nobody asks. */
 const creditInSeconds = 1;
 const longestClosingInMs = 3_600_000;
+/** What was written later than this from now was written before the clock was set back. */
+const clocksDifferByInMs = 2_000;
 
 /** Takes up to `want` operations at `now` (milliseconds since 1970). Pure, so instances can race for the row. */
 export function take(
@@ -52,16 +62,18 @@ export function take(
   limits: QuotaLimits,
 ): Taken {
   const slots = window.slots.filter(([second]) => isCounted(second, now));
-  const closedUntil = window.closedUntil > now + longestClosingInMs ? 0 : window.closedUntil;
+  const isClosed = window.closedUntil > now && !isFromTheFuture(window.closedAt, now);
+  const closedUntil = isClosed ? window.closedUntil : 0;
   const auditUntil = spender === 'audit' ? now + auditReservationInMs : window.auditUntil;
+  const auditRuns = now < auditUntil && !isFromTheFuture(auditUntil - auditReservationInMs, now);
   const ratePerMs = limits.operationsPerMinute / minuteInMs;
   const elapsed = Math.max(0, now - window.creditAt);
   const mostCredit = Math.max(1, ratePerMs * creditInSeconds * 1_000);
   const credit = Math.min(mostCredit, window.credit + elapsed * ratePerMs);
-  const settled = { slots, credit, creditAt: now, auditUntil, closedUntil };
-  if (closedUntil > now) return { window: settled, granted: 0, retryInMs: closedUntil - now };
+  const settled = { ...window, slots, credit, creditAt: now, auditUntil, closedUntil };
+  if (isClosed) return { window: settled, granted: 0, retryInMs: closedUntil - now };
 
-  const room = roomFor(spender, slots, now < auditUntil, limits);
+  const room = roomFor(spender, slots, auditRuns, limits);
   const burst = Math.max(0, Math.floor(limits.operationsPerMinute * burstShare) - used(slots));
   const granted = Math.max(0, Math.min(want, room, burst + Math.floor(credit)));
   if (granted === 0) {
@@ -84,7 +96,8 @@ export function take(
 /** DPS throttled all the same: somebody else spends, too. */
 export function close(window: QuotaWindow, now: number, retryAfterInMs: number): QuotaWindow {
   const until = now + Math.min(retryAfterInMs, longestClosingInMs);
-  return { ...window, credit: 0, creditAt: now, closedUntil: Math.max(window.closedUntil, until) };
+  const before = isFromTheFuture(window.closedAt, now) ? 0 : window.closedUntil;
+  return { ...window, credit: 0, creditAt: now, closedUntil: Math.max(before, until), closedAt: now };
 }
 
 function roomFor(
@@ -109,9 +122,13 @@ function freedAt(second: number): number {
   return (second + 1) * 1_000 + minuteInMs + marginInMs;
 }
 
-/** A slot from the future is from before the clock was set back: it would close the quota for as long. */
+/** A slot from before the clock was set back would close the quota for as long. */
 function isCounted(second: number, now: number): boolean {
-  return freedAt(second) > now && second * 1_000 < now + 2_000;
+  return freedAt(second) > now && !isFromTheFuture(second * 1_000, now);
+}
+
+function isFromTheFuture(at: number, now: number): boolean {
+  return at >= now + clocksDifferByInMs;
 }
 
 function spend(

@@ -23,6 +23,8 @@ export interface RejectedEvent {
   readonly replayedAt?: string | undefined;
   /** How it was rejected before it was replayed. */
   readonly history?: readonly object[];
+  /** The replay that this rejection answers. */
+  readonly replay?: string | undefined;
 }
 
 export interface Rejected {
@@ -32,6 +34,7 @@ export interface Rejected {
   readonly text: string;
   readonly firstSeen: Date;
   readonly rejectedAt: Date;
+  readonly replay: string | undefined;
 }
 
 export interface StoredRejection {
@@ -82,7 +85,8 @@ export class RejectedEvents {
     const known = await this.#table.get(partition, row);
     if (!known) return;
     const before: RejectedEvent = JSON.parse(String(known.values.event));
-    if (before.replayedAt === undefined) return;
+    // A replay may be judged before it is marked as replayed; and its message may come twice.
+    if (event.replay === before.replay) return;
     const { rejectedAt, reason, detail, replayedAt } = before;
     const history = [...(before.history ?? []), { rejectedAt, reason, detail, replayedAt }];
     const values = { ...(known.values as Values), ...valuesOf({ ...event, history }) };
@@ -122,14 +126,17 @@ export class RejectedEvents {
     }
   }
 
-  async markReplayed({ row, event }: StoredRejection, now: Date): Promise<void> {
+  /** False if another replay did so meanwhile, or the replayed event is rejected again already. */
+  async markReplayed({ row, event }: StoredRejection, now: Date): Promise<boolean> {
     const replayed: RejectedEvent = { ...event, replayedAt: now.toISOString() };
-    await this.#table.replace(
-      row.partitionKey,
-      row.rowKey,
-      { ...(row.values as Values), event: JSON.stringify(replayed) },
-      row.etag,
-    );
+    const values = { ...(row.values as Values), event: JSON.stringify(replayed) };
+    try {
+      await this.#table.replace(row.partitionKey, row.rowKey, values, row.etag);
+      return true;
+    } catch (error) {
+      if (error instanceof RowConflictError) return false;
+      throw error;
+    }
   }
 
   /** Days are partitions, and partitions sort oldest first: so days are walked one by one from the newest. */
@@ -202,6 +209,7 @@ function rowOf(rejected: Rejected): { readonly event: RejectedEvent; readonly bo
       pointer: rejection.pointer,
       replayable: kept.why === undefined,
       notReplayable: kept.why,
+      replay: rejected.replay,
     },
   };
 }

@@ -22,8 +22,8 @@ import { type EventRecord, inSync, isInSync, type OutcomeFacts, type SubjectStat
 export interface SettlementEffort {
   /** Milliseconds since 1970. */
   readonly deadline: number;
-  /** An earlier attempt may have written to DPS without saying so: look, whatever the state says. */
-  readonly force: boolean;
+  /** An enrollment or group may be there: an earlier attempt may have written to DPS without saying so. */
+  readonly mayExist: boolean;
   /** The event whose message is at hand, and the keys that it brought. */
   readonly key?: EventKey | undefined;
   readonly suppliedKeys?: SymmetricKeyData | undefined;
@@ -69,6 +69,11 @@ export class SubjectSettlement {
     return kind === 'nothing' || (kind === 'member' && !state.mayExist);
   }
 
+  /** The state to write before DPS is asked for anything: if this is the end of us, others know what may be there. */
+  begun(entry: LedgerEntry, state: SubjectState): SubjectState {
+    return exists(this.desired(entry, state)) ? { ...state, mayExist: true } : state;
+  }
+
   async settle(entry: LedgerEntry, effort: SettlementEffort): Promise<Settled> {
     let current = entry;
     for (;;) {
@@ -84,8 +89,7 @@ export class SubjectSettlement {
   }
 
   async #apply(entry: LedgerEntry, desired: DesiredState, effort: SettlementEffort): Promise<Settled> {
-    const { deadline } = effort;
-    const mayExist = effort.force || entry.state.mayExist;
+    const { deadline, mayExist } = effort;
     const unfinished =
       desired.kind === 'no-group' && (await this.#retirement.slice(entry.subject.id, deadline)) === 'more';
     if (!unfinished)
@@ -189,7 +193,7 @@ export function judgedFrom(record: EventRecord): Judged | undefined {
 function refuseToGuessKeys(desired: DesiredState, state: SubjectState, own: EventKey | undefined): void {
   const { keys } = state.registers;
   if (!keys || keys.applied || keys.stamp.key === own || !wantsSymmetricKeys(desired)) return;
-  throw new LaterError(`Waits for event ${keys.stamp.key}, which brings the device's keys.`);
+  throw new LaterError(`Waits for event ${keys.stamp.key}, which brings the device's keys.`, { soon: true });
 }
 
 function holdsKeys(state: SubjectState, key: EventKey | undefined): boolean {
@@ -206,8 +210,13 @@ function stateAfter(state: SubjectState, desired: DesiredState, unfinished: bool
   if (desired.kind === 'enrollment' || desired.kind === 'group') registers = definitionAccepted(registers);
   if (wantsSymmetricKeys(desired)) registers = keysApplied(registers);
   if (unfinished) return { ...state, registers, mayExist: true };
-  const exists = desired.kind === 'enrollment' || desired.kind === 'blocked' || desired.kind === 'group';
-  return inSync({ ...state, registers, mayExist: desired.kind === 'nothing' ? state.mayExist : exists });
+  const mayExist = desired.kind === 'nothing' ? state.mayExist : exists(desired);
+  return inSync({ ...state, registers, mayExist });
+}
+
+/** Whether something of ours is to be in DPS under the subject's own id. */
+function exists({ kind }: DesiredState): boolean {
+  return kind === 'enrollment' || kind === 'blocked' || kind === 'group';
 }
 
 function isKeptOut(desired: DesiredState, state: SubjectState): boolean {

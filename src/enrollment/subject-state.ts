@@ -19,6 +19,8 @@ export interface SubjectState {
   readonly pendingSince?: string;
   /** Definitions that DPS refused, until their messages end. */
   readonly refusals: Readonly<Record<EventKey, Rejection>>;
+  /** Events that a sweep has ended, until their outcomes are out: no message of theirs is left to see to it. */
+  readonly outcomesDue?: readonly EventKey[];
 }
 
 export const emptyState: SubjectState = {

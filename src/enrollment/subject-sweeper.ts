@@ -40,18 +40,25 @@ export class SubjectSweeper {
   }
 
   async #complete(subject: SubjectRef): Promise<'finished' | 'unfinished'> {
-    const { ledger, settlement, clock } = this.#parts;
+    const { ledger, settlement, outcomes, clock } = this.#parts;
     const deadline = clock.now().getTime() + patienceInMs;
     const noEvent = '';
-    const settled = await settlement.settle(await ledger.read(subject, noEvent), { deadline, force: true });
+    const settled = await settlement.settle(await ledger.read(subject, noEvent), {
+      deadline,
+      mayExist: true,
+    });
     if (settled.unfinished) return 'unfinished';
-    let written = await ledger.write(settled.entry, { state: settled.state });
+    // In sync is what is written last: whatever stops us before, the next sweep begins again.
+    const { appliedRevision, pendingSince } = settled.entry.state;
+    const unfinished = { appliedRevision, ...(pendingSince === undefined ? {} : { pendingSince }) };
+    let state = settled.state;
+    let written = settled.entry;
     for (const record of await ledger.readEvents(subject)) {
       const judged = isMerged(record) ? judgedFrom(record) : undefined;
       if (!judged) continue;
       const current = await ledger.read(subject, record.key);
       if (!current.event || !isMerged(current.event)) continue;
-      const { ending, state: remaining } = endingOf(written.state, judged);
+      const { ending, state: remaining } = endingOf(state, judged);
       const rejection = ending.status === 'rejected' ? ending.rejection : {};
       const { nextAttemptAt: _, detail: __, ...rest } = current.event;
       const finishedAt = clock.now().toISOString();
@@ -63,9 +70,16 @@ export class SubjectSweeper {
         facts: settled.facts,
       };
       // On condition of the state that the ending was judged by, not of the one just read beside the event.
-      written = await ledger.write({ ...current, stateEtag: written.stateEtag }, { state: remaining, event });
-      await this.#parts.outcomes.publishEnd(event);
+      state = { ...remaining, outcomesDue: [...(remaining.outcomesDue ?? []), record.key] };
+      const write = { state: { ...state, ...unfinished }, event };
+      written = await ledger.write({ ...current, stateEtag: written.stateEtag }, write);
     }
+    const { outcomesDue = [], ...told } = state;
+    for (const key of outcomesDue) {
+      const event = await ledger.readEvent(subject, key);
+      if (event) await outcomes.publishEnd(event);
+    }
+    await ledger.write(written, { state: told });
     return 'finished';
   }
 }

@@ -1,4 +1,5 @@
 import type { DeviceProvisioningClient } from '../dps/client.ts';
+import { NotFoundError } from '../dps/errors.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import type { Table } from '../storage/tables.ts';
 import { type Answer, json } from './answer.ts';
@@ -17,8 +18,9 @@ interface Check {
 /** Whether what the app lives on can be reached and permits what the app needs. */
 export async function deepHealth({ dps, bus, devices }: HealthParts): Promise<Answer> {
   const [dpsCheck, serviceBus, tables] = await Promise.all([
-    check(`${dps.endpoint} answers queries.`, async () => {
+    check(`${dps.endpoint} answers, and permits to read and write.`, async () => {
       await dps.enrollmentGroups.query().byPage({ maxPageSize: 1 }).next();
+      await mayWrite(dps);
     }),
     check('Service Bus takes messages.', () => bus.check()),
     check('Table Storage answers queries.', async () => {
@@ -32,6 +34,13 @@ export async function deepHealth({ dps, bus, devices }: HealthParts): Promise<An
     { status: healthy ? 'healthy' : 'unhealthy', checks },
     healthy ? {} : { 'retry-after': '30' },
   );
+}
+
+/** Asks for keys, which takes the right to write enrollments, of a device that need not be there. */
+async function mayWrite(dps: DeviceProvisioningClient): Promise<void> {
+  await dps.individualEnrollments.getAttestationMechanism('health-check').catch((error: unknown) => {
+    if (!(error instanceof NotFoundError)) throw error;
+  });
 }
 
 async function check(fine: string, probe: () => Promise<void>): Promise<Check> {

@@ -40,7 +40,7 @@ export class RejectedResource {
       if (filter[name] !== undefined && !instant.safeParse(filter[name]).success)
         return problem({ status: 400, detail: `${name} must be an RFC 3339 date-time or a date.` });
     const page = await this.#events.page(filter, eventsPerPage, query.get('continuation') ?? undefined);
-    const rejected = page.events.map(({ notReplayable: _, ...event }) => event);
+    const rejected = page.events.map(({ notReplayable: _, replay: __, ...event }) => event);
     return json(200, {
       rejected,
       ...(page.continuation === undefined ? {} : { continuation: page.continuation }),

@@ -5,7 +5,9 @@ import type { EnrollmentGroup, IndividualEnrollment } from '../../src/dps/models
 import { OutcomeListener } from '../../src/local/demo/outcome-listener.ts';
 import { type AppProcess, startAppProcess } from '../../src/local/stack/app-process.ts';
 import { type Stack, type StackOptions, startStack } from '../../src/local/stack/stack.ts';
+import { AppInstance, type AppInstanceOptions } from './app-instance.ts';
 import { keyOf, type TestEvent } from './events.ts';
+import { TurnedClock } from './turned-clock.ts';
 
 export interface ChainOptions extends StackOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -19,27 +21,31 @@ export class Chain {
   readonly dps: DeviceProvisioningClient;
   readonly listener: OutcomeListener;
   readonly serviceBus: ServiceBusClient;
+  readonly clock: TurnedClock;
+  /** Those of the app that run in this process, and so by the turned clock. */
+  readonly instances: AppInstance[] = [];
   readonly #env: Readonly<Record<string, string>>;
-  readonly #clock: { ahead: number };
 
   private constructor(
     stack: Stack,
     apps: AppProcess[],
     env: Readonly<Record<string, string>>,
-    clock: { ahead: number },
+    clock: TurnedClock,
   ) {
-    this.#clock = clock;
+    this.clock = clock;
     this.stack = stack;
     this.apps = apps;
     this.#env = env;
-    this.dps = DeviceProvisioningClient.fromConnectionString(stack.endpoints.dps.connectionString);
+    this.dps = DeviceProvisioningClient.fromConnectionString(stack.endpoints.dps.connectionString, {
+      clock: { now: () => clock.milliseconds(), wait: (ms, signal) => clock.sleep(ms, signal) },
+    });
     this.serviceBus = new ServiceBusClient(stack.endpoints.serviceBus.connectionString);
     this.listener = new OutcomeListener(stack.endpoints.serviceBus.connectionString);
   }
 
   static async start({ env = {}, apps = 1, ...options }: ChainOptions = {}): Promise<Chain> {
-    const clock = { ahead: 0 };
-    const stack = await startStack({ now: () => Date.now() + clock.ahead, ...options });
+    const clock = new TurnedClock();
+    const stack = await startStack({ now: () => clock.milliseconds(), ...options });
     const started = await Promise.all(
       Array.from({ length: apps }, () =>
         startAppProcess({ endpoints: stack.endpoints, env, output: outputOf() }),
@@ -64,10 +70,23 @@ export class Chain {
     return app;
   }
 
-  /** Turns the emulators' clock: locks run out, scheduled messages come. */
+  /** Turns the emulators' clock, and that of instances in this process: locks run out, scheduled messages come. */
   advance(inMs: number): void {
-    this.#clock.ahead += inMs;
+    this.clock.turn(inMs);
     this.stack.serviceBus.runDeadlines();
+  }
+
+  /** Another instance of the app, in this process. */
+  startInstance(options: Pick<AppInstanceOptions, 'env' | 'atOnce'> = {}): AppInstance {
+    const { endpoints } = this.stack;
+    const instance = new AppInstance({
+      endpoints,
+      clock: this.clock,
+      ...options,
+      env: { ...this.#env, ...options.env },
+    });
+    this.instances.push(instance);
+    return instance;
   }
 
   async killApp(): Promise<void> {
@@ -78,7 +97,10 @@ export class Chain {
     await this.listener.close();
     await this.serviceBus.close();
     await this.dps.close();
-    await Promise.all(this.apps.map((app) => app.stop()));
+    await Promise.all([
+      ...this.apps.map((app) => app.stop()),
+      ...this.instances.map((instance) => instance.close()),
+    ]);
     await this.stack.close();
   }
 

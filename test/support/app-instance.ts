@@ -1,0 +1,105 @@
+import {
+  type ProcessErrorArgs,
+  ServiceBusClient,
+  type ServiceBusReceivedMessage,
+  type ServiceBusReceiver,
+} from '@azure/service-bus';
+
+import type { Clock } from '../../src/clock.ts';
+import { backgroundWorkQueue, manufacturingEventsQueue } from '../../src/events/messaging-entities.ts';
+import { decodeMessage } from '../../src/events/queue-message.ts';
+import { type Endpoints, settingsFor } from '../../src/local/stack/endpoints.ts';
+import { Services } from '../../src/services.ts';
+import { readSettings } from '../../src/settings.ts';
+
+export interface AppInstanceOptions {
+  readonly endpoints: Endpoints;
+  readonly clock: Clock;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Messages at once; as in host.json by default. */
+  readonly atOnce?: number;
+}
+
+/**
+ * The app in this process, so that its clock can be turned: what the queue triggers do, on the real client. Locks are
+ * not renewed here, so a message whose work takes longer by the turned clock is delivered again meanwhile.
+ */
+export class AppInstance {
+  readonly services: Services;
+  readonly logged: string[] = [];
+  /** What was thrown: messages of these are delivered again, and dead-lettered in the end. */
+  readonly thrown: unknown[] = [];
+  readonly #client: ServiceBusClient;
+  readonly #receivers: ServiceBusReceiver[] = [];
+  readonly #running = new Set<Promise<void>>();
+
+  constructor({ endpoints, clock, env = {}, atOnce = 100 }: AppInstanceOptions) {
+    const settings = readSettings({
+      ...settingsFor(endpoints),
+      DPS_OPERATIONS_PER_MINUTE: '1000000',
+      ...env,
+    });
+    this.services = new Services(settings, {
+      clock,
+      log: (level, message, fields) =>
+        this.logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
+    });
+    this.#client = new ServiceBusClient(endpoints.serviceBus.connectionString);
+    this.#receive(manufacturingEventsQueue.name, atOnce, (message) =>
+      this.services.processor.process(
+        decodeMessage({
+          body: message.body as Uint8Array,
+          contentType: message.contentType,
+          properties: message.applicationProperties ?? {},
+          enqueuedAt: message.enqueuedTimeUtc ?? clock.now(),
+          deliveryCount: (message.deliveryCount ?? 0) + 1,
+        }),
+      ),
+    );
+    this.#receive(backgroundWorkQueue.name, 4, (message) => {
+      const body: unknown = message.body;
+      return this.services.backgroundWork.work(
+        body instanceof Uint8Array ? Buffer.from(body).toString() : body,
+      );
+    });
+  }
+
+  async close(): Promise<void> {
+    for (const receiver of this.#receivers) await receiver.close();
+    await Promise.all(this.#running);
+    await this.#client.close();
+    await this.services.close();
+  }
+
+  #receive(queue: string, atOnce: number, work: (message: ServiceBusReceivedMessage) => Promise<void>): void {
+    const receiver = this.#client.createReceiver(queue, {
+      maxAutoLockRenewalDurationInMs: 0,
+      skipParsingBodyAsJson: true,
+    });
+    this.#receivers.push(receiver);
+    const handle = async (message: ServiceBusReceivedMessage) => {
+      try {
+        await work(message);
+      } catch (error) {
+        this.thrown.push(error);
+        await receiver.abandonMessage(message).catch(lockIsLost);
+        return;
+      }
+      await receiver.completeMessage(message).catch(lockIsLost);
+    };
+    receiver.subscribe(
+      {
+        processMessage: async (message) => {
+          const ended = handle(message);
+          this.#running.add(ended);
+          await ended.finally(() => this.#running.delete(ended));
+        },
+        processError: async (_: ProcessErrorArgs) => {},
+      },
+      { autoCompleteMessages: false, maxConcurrentCalls: atOnce },
+    );
+  }
+}
+
+/** The message comes again, which is what some tests are about. */
+function lockIsLost(): void {}
