@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { cp, glob, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { globSync } from 'node:fs';
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -11,7 +12,7 @@ export async function checkBicep(bicep: string, infra: string): Promise<string[]
   const copy = await mkdtemp(path.join(tmpdir(), 'check-bicep-'));
   try {
     await cp(infra, copy, { recursive: true });
-    const sources = await list(copy, '**/*.{bicep,bicepparam}');
+    const sources = globSync('**/*.{bicep,bicepparam}', { cwd: copy }).sort();
     const findings = new Set<string>();
     const commands = [
       ['lint', '**/*.bicep'],
@@ -41,11 +42,6 @@ export async function checkBicep(bicep: string, infra: string): Promise<string[]
 export async function formatBicep(bicep: string, infra: string): Promise<void> {
   for (const pattern of ['**/*.bicep', '**/*.bicepparam'])
     await runBicep(bicep, ['format', '--pattern', pattern], infra);
-}
-
-async function list(folder: string, pattern: string): Promise<string[]> {
-  const files = await Array.fromAsync(glob(pattern, { cwd: folder }));
-  return files.sort();
 }
 
 /** What the compiler said, on either stream; it exits 0 where it only warns. */
