@@ -1,6 +1,10 @@
 import type { Clock } from '../clock.ts';
+import { type DeviceProvisioningError, ForbiddenError, UnauthorizedError } from '../dps/errors.ts';
 import type { Log } from '../log.ts';
 import { LaterError } from './later-error.ts';
+
+/** What a call needs the right to do. */
+export type Access = 'read' | 'write';
 
 const failuresToOpen = 5;
 const probeEveryInMs = 30_000;
@@ -12,6 +16,8 @@ export class CircuitBreaker {
   #failures = 0;
   #openUntil: number | undefined;
   #lastFailure = '';
+  /** Since reading may be allowed still, it proves nothing. */
+  #forbidsWriting = false;
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock;
@@ -32,19 +38,26 @@ export class CircuitBreaker {
     return 'probe';
   }
 
-  succeeded(): void {
+  succeeded(access: Access): void {
+    if (this.#forbidsWriting && access === 'read') {
+      // The prober reads before it writes: the next call may go.
+      if (this.#openUntil !== undefined) this.#openUntil = this.#clock.now().getTime();
+      return;
+    }
     if (this.#openUntil !== undefined) this.#log('information', 'dps-available: DPS can be used again.');
     this.#failures = 0;
     this.#openUntil = undefined;
+    this.#forbidsWriting = false;
   }
 
-  /** `forAll`: one is enough, since no other call will fare better. */
-  failed(failure: string, forAll: boolean): void {
+  failed(failure: DeviceProvisioningError, access: Access): void {
     this.#failures++;
-    this.#lastFailure = failure;
-    if (!forAll && this.#failures < failuresToOpen) return;
+    this.#lastFailure = failure.message;
+    this.#forbidsWriting ||= failure instanceof ForbiddenError && access === 'write';
+    // The client has tried a fresh token already: no other call will fare better.
+    if (!(failure instanceof UnauthorizedError) && this.#failures < failuresToOpen) return;
     if (this.#openUntil === undefined)
-      this.#log('error', `dps-unavailable: events wait until DPS can be used again. ${failure}`);
+      this.#log('error', `dps-unavailable: events wait until DPS can be used again. ${failure.message}`);
     this.#openUntil = this.#clock.now().getTime() + probeEveryInMs;
   }
 

@@ -9,7 +9,7 @@ import {
   ThrottledError,
   UnauthorizedError,
 } from '../dps/errors.ts';
-import type { CircuitBreaker } from './circuit-breaker.ts';
+import type { Access, CircuitBreaker } from './circuit-breaker.ts';
 import { LaterError } from './later-error.ts';
 import type { OperationsBudget } from './operations-budget.ts';
 import type { Spender } from './quota-window.ts';
@@ -36,7 +36,12 @@ export class DpsGate {
     this.#clock = clock;
   }
 
-  async call<T>(spender: Spender, deadline: number, operation: () => Promise<T>): Promise<T> {
+  async call<T>(
+    spender: Spender,
+    deadline: number,
+    operation: () => Promise<T>,
+    access: Access = 'read',
+  ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const entered = this.#breaker.enter();
       await this.#budget.acquire(spender, deadline);
@@ -45,27 +50,30 @@ export class DpsGate {
       let failure: DeviceProvisioningError;
       try {
         const result = await operation();
-        this.#breaker.succeeded();
+        this.#breaker.succeeded(access);
         return result;
       } catch (error) {
         if (!(error instanceof DeviceProvisioningError)) throw error;
         failure = error;
       }
       if (isAboutTheRequest(failure)) {
-        this.#breaker.succeeded();
+        this.#breaker.succeeded(access);
         throw failure;
       }
-      await this.#waitOrGiveUp(failure, attempt, deadline);
+      await this.#waitOrGiveUp(failure, access, attempt, deadline);
     }
   }
 
-  async #waitOrGiveUp(failure: DeviceProvisioningError, attempt: number, deadline: number): Promise<void> {
+  async #waitOrGiveUp(
+    failure: DeviceProvisioningError,
+    access: Access,
+    attempt: number,
+    deadline: number,
+  ): Promise<void> {
     const now = this.#clock.now().getTime();
     const told = Math.min(failure.retryAfterInMs ?? 0, longestRetryAfterInMs);
     const throttled = failure instanceof ThrottledError;
-    // The client has tried a fresh token already.
-    const unknownToDps = failure instanceof UnauthorizedError;
-    if (!throttled) this.#breaker.failed(failure.message, unknownToDps);
+    if (!throttled) this.#breaker.failed(failure, access);
     const later = new LaterError(failure.message, {
       ...(told > 0 ? { notBefore: now + told } : {}),
       trackingId: failure.trackingId,
@@ -79,7 +87,7 @@ export class DpsGate {
       return;
     }
     const pause = Math.max(told, firstPauseInMs * 2 ** (attempt - 1) * (0.75 + Math.random() / 2));
-    const refusesUs = unknownToDps || failure instanceof ForbiddenError;
+    const refusesUs = failure instanceof UnauthorizedError || failure instanceof ForbiddenError;
     if (refusesUs || attempt >= triesInPlace || this.#breaker.isOpen || now + pause > deadline) throw later;
     await this.#clock.sleep(pause);
   }

@@ -74,10 +74,15 @@ export class EnrollmentWriter {
     let items: Item[] = [];
     const deadline = this.#pending.reduce((latest, item) => Math.max(latest, item.deadline), 0);
     try {
-      const unfinished = await this.#gate.call('pipeline', deadline, async () => {
-        if (items.length === 0) items = this.#take();
-        return this.#attempt(items);
-      });
+      const unfinished = await this.#gate.call(
+        'pipeline',
+        deadline,
+        async () => {
+          if (items.length === 0) items = this.#take();
+          return this.#attempt(items);
+        },
+        'write',
+      );
       await Promise.all(unfinished.map((item) => this.#createAlone(item)));
     } catch (error) {
       if (items.length === 0) items = this.#take();
@@ -125,7 +130,7 @@ export class EnrollmentWriter {
   async #createAlone(item: Item): Promise<void> {
     const patience = Math.max(item.deadline, this.#clock.now().getTime() + 1_000);
     try {
-      item.done(await this.#gate.call('pipeline', patience, () => this.#put(item)));
+      item.done(await this.#gate.call('pipeline', patience, () => this.#put(item), 'write'));
     } catch (error) {
       item.failed(error);
     }

@@ -82,7 +82,7 @@ export class Reconciler {
   }
 
   async registrationState(id: string, deadline: number): Promise<DeviceRegistrationState | undefined> {
-    return this.#call(deadline, async () => {
+    return this.#read(deadline, async () => {
       try {
         return await this.#client.deviceRegistrationStates.get(id);
       } catch (error) {
@@ -104,7 +104,7 @@ export class Reconciler {
       const updated = parseInstant(current?.lastUpdatedDateTimeUtc ?? '');
       if (!current || (updated !== undefined && updated > notAfter)) return;
       const ifMatch = current.etag;
-      const outcome = await this.#call(deadline, () =>
+      const outcome = await this.#write(deadline, () =>
         raced(this.#client.deviceRegistrationStates.delete(id, ifMatch === undefined ? {} : { ifMatch })),
       );
       if (outcome !== 'raced') return;
@@ -138,7 +138,7 @@ export class Reconciler {
         if ((await this.#bringInLine('enrollmentGroups', wanted, actual, effort)) === 'done') return;
         continue;
       }
-      const created = await this.#call(effort.deadline, () =>
+      const created = await this.#write(effort.deadline, () =>
         raced(refusable(this.#client.enrollmentGroups.createOrUpdate(wanted))),
       );
       if (created !== 'raced') return;
@@ -166,7 +166,7 @@ export class Reconciler {
       if (!suppliesKeys) next = { ...wanted, attestation: mechanism };
     }
     const ifMatch = actual.etag ?? '*';
-    const written = await this.#call(effort.deadline, () => {
+    const written = await this.#write(effort.deadline, () => {
       // One collection or the other, each with its own type of item.
       const put =
         'registrationId' in next
@@ -189,7 +189,7 @@ export class Reconciler {
           continue;
         }
         const ifMatch = actual.etag ?? '*';
-        const written = await this.#call(effort.deadline, () =>
+        const written = await this.#write(effort.deadline, () =>
           raced(this.#client.individualEnrollments.createOrUpdate(wanted, { ifMatch })),
         );
         if (written !== 'raced') return;
@@ -203,15 +203,15 @@ export class Reconciler {
   }
 
   async #removeEnrollment(id: string, effort: Effort): Promise<void> {
-    await this.#call(effort.deadline, () => absentIsFine(this.#client.individualEnrollments.delete(id)));
+    await this.#write(effort.deadline, () => absentIsFine(this.#client.individualEnrollments.delete(id)));
   }
 
   #individual(id: string, deadline: number): Promise<IndividualEnrollment | undefined> {
-    return this.#call(deadline, () => ifFound(this.#client.individualEnrollments.get(id)));
+    return this.#read(deadline, () => ifFound(this.#client.individualEnrollments.get(id)));
   }
 
   group(id: string, deadline: number): Promise<EnrollmentGroup | undefined> {
-    return this.#call(deadline, () => ifFound(this.#client.enrollmentGroups.get(id)));
+    return this.#read(deadline, () => ifFound(this.#client.enrollmentGroups.get(id)));
   }
 
   #mechanism(
@@ -219,7 +219,7 @@ export class Reconciler {
     id: string,
     deadline: number,
   ): Promise<AttestationMechanism | undefined> {
-    return this.#call(deadline, () => ifFound(this.#client[collection].getAttestationMechanism(id)));
+    return this.#read(deadline, () => ifFound(this.#client[collection].getAttestationMechanism(id)));
   }
 
   /** Closes a group before it is emptied: no device may come in meanwhile. */
@@ -230,14 +230,14 @@ export class Reconciler {
   }
 
   async removeGroup(id: string, deadline: number): Promise<void> {
-    await this.#call(deadline, () => absentIsFine(this.#client.enrollmentGroups.delete(id)));
+    await this.#write(deadline, () => absentIsFine(this.#client.enrollmentGroups.delete(id)));
   }
 
   async registrationsOf(
     enrollmentGroupId: string,
     deadline: number,
   ): Promise<readonly DeviceRegistrationState[]> {
-    return this.#call(deadline, async () => {
+    return this.#read(deadline, async () => {
       const pages = this.#client.deviceRegistrationStates.query(enrollmentGroupId).byPage();
       const first = await pages.next();
       return first.done ? [] : first.value;
@@ -245,15 +245,19 @@ export class Reconciler {
   }
 
   async deleteRegistration(id: string, deadline: number): Promise<void> {
-    await this.#call(deadline, () => absentIsFine(this.#client.deviceRegistrationStates.delete(id)));
+    await this.#write(deadline, () => absentIsFine(this.#client.deviceRegistrationStates.delete(id)));
   }
 
   now(): number {
     return this.#clock.now().getTime();
   }
 
-  #call<T>(deadline: number, operation: () => Promise<T>): Promise<T> {
-    return this.#gate.call('pipeline', deadline, operation);
+  #read<T>(deadline: number, operation: () => Promise<T>): Promise<T> {
+    return this.#gate.call('pipeline', deadline, operation, 'read');
+  }
+
+  #write<T>(deadline: number, operation: () => Promise<T>): Promise<T> {
+    return this.#gate.call('pipeline', deadline, operation, 'write');
   }
 }
 
