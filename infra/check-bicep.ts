@@ -25,8 +25,7 @@ export async function checkBicep(bicep: string, infra: string): Promise<string[]
       if (result.failed && said.length === 0) findings.add(`bicep ${command}: ${result.output.trim()}`);
     });
     await Promise.all(compiled);
-    for (const pattern of ['**/*.bicep', '**/*.bicepparam'])
-      await runBicep(bicep, ['format', '--pattern', pattern], copy);
+    await formatBicep(bicep, copy);
     for (const source of sources) {
       const [is, shouldBe] = await Promise.all([infra, copy].map((at) => readFile(path.join(at, source))));
       if (is?.equals(shouldBe ?? Buffer.alloc(0))) continue;
@@ -40,8 +39,7 @@ export async function checkBicep(bicep: string, infra: string): Promise<string[]
 
 /** Formats them in place. */
 export async function formatBicep(bicep: string, infra: string): Promise<void> {
-  for (const pattern of ['**/*.bicep', '**/*.bicepparam'])
-    await runBicep(bicep, ['format', '--pattern', pattern], infra);
+  await runBicep(bicep, ['format', '--pattern', '**/*.bicep*'], infra);
 }
 
 /** What the compiler said, on either stream; it exits 0 where it only warns. */

@@ -482,19 +482,19 @@ module workbook 'modules/workbook.bicep' = {
 }
 
 @description('Resource group that all of this is in.')
-output AZURE_RESOURCE_GROUP string = group.name
+output resourceGroupName string = group.name
 
 @description('Name of the function app.')
-output FUNCTION_APP_NAME string = functionAppName
+output functionAppName string = functionAppName
 
 @description('Address of the function app.')
-output FUNCTION_APP_URL string = functionApp.outputs.url
+output functionAppUrl string = functionApp.outputs.url
 
 @description('Name of the DPS instance.')
-output DPS_NAME string = dpsName
+output dpsName string = dpsName
 
 @description('Host name of the Service Bus namespace.')
-output SERVICE_BUS_HOST string = serviceBusHost
+output serviceBusHost string = serviceBusHost
 
 @description('Name of the key vault that takes the secrets of webhook senders.')
-output KEY_VAULT_NAME string = keyVaultName
+output keyVaultName string = keyVaultName
