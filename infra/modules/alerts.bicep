@@ -153,19 +153,6 @@ var metricAlerts = [
     window: 'PT15M'
     dimensions: []
   }
-  {
-    name: 'devices-rejected'
-    description: 'Devices ask for registration and fail: a wrong key or certificate, or no enrollment.'
-    severity: 3
-    scope: dpsId
-    namespace: 'Microsoft.Devices/provisioningServices'
-    metric: 'RegistrationAttempts'
-    aggregation: 'Total'
-    operator: 'GreaterThan'
-    threshold: 10
-    window: 'PT1H'
-    dimensions: [{ name: 'Status', operator: 'Exclude', values: ['Assigned', 'Success', 'Succeeded'] }]
-  }
 ]
 
 resource onMetrics 'Microsoft.Insights/metricAlerts@2026-01-01' = [
@@ -202,8 +189,10 @@ resource onMetrics 'Microsoft.Insights/metricAlerts@2026-01-01' = [
   }
 ]
 
-// What the app says itself: the words are those of its log lines, and a test holds them against the code.
+// What the app says itself, in the words of its log lines (a test holds them against the code), and what DPS's logs say.
 var traces = 'AppTraces\n| where _ResourceId =~ "${applicationInsightsId}"'
+
+var dpsLogs = 'AzureDiagnostics\n| where _ResourceId =~ "${dpsId}"'
 
 var logAlerts = [
   {
@@ -230,11 +219,21 @@ var logAlerts = [
     name: 'dps-throttles'
     description: 'Events or audits wait for DPS again and again: its quota does not suffice, or somebody else uses it up.'
     severity: 2
-    query: '${traces}\n| where Message has_any ("event-waits", "audit-waits", "batch-retirement-waits")'
+    query: 'union isfuzzy=true (\n${traces}\n| where Message has_any ("event-waits", "audit-waits", "batch-retirement-waits")\n), (\n${dpsLogs}\n| where Category == "ServiceOperations" and ResultSignature == "429"\n)'
     frequency: 'PT15M'
     window: 'PT15M'
     range: 'PT30M'
     threshold: 20
+  }
+  {
+    name: 'devices-rejected'
+    description: 'Devices ask DPS for registration and fail: a wrong key or certificate, or no enrollment.'
+    severity: 3
+    query: '${dpsLogs}\n| where Category == "DeviceOperations" and ResultType != "Success"'
+    frequency: 'PT15M'
+    window: 'PT1H'
+    range: 'PT2H'
+    threshold: 10
   }
   {
     name: 'audit-critical'

@@ -104,11 +104,12 @@ describeBicep('Alerts', () => {
       .map((file) => readFileSync(path.join(infra, '../src', file), 'utf8'))
       .join('\n');
     const app = onlyOne(evaluated.plain, 'Microsoft.Insights/components').id;
+    const dps = onlyOne(evaluated.plain, 'Microsoft.Devices/provisioningServices').id;
     const words = new Set<string>();
     for (const { properties } of ofType(evaluated.plain, 'Microsoft.Insights/scheduledQueryRules')) {
       const query: string = properties.criteria.allOf[0].query;
-      if (query.startsWith('AppTraces') || query.startsWith('AppRequests'))
-        expect(query).toContain(`_ResourceId =~ "${app}"`);
+      if (/App(?:Traces|Requests)/.test(query)) expect(query).toContain(`_ResourceId =~ "${app}"`);
+      if (/AzureDiagnostics/.test(query)) expect(query).toContain(`_ResourceId =~ "${dps}"`);
       for (const [, list] of query.matchAll(/Message has(?:_any)? \(?([^)\n]*)/g))
         for (const [, word] of (list ?? '').matchAll(/"([^"]+)"/g)) words.add(word ?? '');
     }
