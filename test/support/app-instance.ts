@@ -18,11 +18,15 @@ export interface AppInstanceOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Messages at once; as in host.json by default. */
   readonly atOnce?: number;
+  /** False: a message whose work takes longer than its lock is delivered again meanwhile. */
+  readonly renewsLocks?: boolean;
 }
 
+const renewEveryInMs = 15_000;
+
 /**
- * The app in this process, so that its clock can be turned: what the queue triggers do, on the real client. Locks are
- * not renewed here, so a message whose work takes longer by the turned clock is delivered again meanwhile.
+ * The app in this process, so that its clock can be turned: what the queue triggers do, on the real client, which
+ * would renew locks by the clock on the wall.
  */
 export class AppInstance {
   readonly services: Services;
@@ -33,7 +37,12 @@ export class AppInstance {
   readonly #receivers: ServiceBusReceiver[] = [];
   readonly #running = new Set<Promise<void>>();
 
-  constructor({ endpoints, clock, env = {}, atOnce = 100 }: AppInstanceOptions) {
+  readonly #clock: Clock;
+  readonly #renewsLocks: boolean;
+
+  constructor({ endpoints, clock, env = {}, atOnce = 100, renewsLocks = true }: AppInstanceOptions) {
+    this.#clock = clock;
+    this.#renewsLocks = renewsLocks;
     const settings = readSettings({
       ...settingsFor(endpoints),
       DPS_OPERATIONS_PER_MINUTE: '1000000',
@@ -78,6 +87,7 @@ export class AppInstance {
     });
     this.#receivers.push(receiver);
     const handle = async (message: ServiceBusReceivedMessage) => {
+      using _ = this.#renewsLocks ? this.#renewed(receiver, message) : undefined;
       try {
         await work(message);
       } catch (error) {
@@ -98,6 +108,18 @@ export class AppInstance {
       },
       { autoCompleteMessages: false, maxConcurrentCalls: atOnce },
     );
+  }
+
+  #renewed(receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage): Disposable {
+    const ended = new AbortController();
+    const renew = async () => {
+      for (;;) {
+        await this.#clock.sleep(renewEveryInMs, ended.signal);
+        await receiver.renewMessageLock(message);
+      }
+    };
+    renew().catch(lockIsLost);
+    return { [Symbol.dispose]: () => ended.abort() };
   }
 }
 

@@ -77,7 +77,7 @@ export class Chain {
   }
 
   /** Another instance of the app, in this process. */
-  startInstance(options: Pick<AppInstanceOptions, 'env' | 'atOnce'> = {}): AppInstance {
+  startInstance(options: Pick<AppInstanceOptions, 'env' | 'atOnce' | 'renewsLocks'> = {}): AppInstance {
     const { endpoints } = this.stack;
     const instance = new AppInstance({
       endpoints,
