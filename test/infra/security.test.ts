@@ -162,17 +162,18 @@ describeBicep('Network isolation', () => {
       for (const config of configs) expect(zones).toContain(config.properties.privateDnsZoneId);
       expect(properties.subnet.id).toBe(`${network.id}/subnets/private-endpoints`);
       const target = isolated.resources.find(({ id }) => id === connection.properties.privateLinkServiceId);
-      return `${target?.type} ${connection.properties.groupIds}`;
+      const names = configs.map(({ properties }) => path.posix.basename(properties.privateDnsZoneId));
+      return `${target?.type} ${connection.properties.groupIds}: ${names.sort().join(' ')}`;
     });
     expect(reached.sort()).toEqual([
-      'Microsoft.Devices/IotHubs iotHub',
-      'Microsoft.Devices/provisioningServices iotDps',
-      'Microsoft.Insights/privateLinkScopes azuremonitor',
-      'Microsoft.KeyVault/vaults vault',
-      'Microsoft.ServiceBus/namespaces namespace',
-      'Microsoft.Storage/storageAccounts blob',
-      'Microsoft.Storage/storageAccounts table',
-      'Microsoft.Web/sites sites',
+      'Microsoft.Devices/IotHubs iotHub: privatelink.azure-devices.net privatelink.servicebus.windows.net',
+      'Microsoft.Devices/provisioningServices iotDps: privatelink.azure-devices-provisioning.net',
+      'Microsoft.Insights/privateLinkScopes azuremonitor: privatelink.agentsvc.azure-automation.net privatelink.blob.core.windows.net privatelink.monitor.azure.com privatelink.ods.opinsights.azure.com privatelink.oms.opinsights.azure.com',
+      'Microsoft.KeyVault/vaults vault: privatelink.vaultcore.azure.net',
+      'Microsoft.ServiceBus/namespaces namespace: privatelink.servicebus.windows.net',
+      'Microsoft.Storage/storageAccounts blob: privatelink.blob.core.windows.net',
+      'Microsoft.Storage/storageAccounts table: privatelink.table.core.windows.net',
+      'Microsoft.Web/sites sites: privatelink.azurewebsites.net',
     ]);
   });
 
