@@ -42,12 +42,15 @@ param existingIotHubs existingIotHub[] = []
 param allocationPolicy string = 'Hashed'
 
 @description('Resource id of a DPS instance that exists; empty: one is made.')
+@maxLength(400)
 param existingDpsId string = ''
 
 @description('Resource id of a Service Bus namespace that exists, Standard or Premium; the entities are made in it. Empty: a namespace is made.')
+@maxLength(400)
 param existingServiceBusId string = ''
 
 @description('Resource id of a Log Analytics workspace that exists; empty: one is made.')
+@maxLength(400)
 param existingWorkspaceId string = ''
 
 @description('Version of Node that runs the app.')
@@ -457,7 +460,6 @@ module alerts 'modules/alerts.bicep' = {
     applicationInsightsId: applicationInsightsId
     storageAccountName: storageAccountName
     serviceBusId: serviceBusId
-    queueNames: queueNames
     storageId: storageId
     dpsId: dpsId
     keyVaultId: keyVaultId

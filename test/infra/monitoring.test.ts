@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { queues } from '../../src/events/messaging-entities.ts';
+import { manufacturingEventsQueue } from '../../src/events/messaging-entities.ts';
 import { tableNames } from '../../src/storage/table-names.ts';
 import { deployments, describeBicep, infra, ofType, onlyOne } from '../support/bicep.ts';
 
@@ -130,13 +130,13 @@ describeBicep('Alerts', () => {
     expect(tables?.properties.logs).toContainEqual({ category: 'StorageWrite', enabled: true });
   });
 
-  it('watch the queues that the app reads, for as long as a message may wait', () => {
+  it('watch the queue of events, for as long as an event may wait', () => {
     const waiting = (deployment: (typeof evaluated)['plain']) =>
       ofType(deployment, 'Microsoft.Insights/metricAlerts').find(
         ({ name }) => kindOf(name) === 'oldest-message',
       )?.properties;
     const [condition] = waiting(evaluated.plain).criteria.allOf;
-    expect(condition.dimensions[0].values).toEqual(queues.map(({ name }) => name));
+    expect(condition.dimensions[0].values).toEqual([manufacturingEventsQueue.name]);
     expect(waiting(evaluated.plain).windowSize).toBe('PT15M');
     expect(waiting(evaluated.isolated).windowSize).toBe('PT5M');
   });
