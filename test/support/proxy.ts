@@ -1,0 +1,134 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface SeenRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** What happens to a request: it fails before the service sees it, or after it was carried out, or it passes. */
+export type Fate = 'pass' | 'cut-before' | 'cut-after' | 'pass-and-tell';
+
+export interface ProxyOptions {
+  readonly target: string;
+  /** Decides on each request. */
+  fate(request: SeenRequest): Fate;
+  /** Called when a fate other than `pass` has come about; the caller waits for its answer meanwhile. */
+  struck?(): Promise<void> | void;
+  /** Headers to send instead of the caller's. */
+  headers?(): Record<string, string>;
+  /** Answers in the service's place where it returns something. */
+  answer?(request: SeenRequest): { readonly status: number; readonly body: string } | undefined;
+  /** Delays before the answer and how it is sliced. */
+  readonly answersBy?: (body: Buffer, response: http.ServerResponse) => Promise<void>;
+}
+
+/** Stands between the app and a service, on a free port. */
+export class FaultyProxy {
+  readonly url: string;
+  readonly #server: http.Server;
+  readonly #agent: http.Agent;
+
+  private constructor(server: http.Server, agent: http.Agent) {
+    this.#server = server;
+    this.#agent = agent;
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  static async start(options: ProxyOptions): Promise<FaultyProxy> {
+    const agent = new http.Agent({ keepAlive: true });
+    const server = http.createServer((request, response) => {
+      handle(options, agent, request, response).catch(() => request.socket.destroy());
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new FaultyProxy(server, agent);
+  }
+
+  get openConnections(): Promise<number> {
+    return new Promise((resolve, reject) =>
+      this.#server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    this.#agent.destroy();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+}
+
+async function handle(
+  options: ProxyOptions,
+  agent: http.Agent,
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+): Promise<void> {
+  const { method = '', url: path = '', headers } = request;
+  const seen = { method, path, headers, body: await bodyOf(request) };
+  const fate = options.fate(seen);
+  if (fate === 'cut-before') {
+    await options.struck?.();
+    request.socket.destroy();
+    return;
+  }
+  const own = options.answer?.(seen);
+  const answer = own
+    ? { status: own.status, headers: { 'content-type': 'application/json' }, body: Buffer.from(own.body) }
+    : await forward(options, agent, seen);
+  if (fate === 'cut-after') {
+    await options.struck?.();
+    request.socket.destroy();
+    return;
+  }
+  response.writeHead(answer.status, answer.headers);
+  if (options.answersBy) await options.answersBy(answer.body, response);
+  else response.end(answer.body);
+  if (fate === 'pass-and-tell') await options.struck?.();
+}
+
+async function forward({ target, headers }: ProxyOptions, agent: http.Agent, seen: SeenRequest) {
+  const { 'transfer-encoding': _, connection: __, ...kept } = seen.headers;
+  const sent = http.request(`${target}${seen.path}`, {
+    agent,
+    method: seen.method,
+    headers: { ...kept, ...headers?.() },
+  });
+  sent.end(seen.body);
+  const [answer] = (await once(sent, 'response')) as [http.IncomingMessage];
+  const body = await bodyOf(answer);
+  const { 'transfer-encoding': ___, connection: ____, 'keep-alive': _____, ...answered } = answer.headers;
+  return {
+    status: answer.statusCode ?? 500,
+    headers: { ...answered, 'content-length': String(body.length) },
+    body,
+  };
+}
+
+async function bodyOf(message: http.IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of message) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** The two connection strings that lead the app through proxies. */
+export function through(
+  dps: FaultyProxy,
+  tables: FaultyProxy,
+  tablesConnectionString: string,
+): Record<string, string> {
+  return {
+    DPS_CONNECTION_STRING: throughProxy(dps),
+    TableStorage: tablesConnectionString.replace(/(TableEndpoint=)http:\/\/[^/]+/, `$1${tables.url}`),
+  };
+}
+
+/** Signed with any key: the proxy signs anew. */
+export function throughProxy(dps: FaultyProxy): string {
+  const host = new URL(dps.url).host;
+  return `HostName=${host};SharedAccessKeyName=provisioningserviceowner;SharedAccessKey=AAAAAAAAAAAAAAAAAAAAAA==;UseDevelopmentEmulator=true`;
+}
