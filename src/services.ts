@@ -87,10 +87,22 @@ export class Services {
 
   get auditRunner(): AuditRunner {
     return this.#once('auditRunner', () => {
-      const { dps, gate, ledger, profiles, sweeper, clock, log, background, bus, auditStore: store } = this;
+      const { dps, gate, ledger, profiles, sweeper, rejectedEvents, clock, log, background, bus } = this;
+      const store = this.auditStore;
       const snapshot = new RegistrationSnapshot(this.table('registrationStates'));
       const retentionDays = this.settings.eventRetentionDays;
-      const parts = { dps, gate, ledger, profiles, sweeper, clock, snapshot, store, retentionDays };
+      const parts = {
+        dps,
+        gate,
+        ledger,
+        profiles,
+        sweeper,
+        rejectedEvents,
+        clock,
+        snapshot,
+        store,
+        retentionDays,
+      };
       return new AuditRunner({ store, phases: new AuditPhases(parts), background, bus, clock, log });
     });
   }

@@ -6,6 +6,7 @@ import { desiredState } from '../enrollment/desired-state.ts';
 import type { DpsGate } from '../enrollment/dps-gate.ts';
 import { type Ledger, subjectOf } from '../enrollment/ledger.ts';
 import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
+import type { RejectedEvents } from '../enrollment/rejected-events.ts';
 import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/subject-state.ts';
 import type { SubjectSweeper } from '../enrollment/subject-sweeper.ts';
 import type { AuditRun, Finding, StateCounts } from './audit-run.ts';
@@ -37,6 +38,7 @@ export interface AuditPhasesParts {
   readonly snapshot: RegistrationSnapshot;
   readonly store: AuditStore;
   readonly sweeper: SubjectSweeper;
+  readonly rejectedEvents: RejectedEvents;
   readonly clock: Clock;
   readonly retentionDays: number;
 }
@@ -229,6 +231,7 @@ export class AuditPhases {
   async #purge(run: AuditRun, kind: 'device' | 'batch'): Promise<AuditRun> {
     const before = new Date(this.#parts.clock.now().getTime() - this.#parts.retentionDays * 86_400_000);
     await this.#parts.ledger.purgeEvents(kind, before.toISOString());
+    if (kind === 'batch') await this.#parts.rejectedEvents.purge(before);
     return {
       ...run,
       checkpoint: kind === 'device' ? { phase: 'purge', kind: 'batch' } : { phase: 'report' },

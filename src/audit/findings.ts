@@ -111,7 +111,7 @@ function isExpectedToRegister({ state, desired }: DeviceEvidence): boolean {
 /** An individual registration state that was not asked for yet says nothing. */
 function hasRegistered({ desired }: DeviceEvidence, registration: Snapshot | undefined): boolean {
   if (desired.kind === 'member') return registration !== undefined && registration.status !== 'unassigned';
-  return !registration || registration.status !== 'unassigned';
+  return registration?.status !== 'unassigned';
 }
 
 function neverRegistered(desired: DesiredState): string {

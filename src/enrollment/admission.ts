@@ -241,6 +241,13 @@ function judgeCertificate(
   now: Date,
   warnings: EventWarning[],
 ): Rejection | undefined {
+  // DPS takes one certificate; which of several is meant is not for us to guess.
+  if (text.split('-----BEGIN CERTIFICATE-----').length > 2)
+    return no(
+      'invalid-attestation',
+      `/data/attestation/${member}`,
+      `The ${member} holds several certificates. Send one, without its chain.`,
+    );
   const { problems, expiresInMs } = checkCertificate(text, { now, ...expected });
   const problem = problems[0];
   if (problem) return no(certificateReasons[problem.code], `/data/attestation/${member}`, problem.detail);

@@ -276,6 +276,8 @@ export class EventProcessor {
     rejection: Rejection,
   ): Promise<void> {
     const rejectedAt = this.#parts.clock.now();
+    const { reason, pointer, trackingId } = rejection;
+    this.#parts.log('warning', 'event-rejected', { key, reason, pointer, trackingId });
     return this.#parts.rejectedEvents.note({
       key,
       identity,

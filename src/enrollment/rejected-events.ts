@@ -139,6 +139,13 @@ export class RejectedEvents {
     }
   }
 
+  /** What arrived before that day goes. */
+  async purge(before: Date): Promise<void> {
+    const filter = odata`PartitionKey lt ${dayOf(before)}`;
+    for await (const row of this.#table.rows(filter, ['PartitionKey', 'RowKey']))
+      await this.#table.delete(row.partitionKey, row.rowKey);
+  }
+
   /** Days are partitions, and partitions sort oldest first: so days are walked one by one from the newest. */
   async #newest(filter: RejectedFilter, size: number, continuation: string | undefined): Promise<Row[]> {
     const [fromDay, afterRow] = Buffer.from(continuation ?? '', 'base64url')

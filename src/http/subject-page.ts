@@ -1,7 +1,7 @@
 import type { SubjectRef } from '../enrollment/subject-state.ts';
 import type { eventStatus } from './event-status.ts';
 import { html, type Markup, page, timeText } from './html.ts';
-import type { SubjectDocument } from './subject-resource.ts';
+import type { SubjectDocument } from './subject-document.ts';
 
 type Status = ReturnType<typeof eventStatus>;
 

@@ -12,6 +12,7 @@ import { type Answer, json, notFound, unavailable } from './answer.ts';
 import { eventStatus } from './event-status.ts';
 import { pageHeaders } from './html.ts';
 import { preferredRepresentation, type Request } from './request.ts';
+import type { ShouldBe, SubjectDocument } from './subject-document.ts';
 import { subjectPage } from './subject-page.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
@@ -22,24 +23,6 @@ export interface SubjectParts {
   readonly ledger: Ledger;
   readonly profiles: EnrollmentProfiles;
   readonly dps: DeviceProvisioningClient;
-}
-
-export interface ShouldBe {
-  readonly product?: string;
-  readonly batch?: string;
-  readonly enrollment?: 'individual' | 'group';
-  readonly enrollmentGroupId?: string;
-  readonly provisioningStatus?: 'enabled' | 'disabled';
-  readonly life: 'expected' | 'manufactured' | 'scrapped' | 'started' | 'recalled' | 'retired';
-  readonly inSync: boolean;
-  readonly lastEvent?: string;
-}
-
-export interface SubjectDocument {
-  readonly shouldBe: ShouldBe | null;
-  readonly is: object | null;
-  readonly did?: object | null;
-  readonly events: ReturnType<typeof eventStatus>[];
 }
 
 /** `GET /api/devices/{registrationId}`, `GET /api/batches/{batchId}` and their events. */
