@@ -195,6 +195,21 @@ describe('a message that is delivered again while its first delivery is still at
     await chain.ended([made], 5_000);
     expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
   });
+
+  it('and what the background ends is told, even if it fails between the ending and the telling', async () => {
+    await chain.control('seed', 'POST', { groups: 1, registrationsPerGroup: 250, individualEnrollments: 0 });
+    const { value: group } = await chain.dps.enrollmentGroups.query().next();
+    const retired = event('batch.retired', group!.enrollmentGroupId, undefined, { minutesAgo: 1 });
+    for (const { services } of chain.instances) {
+      const publish = services.bus.publish.bind(services.bus);
+      let refusals = 1;
+      services.bus.publish = (outcome) =>
+        refusals-- > 0 ? Promise.reject(new EventBusUnavailableError('Not now.')) : publish(outcome);
+    }
+    await chain.settle(retired);
+    expect(chain.outcomeOf(retired)?.type).toBe('enrollment.succeeded');
+    expect(chain.stack.serviceBus.counts('background-work').deadLetter).toBe(0);
+  });
 });
 
 describe('an app that is told to stop in the middle of its work', () => {
