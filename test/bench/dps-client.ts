@@ -12,17 +12,7 @@ import { DeviceProvisioningClient } from '../../src/dps/client.ts';
 import type { IndividualEnrollment } from '../../src/dps/models.ts';
 import { generateSasToken } from '../../src/dps/sas-token.ts';
 import { startDpsEmulator } from '../../src/local/dps/emulator.ts';
-
-/** One line of a bench. */
-export interface Figure {
-  name: string;
-  value: number;
-  unit: string;
-  baseline?: number;
-  ratio?: number;
-  goal: string;
-  met: boolean;
-}
+import type { Figure } from './figure.ts';
 
 type Method = 'GET' | 'PUT' | 'POST';
 

@@ -9,16 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Pool } from 'undici';
 import { startDpsEmulator } from '../../src/local/dps/emulator.ts';
-
-export interface Figure {
-  name: string;
-  value: number;
-  unit: string;
-  baseline?: number;
-  ratio?: number;
-  goal: string;
-  met: boolean;
-}
+import type { Figure } from './figure.ts';
 
 const SMALL = 1_000;
 const LARGE = 1_000_000;
