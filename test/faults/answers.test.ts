@@ -68,7 +68,7 @@ describe('what DPS, or somebody between here and DPS, answers', () => {
   async function settled(events: readonly TestEvent[]): Promise<void> {
     for (let step = 0; step < 1_000 && !events.every((each) => chain.outcomeOf(each)); step++) {
       await new Promise((resolve) => setTimeout(resolve, 20));
-      chain.advance(2_000);
+      chain.advance(5_000);
     }
     await chain.ended(events, 5_000);
     expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
@@ -79,7 +79,7 @@ describe('what DPS, or somebody between here and DPS, answers', () => {
     const name = String(what).replace(/\W/g, '').toLowerCase();
     const alone = event('batch.started', `batch-a-${name}`, { product: 'beacon-b2' });
     const together = Array.from({ length: 5 }, (_, index) => manufactured(`thermostat-a-${name}-${index}`));
-    let left = 8;
+    let left = 6;
     const strikes = (request: SeenRequest) => isWrite(request) && (meaning === 'rejected' || left-- > 0);
     if (typeof what === 'number')
       answer = (request) =>

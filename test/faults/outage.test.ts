@@ -52,11 +52,11 @@ describe('while DPS cannot be used, for hours on a turned clock', () => {
     }
     const atFirst = await requestsSoFar(chain);
     expect(atFirst).toBeLessThan(20);
-    for (let step = 0; step < 120; step++) {
+    for (let step = 0; step < 60; step++) {
       const before = await requestsSoFar(chain);
-      chain.advance(minute / 2);
+      chain.advance(minute);
       await allQuiet(chain);
-      expect((await requestsSoFar(chain)) - before, `in half a minute, ${step}`).toBeLessThanOrEqual(1);
+      expect((await requestsSoFar(chain)) - before, `in minute ${step}`).toBeLessThanOrEqual(2);
     }
     expect(await requestsSoFar(chain)).toBeGreaterThan(atFirst + 30);
     const now = chain.clock.milliseconds();
@@ -70,7 +70,7 @@ describe('while DPS cannot be used, for hours on a turned clock', () => {
     expect(sent.filter((each) => chain.outcomeOf(each))).toEqual([]);
 
     await faults();
-    expect(await drained(sent, 5_000, 5 * minute)).toBeLessThanOrEqual(105_000);
+    expect(await drained(sent, 5_000, 5 * minute)).toBeLessThanOrEqual(2 * minute);
     expect(sent.map((each) => chain.outcomeOf(each)?.type)).toEqual(sent.map(() => 'enrollment.succeeded'));
     expect(deadLetters()).toBe(0);
     expect(chain.instances[0]!.thrown).toEqual([]);
@@ -126,7 +126,7 @@ describe('while DPS cannot be used, for hours on a turned clock', () => {
       }
       expect(sent.slice(2).filter((each) => chain.outcomeOf(each))).toEqual([]);
       await chain.control('policies', 'PUT', [policy]);
-      expect(await drained(sent, 5_000, 5 * minute)).toBeLessThanOrEqual(105_000);
+      expect(await drained(sent, 5_000, 5 * minute)).toBeLessThanOrEqual(2 * minute);
       expect(sent.map((each) => chain.outcomeOf(each)?.type)).toEqual(sent.map(() => 'enrollment.succeeded'));
       expect(await services.health()).toMatchObject({ status: 200 });
       expect(deadLetters()).toBe(0);
