@@ -268,6 +268,32 @@ describe("A policy's key", () => {
     expect(await tokens()).toBe(3);
   });
 
+  it('that is wrong costs one more request, with a new token, and is then the error', async () => {
+    const credential = new AzureNamedKeyCredential(POLICY, Buffer.from('a wrong key').toString('base64'));
+    await using client = new DeviceProvisioningClient(emulator.current.endpoint, credential, {
+      allowInsecureLoopback,
+    });
+    await expect(listGroups(client)).rejects.toThrow(UnauthorizedError);
+    expect(await emulator.current.answers('EnrollmentGroup_Query')).toEqual({ 401: 2 });
+  });
+
+  it('or its name, once rotated, is in the very next request', async () => {
+    await using service = await ScriptedService.start({ status: 200, body: {} });
+    const credential = new AzureNamedKeyCredential('one', 'a2V5');
+    await using client = new DeviceProvisioningClient(`http://${service.host}`, credential, {
+      allowInsecureLoopback,
+      clock: new CapturedClock(),
+    });
+    await client.enrollmentGroups.get('g');
+    credential.update('one', 'bmV3');
+    await client.enrollmentGroups.get('g');
+    credential.update('two', 'bmV3');
+    await client.enrollmentGroups.get('g');
+    const tokens = service.arrivals.map(({ headers }) => headers.authorization!);
+    expect(new Set(tokens.map((token) => /sig=([^&]+)/.exec(token)![1])).size).toBe(2);
+    expect(tokens.map((token) => /skn=(.+)$/.exec(token)![1])).toEqual(['one', 'one', 'two']);
+  });
+
   it('can be rotated while the client runs', async () => {
     const credential = new AzureNamedKeyCredential(POLICY, emulator.current.key);
     await using client = new DeviceProvisioningClient(emulator.current.endpoint, credential, {

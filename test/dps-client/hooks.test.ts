@@ -14,6 +14,7 @@ describe('The hooks', () => {
     );
     const requests: RequestEvent[] = [];
     const waits: WaitEvent[] = [];
+    const begin = performance.now();
     await using client = emulator.current.client({
       clock: new CapturedClock(),
       random: () => 1,
@@ -24,6 +25,10 @@ describe('The hooks', () => {
       enrollmentGroupId: 'g',
       attestation: { type: 'symmetricKey' },
     });
+    for (const { durationInMs } of requests) {
+      expect(durationInMs).toBeGreaterThan(0);
+      expect(durationInMs).toBeLessThanOrEqual(performance.now() - begin);
+    }
     const each = {
       operation: 'enrollmentGroups.createOrUpdate',
       id: 'g',

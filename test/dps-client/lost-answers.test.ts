@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   AlreadyExistsError,
+  ForbiddenError,
   NotFoundError,
   PreconditionFailedError,
   UnavailableError,
@@ -142,6 +143,19 @@ describe('A status that may hide a success', () => {
     await expect(dps.individualEnrollments.createOrUpdate(sent)).rejects.toThrow(AlreadyExistsError);
   });
 
+  it('does not turn another refusal, or a record that is gone again, into success', async () => {
+    await using forbidding = await ScriptedService.start(
+      { status: 503, body: {} },
+      { status: 403, body: {} },
+    );
+    await using refused = forbidding.client({ clock: new CapturedClock() });
+    await expect(refused.individualEnrollments.createOrUpdate(sent)).rejects.toThrow(ForbiddenError);
+    const gone = { status: 404, body: {} };
+    await using forgetting = await ScriptedService.start({ status: 503, body: {} }, conflict, gone);
+    await using dps = forgetting.client({ clock: new CapturedClock() });
+    await expect(dps.individualEnrollments.createOrUpdate(sent)).rejects.toThrow(AlreadyExistsError);
+  });
+
   it('is remembered over a later one that is not', async () => {
     const throttled = { status: 429, body: {} };
     await using service = await ScriptedService.start({ status: 503, body: {} }, throttled, conflict, stored);
@@ -212,6 +226,17 @@ describe('A bulk operation whose answer was lost', () => {
       enrollments,
     });
     expect(result).toEqual({ isSuccessful: true, errors: [] });
+  });
+
+  it('still tells of items that DPS cannot take', async () => {
+    await using dps = client();
+    await loseAnswer('IndividualEnrollment_RunBulkOperation');
+    const enrollments = [items[0]!, { ...items[1]!, deviceId: 'no device id' }];
+    const result = await dps.individualEnrollments.runBulkOperation({ mode: 'create', enrollments });
+    expect(result).toMatchObject({
+      isSuccessful: false,
+      errors: [{ registrationId: 'b', errorCode: 400004 }],
+    });
   });
 
   it('of deletions is done', async () => {

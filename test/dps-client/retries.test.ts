@@ -142,6 +142,14 @@ describe('Retry-After', () => {
     },
   );
 
+  it('that ends with the total time is waited for', async () => {
+    await emulator.current.faults({ operation: '*', status: 429, retryAfter: '120', count: 1 });
+    const { client, clock } = patient();
+    await using _ = client;
+    await client.individualEnrollments.createOrUpdate(device);
+    expect(clock.waits).toEqual([120_000]);
+  });
+
   it('beyond the total time ends the call at once, and the error says how long to wait', async () => {
     await emulator.current.faults({ operation: '*', status: 429, retryAfter: '86400' });
     const { client, clock } = patient();
