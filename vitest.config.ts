@@ -4,7 +4,9 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // Azurite, the emulators and TLS handshakes share two cores: a slow machine is no failure.
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 60_000,
+    // Most tests wait for other processes more than they compute.
+    maxWorkers: 2,
   },
 });
