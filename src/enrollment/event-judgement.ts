@@ -1,0 +1,55 @@
+import { bringsKeys, type ManufacturingEvent, type SymmetricKeyData } from '../events/manufacturing-event.ts';
+import type { ReadEvent } from '../events/read-event.ts';
+import type { EventWarning, Rejection } from '../events/rejection.ts';
+import { admit } from './admission.ts';
+import type { EnrollmentProfiles } from './profiles.ts';
+import { mergeEvent, mergeLeaf, withdrawDefinition } from './registers.ts';
+import type { SubjectState } from './subject-state.ts';
+
+/** What is to be thought of an event by itself. */
+export interface EventJudgement {
+  readonly rejection?: Rejection;
+  readonly warnings: readonly EventWarning[];
+  /** Absent if it did not even read as one. */
+  readonly event?: ManufacturingEvent;
+  /** The leaf certificate that it brings: kept whatever becomes of it. */
+  readonly leaf?: string;
+  readonly suppliedKeys?: SymmetricKeyData;
+}
+
+export function judgeEvent(read: ReadEvent, profiles: EnrollmentProfiles, now: Date): EventJudgement {
+  if (read.kind === 'rejected') return { rejection: read.rejection, warnings: [] };
+  const { event } = read;
+  const { rejection, warnings, leafCertificate: leaf } = admit(event, profiles, now);
+  const attestation = event.definition?.attestation;
+  return {
+    warnings,
+    event,
+    ...(rejection ? { rejection } : {}),
+    ...(leaf === undefined ? {} : { leaf }),
+    ...(bringsKeys(attestation) ? { suppliedKeys: attestation } : {}),
+  };
+}
+
+/** The state with the event in its registers; of a rejected one, with no more than its leaf certificate. */
+export function mergedState(
+  state: SubjectState,
+  { event, rejection }: EventJudgement,
+  arrivedAt: Date,
+  now: Date,
+): SubjectState {
+  if (!event) return state;
+  // What was valid at an earlier attempt, and is not now, is as if it had never come.
+  const registers = rejection
+    ? mergeLeaf(withdrawDefinition(state.registers, event.key), event)
+    : mergeEvent(state.registers, event, arrivedAt);
+  const lastEvent = rejection ? state.lastEvent : event.key;
+  const changed = JSON.stringify(registers) !== JSON.stringify(state.registers);
+  return {
+    ...state,
+    registers,
+    revision: state.revision + (changed ? 1 : 0),
+    ...(lastEvent === undefined ? {} : { lastEvent }),
+    ...(changed ? { pendingSince: state.pendingSince ?? now.toISOString() } : {}),
+  };
+}

@@ -1,0 +1,40 @@
+import type { EventIdentity } from '../events/manufacturing-event.ts';
+import type { DecodedMessage } from '../events/queue-message.ts';
+import type { EventWarning } from '../events/rejection.ts';
+import type { EventRecord } from './subject-state.ts';
+
+/** The ledger's record of an event that is worked on. */
+export function recordOf(
+  identity: EventIdentity,
+  message: DecodedMessage,
+  known: EventRecord | undefined,
+  warnings: readonly EventWarning[],
+): EventRecord {
+  const { key, source, id, type, subject, time, fingerprint } = identity;
+  return {
+    key,
+    source,
+    id,
+    type,
+    subject,
+    ...(time === undefined ? {} : { time }),
+    fingerprint,
+    status: 'processing',
+    receivedAt: known?.receivedAt ?? message.firstSeen.toISOString(),
+    attempts: Math.max(message.attempt, (known?.attempts ?? 0) + (message.deliveryCount > 1 ? 1 : 0), 1),
+    warnings,
+    ...(message.replay === undefined ? {} : { replay: message.replay }),
+  };
+}
+
+/** From its first failed attempt until that is over an event is `retrying`, even while it is tried. */
+export function whatItWaitsFor(known: EventRecord | undefined): Partial<EventRecord> {
+  if (known?.status !== 'retrying') return { status: 'processing' };
+  const { status, nextAttemptAt, detail, trackingId } = known;
+  return {
+    status,
+    ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
+    ...(detail === undefined ? {} : { detail }),
+    ...(trackingId === undefined ? {} : { trackingId }),
+  };
+}
