@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A setting is missing or malformed. The message is one line that names it and says what it should be. */
 export class SettingsError extends Error {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import packagedProfiles from '../enrollment-profiles.json' with { type: 'json' };
 import { isJsonObject, type JsonObject } from '../events/json.ts';
 

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 import { definitionSchema, noticeSchema } from './event-data-schema.ts';
 import { bodyKey, type EventKey, eventFingerprint, eventKey } from './event-identity.ts';

@@ -1,5 +1,5 @@
 import type { TokenCredential } from '@azure/core-auth';
-import { odata, RestError, TableClient, type TableEntity, type TransactionAction } from '@azure/data-tables';
+import type { TableClient, TableEntity, TransactionAction } from '@azure/data-tables';
 
 /** What an entity of ours holds besides its keys. Undefined members are left out. */
 export type Values = Record<string, string | number | boolean | Date | undefined>;
@@ -141,6 +141,8 @@ export class Table {
 
   async #open(): Promise<TableClient> {
     const access = this.#access;
+    // Not before it is needed: loading the library takes longer than most of our own code.
+    const { TableClient } = await import('@azure/data-tables');
     if ('connectionString' in access)
       return TableClient.fromConnectionString(access.connectionString, this.#name, {
         allowInsecureConnection: true,
@@ -149,7 +151,12 @@ export class Table {
   }
 }
 
-export { odata };
+/** A filter with its values quoted, so that none of them can be taken for more than a text. */
+export function odata(parts: TemplateStringsArray, ...values: readonly string[]): string {
+  return parts
+    .map((part, index) => (index === 0 ? part : `'${values[index - 1]?.replaceAll("'", "''")}'${part}`))
+    .join('');
+}
 
 function entityOf(
   partitionKey: string,
@@ -174,17 +181,25 @@ function actionOf(partitionKey: string, change: Change): TransactionAction {
   return ['update', entity, 'Replace', { etag: change.etag }];
 }
 
+/** What the library throws for an answer, or for the lack of one; known by name, since it is loaded late. */
+interface AnswerError extends Error {
+  readonly statusCode?: number;
+  readonly details?: { readonly odataError?: { readonly code?: string } };
+}
+
+function isAnswerError(error: unknown): error is AnswerError {
+  return error instanceof Error && error.name === 'RestError';
+}
+
 function statusOf(error: unknown): number | undefined {
-  if (error instanceof RestError) return error.statusCode;
-  return error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : undefined;
+  return isAnswerError(error) ? error.statusCode : undefined;
 }
 
 function isTableMissing(error: unknown): boolean {
-  if (!(error instanceof RestError)) return false;
-  const details = error.details as { odataError?: { code?: string } } | undefined;
+  if (!isAnswerError(error)) return false;
   // In the answer of a transaction the code is lost, and the text has to do.
   return (
-    details?.odataError?.code === 'TableNotFound' ||
+    error.details?.odataError?.code === 'TableNotFound' ||
     /TableNotFound|table specified does not exist/i.test(error.message)
   );
 }
@@ -198,7 +213,7 @@ function translate(error: unknown, table: string): unknown {
     (status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429)
   )
     return error;
-  if (status === undefined && !(error instanceof RestError)) return error;
+  if (status === undefined && !isAnswerError(error)) return error;
   return new StorageUnavailableError(`Table ${table} cannot be used now (${status ?? 'no answer'}).`, {
     cause: error,
   });

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { decodeBase64 } from './attestation.ts';
 import { MAX_ALLOCATION_WEIGHT, MAX_LINKED_HUBS } from './limits.ts';
 

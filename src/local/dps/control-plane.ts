@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { z } from 'zod';
+import * as z from 'zod';
 import { faultsBody, hubsBody, policiesBody, quotaBody, seedBody } from './control-input.ts';
 import { ServiceError } from './errors.ts';
 import { MAX_CA_CERTIFICATES, MAX_CONTROL_BODY_BYTES } from './limits.ts';
