@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { DeviceProvisioningClient } from '../dps/client.ts';
-import { NotFoundError } from '../dps/errors.ts';
+import { ifFound } from '../dps/if-found.ts';
 import type { DeviceRegistrationState } from '../dps/models.ts';
 import { desiredState } from '../enrollment/desired-state.ts';
 import type { DpsGate } from '../enrollment/dps-gate.ts';
@@ -265,13 +265,13 @@ export class AuditPhases {
   }
 
   async #enrollmentExists(id: string): Promise<boolean> {
-    return this.#call(() => found(this.#parts.dps.individualEnrollments.get(id))).then(
+    return this.#call(() => ifFound(this.#parts.dps.individualEnrollments.get(id))).then(
       (each) => each !== undefined,
     );
   }
 
   #stateOf(id: string): Promise<DeviceRegistrationState | undefined> {
-    return this.#call(() => found(this.#parts.dps.deviceRegistrationStates.get(id)));
+    return this.#call(() => ifFound(this.#parts.dps.deviceRegistrationStates.get(id)));
   }
 
   async #note(run: AuditRun, findings: readonly Finding[]): Promise<void> {
@@ -282,7 +282,7 @@ export class AuditPhases {
     read: () => Promise<IteratorResult<T[] & { continuationToken?: string | undefined }>>,
   ): Promise<{ readonly items: readonly T[]; readonly continuation?: string }> {
     // A group that was deleted since it was listed has nothing to tell.
-    const next = await this.#call(() => found(read()));
+    const next = await this.#call(() => ifFound(read()));
     if (!next || next.done) return { items: [] };
     const continuation = next.value.continuationToken;
     return continuation === undefined ? { items: next.value } : { items: next.value, continuation };
@@ -314,13 +314,4 @@ function counted(counts: StateCounts, statuses: readonly (string | undefined)[])
   for (const status of statuses)
     if (status !== undefined && status in next) next[status as keyof StateCounts]++;
   return next;
-}
-
-async function found<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof NotFoundError) return undefined;
-    throw error;
-  }
 }

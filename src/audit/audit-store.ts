@@ -1,3 +1,4 @@
+import { compareText } from '../events/compare-text.ts';
 import { sha256 } from '../events/event-identity.ts';
 import { joinText, splitText } from '../storage/long-text.ts';
 import { odata, type Row, RowConflictError, type Table } from '../storage/tables.ts';
@@ -131,10 +132,6 @@ const severities = ['critical', 'warning', 'info'];
 function bySeverity(left: ReportedFinding, right: ReportedFinding): number {
   const rank = severities.indexOf(left.severity) - severities.indexOf(right.severity);
   return rank || compareText(left.code, right.code) || compareText(left.subject, right.subject);
-}
-
-function compareText(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
 }
 
 function findingKeys({ code, subject }: Finding): { readonly partition: string; readonly row: string } {

@@ -1,3 +1,4 @@
+import { compareText } from '../events/compare-text.ts';
 import type { Snapshot } from './registration-snapshot.ts';
 
 /**
@@ -16,8 +17,4 @@ export function checksFor(rows: readonly Snapshot[], budget: number): Snapshot[]
     .sort((left, right) => compareText(left.checkedAt ?? '', right.checkedAt ?? ''))
     .slice(0, budget - pending.length);
   return [...pending, ...longestAgo];
-}
-
-function compareText(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
 }

@@ -1,3 +1,4 @@
+import { compareText } from '../events/compare-text.ts';
 import { type EventKey, sha256 } from '../events/event-identity.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 import { isDpsId } from '../events/read-event.ts';
@@ -171,8 +172,4 @@ function eventValues(event: EventRecord): Values {
 
 function eventOf(row: Row): EventRecord {
   return JSON.parse(joinText('event', row.values) ?? 'null');
-}
-
-function compareText(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
 }

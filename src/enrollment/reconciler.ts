@@ -8,6 +8,7 @@ import {
   NotFoundError,
   PreconditionFailedError,
 } from '../dps/errors.ts';
+import { ifFound } from '../dps/if-found.ts';
 import type {
   AttestationMechanism,
   DeviceRegistrationState,
@@ -289,15 +290,6 @@ function isBlocking(actual: IndividualEnrollment, wanted: IndividualEnrollment):
   return (
     actual.attestation.x509?.clientCertificates?.primary?.info?.sha256Thumbprint.toUpperCase() === thumbprint
   );
-}
-
-async function ifFound<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof NotFoundError) return undefined;
-    throw error;
-  }
 }
 
 async function absentIsFine(deleting: Promise<void>): Promise<void> {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { compareText } from '../events/compare-text.ts';
 
 import type { EventKey } from '../events/event-identity.ts';
 import { type Instant, instantOf } from '../events/instant.ts';
@@ -52,10 +53,10 @@ const maxDefinitionCharacters = 300_000;
 
 export function compareStamps(left: Stamp, right: Stamp): number {
   return (
-    byCodeUnit(left.at, right.at) ||
+    compareText(left.at, right.at) ||
     left.rank - right.rank ||
-    byCodeUnit(left.source, right.source) ||
-    byCodeUnit(left.id, right.id)
+    compareText(left.source, right.source) ||
+    compareText(left.id, right.id)
   );
 }
 
@@ -126,7 +127,7 @@ function mergeLife(registers: Registers, stamp: Stamp, life: Life): Registers {
 
 function mergeReturn(registers: Registers, stamp: Stamp, arrivedAt: Date): Registers {
   const arrival = instantOf(arrivedAt);
-  const notAfter = byCodeUnit(stamp.at, arrival) < 0 ? stamp.at : arrival;
+  const notAfter = compareText(stamp.at, arrival) < 0 ? stamp.at : arrival;
   return { ...registers, return: newer(registers.return, { stamp, notAfter, done: false }) };
 }
 
@@ -208,8 +209,4 @@ function newer<T extends { readonly stamp: Stamp }>(old: T | undefined, candidat
   if (old === undefined) return candidate;
   if (old.stamp.key === candidate.stamp.key) return old;
   return compareStamps(candidate.stamp, old.stamp) > 0 ? candidate : old;
-}
-
-function byCodeUnit(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
 }

@@ -1,5 +1,6 @@
 import type { DeviceProvisioningClient } from '../dps/client.ts';
-import { DeviceProvisioningError, NotFoundError } from '../dps/errors.ts';
+import { DeviceProvisioningError } from '../dps/errors.ts';
+import { ifFound } from '../dps/if-found.ts';
 import type { DeviceRegistrationState, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
 import { desiredState } from '../enrollment/desired-state.ts';
 import { type Ledger, subjectOf } from '../enrollment/ledger.ts';
@@ -47,7 +48,7 @@ export class SubjectResource {
         ledger.readState(subject),
         known ? this.#enrollment(subject) : undefined,
         known && kind === 'device'
-          ? found(this.#parts.dps.deviceRegistrationStates.get(subject.id))
+          ? ifFound(this.#parts.dps.deviceRegistrationStates.get(subject.id))
           : undefined,
       ]);
     } catch (error) {
@@ -92,8 +93,8 @@ export class SubjectResource {
   #enrollment(subject: SubjectRef): Promise<IndividualEnrollment | EnrollmentGroup | undefined> {
     const { dps } = this.#parts;
     return subject.kind === 'device'
-      ? found<IndividualEnrollment | EnrollmentGroup>(dps.individualEnrollments.get(subject.id))
-      : found<IndividualEnrollment | EnrollmentGroup>(dps.enrollmentGroups.get(subject.id));
+      ? ifFound<IndividualEnrollment | EnrollmentGroup>(dps.individualEnrollments.get(subject.id))
+      : ifFound<IndividualEnrollment | EnrollmentGroup>(dps.enrollmentGroups.get(subject.id));
   }
 
   #shouldBe(subject: SubjectRef, state: SubjectState): ShouldBe {
@@ -134,13 +135,4 @@ function displayId(written: string | undefined, is: object | undefined, subject:
         ? is.enrollmentGroupId
         : undefined);
   return written ?? (typeof inDps === 'string' ? inDps : subject.id);
-}
-
-async function found<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof NotFoundError) return undefined;
-    throw error;
-  }
 }
