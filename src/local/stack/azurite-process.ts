@@ -25,6 +25,12 @@ interface AzuriteServer {
 
 type Construct<Result> = { default: new (...args: unknown[]) => Result };
 
+interface LokiModule {
+  readonly Collection: {
+    readonly prototype: { findOne(query?: Readonly<Record<string, unknown>>): unknown };
+  };
+}
+
 const notHere = undefined;
 const silent = false;
 const noDebugLog = false;
@@ -34,6 +40,7 @@ const productStyleUrl = false;
 
 leaveTelemetryOut();
 const requireAzurite = createRequire(import.meta.resolve('azurite/package.json'));
+findRowsByPartitionFirst();
 let servers: AzuriteServer[] = [];
 
 // The terminal sends Ctrl-C to every process of the group; the parent says when it is time to go.
@@ -66,6 +73,20 @@ function leaveTelemetryOut(): void {
   const original = prototype.require;
   prototype.require = function (id) {
     return id === 'applicationinsights' ? {} : original.call(this, id);
+  };
+}
+
+/**
+ * Azurite asks its database for { RowKey, PartitionKey }, and only the first of them is looked up in an index. Many rows of ours share a
+ * row key, so that it would read all of them for each; few share a partition.
+ */
+function findRowsByPartitionFirst(): void {
+  const { prototype } = (requireAzurite('lokijs') as LokiModule).Collection;
+  const { findOne } = prototype;
+  prototype.findOne = function (query) {
+    if (query?.PartitionKey === undefined) return findOne.call(this, query);
+    const { PartitionKey, ...rest } = query;
+    return findOne.call(this, { PartitionKey, ...rest });
   };
 }
 
