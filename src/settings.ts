@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import * as z from 'zod';
 
 /** A setting is missing or malformed. The message is one line that names it and says what it should be. */
 export class SettingsError extends Error {
@@ -33,7 +32,7 @@ export function readSettings(environment: Environment): Settings {
       environment,
       'DPS_OPERATIONS_PER_MINUTE',
       1_000,
-      z.coerce.number().int().min(1),
+      (value) => Number.isSafeInteger(value) && value >= 1,
       'a whole number, 1 or more',
     ),
     serviceBus: serviceBusAccess(environment, clientId),
@@ -43,14 +42,14 @@ export function readSettings(environment: Environment): Settings {
       environment,
       'AUDIT_QUOTA_SHARE',
       0.3,
-      z.coerce.number().gt(0).lt(1),
+      (value) => value > 0 && value < 1,
       'a number between 0 and 1, such as 0.3',
     ),
     eventRetentionDays: number(
       environment,
       'EVENT_RETENTION_DAYS',
       400,
-      z.coerce.number().int().min(1),
+      (value) => Number.isSafeInteger(value) && value >= 1,
       'a whole number of days, 1 or more',
     ),
     enrollmentProfilesFile: file(environment, 'ENROLLMENT_PROFILES'),
@@ -128,13 +127,13 @@ function number(
   environment: Environment,
   name: string,
   byDefault: number,
-  schema: z.ZodType<number>,
+  fits: (value: number) => boolean,
   should: string,
 ): number {
   const value = text(environment, name);
   if (value === undefined) return byDefault;
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
+  const parsed = Number(value);
+  if (fits(parsed)) return parsed;
   throw new SettingsError(`${name} must be ${should}; it is "${value}".`);
 }
 

@@ -3,23 +3,13 @@ import { sha256 } from '../events/event-identity.ts';
 import { joinText, splitText } from '../storage/long-text.ts';
 import { odata, type Row, RowConflictError, type Table } from '../storage/tables.ts';
 import type { AuditRun, Finding, ReportedFinding } from './audit-run.ts';
+import { AuditRunningError } from './audit-running-error.ts';
 
 const runs = 'run';
 const lease = { partition: 'lease', row: 'audit' };
 /** A run whose instance has died is taken over, or gives way, after this time without a sign of life. */
 const leaseInMs = 10 * 60_000;
 const endOfTime = 9_999_999_999_999;
-
-/** Another run is going on. */
-export class AuditRunningError extends Error {
-  override name = 'AuditRunningError';
-  readonly runId: string;
-
-  constructor(runId: string) {
-    super(`The audit run ${runId} is going on.`);
-    this.runId = runId;
-  }
-}
 
 /** Runs with their checkpoints, and findings over all runs. */
 export class AuditStore {

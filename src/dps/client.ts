@@ -1,20 +1,12 @@
-import { createSecureContext } from 'node:tls';
-import { Pool } from 'undici';
 import { createAuthorizer, type DeviceProvisioningCredential } from './authorization.ts';
 import { type DeviceProvisioningClientOptions, resolveOptions } from './client-options.ts';
 import { parseConnectionString } from './connection-string.ts';
+import { Connections } from './connections.ts';
 import { DeviceRegistrationStates } from './device-registration-states.ts';
-import { type Endpoint, parseEndpoint, refusePlainHttp } from './endpoint.ts';
+import { parseEndpoint, refusePlainHttp } from './endpoint.ts';
 import { EnrollmentGroups } from './enrollment-groups.ts';
 import { IndividualEnrollments } from './individual-enrollments.ts';
 import { ServiceCaller } from './service-caller.ts';
-
-/** Azure's front ends keep idle connections for minutes; half a minute outlives the pauses between bursts. */
-const KEEP_ALIVE_IN_MS = 30_000;
-const CONNECT_TIMEOUT_IN_MS = 10_000;
-const DEFAULT_CONNECTIONS = 64;
-/** A page of a hundred enrollments with large twins is a few megabytes. */
-const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 
 /**
  * A client of the Azure IoT Hub Device Provisioning Service's data plane: enrollments, enrollment groups and
@@ -42,7 +34,7 @@ export class DeviceProvisioningClient implements AsyncDisposable {
   readonly enrollmentGroups: EnrollmentGroups;
   /** What became of devices that registered. */
   readonly deviceRegistrationStates: DeviceRegistrationStates;
-  readonly #pool: Pool;
+  readonly #connections: Connections;
   readonly #caller: ServiceCaller;
 
   /**
@@ -61,8 +53,8 @@ export class DeviceProvisioningClient implements AsyncDisposable {
     const settings = resolveOptions(options);
     const authorizer = createAuthorizer(credential, target, settings.clock);
     this.endpoint = target.origin;
-    this.#pool = createPool(target, options, settings.requestTimeoutInMs);
-    this.#caller = new ServiceCaller(this.#pool, authorizer, settings);
+    this.#connections = new Connections(target, options, settings.requestTimeoutInMs);
+    this.#caller = new ServiceCaller(this.#connections, authorizer, settings);
     this.individualEnrollments = new IndividualEnrollments(this.#caller, settings.serviceVersion);
     this.enrollmentGroups = new EnrollmentGroups(this.#caller, settings.serviceVersion);
     this.deviceRegistrationStates = new DeviceRegistrationStates(this.#caller, settings.serviceVersion);
@@ -87,36 +79,10 @@ export class DeviceProvisioningClient implements AsyncDisposable {
   /** Lets requests under way finish, ends calls that wait for a retry with their last error, and hangs up. */
   async close(): Promise<void> {
     this.#caller.close();
-    if (!this.#pool.closed) {
-      await this.#pool.close();
-    }
+    await this.#connections.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-function createPool(
-  endpoint: Endpoint,
-  options: DeviceProvisioningClientOptions,
-  requestTimeoutInMs: number,
-): Pool {
-  return new Pool(endpoint.origin, {
-    connections: options.connections ?? DEFAULT_CONNECTIONS,
-    keepAliveTimeout: KEEP_ALIVE_IN_MS,
-    maxResponseSize: MAX_RESPONSE_BYTES,
-    // DPS has been seen to speak HTTP/1.1 only.
-    allowH2: false,
-    connect: {
-      timeout: Math.min(CONNECT_TIMEOUT_IN_MS, requestTimeoutInMs),
-      ...(endpoint.secure && tlsOptions(options)),
-    },
-  });
-}
-
-function tlsOptions({ caCertificates }: DeviceProvisioningClientOptions) {
-  const ca =
-    caCertificates === undefined || typeof caCertificates === 'string' ? caCertificates : [...caCertificates];
-  return { secureContext: createSecureContext({ minVersion: 'TLSv1.2', ...(ca !== undefined && { ca }) }) };
 }

@@ -3,6 +3,7 @@ import { type FailedAttempt, isFailed, readAnswer, refused, unanswered } from '.
 import type { Authorizer } from './authorization.ts';
 import { notify } from './client-hooks.ts';
 import type { ClientSettings } from './client-options.ts';
+import type { Connections } from './connections.ts';
 import type { DeviceProvisioningError } from './errors.ts';
 import { exchange, type HttpAnswer } from './http-exchange.ts';
 import { networkFailureOf } from './network-failure.ts';
@@ -20,13 +21,13 @@ interface CallState {
 
 /** Carries calls out: authorizes, sends, judges the answer, waits, sends again. */
 export class ServiceCaller {
-  readonly #dispatcher: Dispatcher;
+  readonly #connections: Connections;
   readonly #authorizer: Authorizer;
   readonly #settings: ClientSettings;
   readonly #closing = new AbortController();
 
-  constructor(dispatcher: Dispatcher, authorizer: Authorizer, settings: ClientSettings) {
-    this.#dispatcher = dispatcher;
+  constructor(connections: Connections, authorizer: Authorizer, settings: ClientSettings) {
+    this.#connections = connections;
     this.#authorizer = authorizer;
     this.#settings = settings;
   }
@@ -63,15 +64,15 @@ export class ServiceCaller {
   }
 
   async #attempt(call: ServiceCall, state: CallState): Promise<ServiceAnswer | FailedAttempt> {
-    if (this.#closing.signal.aborted) {
-      throw clientClosed(call);
-    }
+    this.#refuseIfClosed(call);
     const authorized = this.#authorizer.authorize(call, call.abortSignal);
     const authorization = typeof authorized === 'string' ? authorized : await authorized;
+    this.#refuseIfClosed(call);
+    const pool = this.#connections.pool ?? (await this.#connections.open());
     const startedAt = this.#settings.hooks.onRequest ? performance.now() : 0;
     let answer: HttpAnswer;
     try {
-      answer = await this.#send(call, authorization);
+      answer = await this.#send(pool, call, authorization);
     } catch (error) {
       const failureCode = call.abortSignal?.aborted ? 'ABORTED' : networkFailureOf(error).code;
       this.#report(call, state, startedAt, undefined, failureCode);
@@ -88,8 +89,14 @@ export class ServiceCaller {
     return readAnswer(call, answer, state.answerLost);
   }
 
-  #send(call: ServiceCall, authorization: string): Promise<HttpAnswer> {
-    return exchange(this.#dispatcher, {
+  #refuseIfClosed(call: ServiceCall): void {
+    if (this.#closing.signal.aborted) {
+      throw clientClosed(call);
+    }
+  }
+
+  #send(pool: Dispatcher, call: ServiceCall, authorization: string): Promise<HttpAnswer> {
+    return exchange(pool, {
       method: call.method,
       path: call.path,
       headers: this.#headers(call, authorization),

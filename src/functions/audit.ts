@@ -1,14 +1,15 @@
 import { app } from '@azure/functions';
 
-import { services } from '../app.ts';
-import { AuditRunningError } from '../audit/audit-store.ts';
+import { services, settings } from '../app.ts';
+import { AuditRunningError } from '../audit/audit-running-error.ts';
 import { httpFunction } from './http-function.ts';
 
 app.timer('audit', {
-  schedule: services.settings.auditSchedule,
+  schedule: settings.auditSchedule,
   handler: async (_timer, context) => {
     try {
-      await services.auditRunner.start();
+      const { auditRunner } = await services();
+      await auditRunner.start();
     } catch (error) {
       if (!(error instanceof AuditRunningError)) throw error;
       context.warn(error.message);
@@ -20,26 +21,26 @@ httpFunction('audit-report', {
   route: 'audit',
   methods: ['GET'],
   auth: 'key',
-  handle: (request) => services.audit.newest(request),
+  handle: async (request) => (await services()).audit.newest(request),
 });
 
 httpFunction('audit-runs', {
   route: 'audit/runs',
   methods: ['GET'],
   auth: 'key',
-  handle: ({ query }) => services.audit.list(query.get('continuation')),
+  handle: async ({ query }) => (await services()).audit.list(query.get('continuation')),
 });
 
 httpFunction('audit-run', {
   route: 'audit/runs/{id}',
   methods: ['GET'],
   auth: 'key',
-  handle: (request) => services.audit.show(request.params.id ?? '', request),
+  handle: async (request) => (await services()).audit.show(request.params.id ?? '', request),
 });
 
 httpFunction('audit-start', {
   route: 'audit/runs',
   methods: ['POST'],
   auth: 'key',
-  handle: (request) => services.audit.start(request),
+  handle: async (request) => (await services()).audit.start(request),
 });

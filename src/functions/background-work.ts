@@ -6,5 +6,5 @@ import { backgroundWorkQueue } from '../events/messaging-entities.ts';
 app.serviceBusQueue('background-work', {
   connection: 'ServiceBusConnection',
   queueName: backgroundWorkQueue.name,
-  handler: (message) => services.backgroundWork.work(message),
+  handler: async (message) => (await services()).backgroundWork.work(message),
 });

@@ -5,20 +5,21 @@ httpFunction('batches', {
   route: 'batches/{batchId}',
   methods: ['GET'],
   auth: 'key',
-  handle: (request) => services.subjects.show('batch', request.params.batchId ?? '', request),
+  handle: async (request) => (await services()).subjects.show('batch', request.params.batchId ?? '', request),
 });
 
 httpFunction('batch-events', {
   route: 'batches/{batchId}/events',
   methods: ['GET'],
   auth: 'key',
-  handle: ({ params, query }) =>
-    services.subjects.listEvents('batch', params.batchId ?? '', query.get('continuation')),
+  handle: async ({ params, query }) =>
+    (await services()).subjects.listEvents('batch', params.batchId ?? '', query.get('continuation')),
 });
 
 httpFunction('batch-event', {
   route: 'batches/{batchId}/events/{key}',
   methods: ['GET'],
   auth: 'key',
-  handle: ({ params }) => services.subjects.showEvent('batch', params.batchId ?? '', params.key ?? ''),
+  handle: async ({ params }) =>
+    (await services()).subjects.showEvent('batch', params.batchId ?? '', params.key ?? ''),
 });

@@ -5,21 +5,22 @@ httpFunction('devices', {
   route: 'devices/{registrationId}',
   methods: ['GET'],
   auth: 'key',
-  handle: (request) => services.subjects.show('device', request.params.registrationId ?? '', request),
+  handle: async (request) =>
+    (await services()).subjects.show('device', request.params.registrationId ?? '', request),
 });
 
 httpFunction('device-events', {
   route: 'devices/{registrationId}/events',
   methods: ['GET'],
   auth: 'key',
-  handle: ({ params, query }) =>
-    services.subjects.listEvents('device', params.registrationId ?? '', query.get('continuation')),
+  handle: async ({ params, query }) =>
+    (await services()).subjects.listEvents('device', params.registrationId ?? '', query.get('continuation')),
 });
 
 httpFunction('device-event', {
   route: 'devices/{registrationId}/events/{key}',
   methods: ['GET'],
   auth: 'key',
-  handle: ({ params }) =>
-    services.subjects.showEvent('device', params.registrationId ?? '', params.key ?? ''),
+  handle: async ({ params }) =>
+    (await services()).subjects.showEvent('device', params.registrationId ?? '', params.key ?? ''),
 });

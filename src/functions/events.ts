@@ -5,5 +5,5 @@ httpFunction('events', {
   route: 'events',
   methods: ['POST'],
   auth: 'key',
-  handle: (request) => services.intake.accept(request),
+  handle: async (request) => (await services()).intake.accept(request),
 });

@@ -13,5 +13,5 @@ httpFunction('health-deep', {
   route: 'health/deep',
   methods: ['GET'],
   auth: 'key',
-  handle: () => services.health(),
+  handle: async () => (await services()).health(),
 });

@@ -14,16 +14,17 @@ app.generic('manufacturing-events', {
     dataType: 'binary',
   }),
   handler: async (body: unknown, context: InvocationContext) => {
+    const { clock, processor } = await services();
     const { applicationProperties, contentType, enqueuedTimeUtc, deliveryCount } =
       context.triggerMetadata ?? {};
     const message = decodeMessage({
       body: bytesOf(body),
       contentType: typeof contentType === 'string' ? contentType : undefined,
       properties: (applicationProperties ?? {}) as Record<string, unknown>,
-      enqueuedAt: enqueuedTimeUtc === undefined ? services.clock.now() : new Date(String(enqueuedTimeUtc)),
+      enqueuedAt: enqueuedTimeUtc === undefined ? clock.now() : new Date(String(enqueuedTimeUtc)),
       deliveryCount: Number(deliveryCount ?? 1),
     });
-    await services.processor.process(message);
+    await processor.process(message);
   },
 });
 

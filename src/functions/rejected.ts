@@ -5,12 +5,12 @@ httpFunction('rejected', {
   route: 'rejected',
   methods: ['GET'],
   auth: 'key',
-  handle: (request) => services.rejectedResource.list(request),
+  handle: async (request) => (await services()).rejectedResource.list(request),
 });
 
 httpFunction('rejected-replay', {
   route: 'rejected/replay',
   methods: ['POST'],
   auth: 'key',
-  handle: (request) => services.rejectedResource.replay(request),
+  handle: async (request) => (await services()).rejectedResource.replay(request),
 });

@@ -1,7 +1,8 @@
 import { type AuditReport, reportCsv, reportOf } from '../audit/audit-report.ts';
 import type { AuditRun } from '../audit/audit-run.ts';
 import type { AuditRunner } from '../audit/audit-runner.ts';
-import { AuditRunningError, type AuditStore } from '../audit/audit-store.ts';
+import { AuditRunningError } from '../audit/audit-running-error.ts';
+import type { AuditStore } from '../audit/audit-store.ts';
 import { type Answer, json, notFound, problem } from './answer.ts';
 import { auditPage } from './audit-page.ts';
 import { pageHeaders } from './html.ts';

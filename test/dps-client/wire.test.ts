@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { getGlobalDispatcher } from 'undici';
 import { describe, expect, it, vi } from 'vitest';
 import { DeviceProvisioningClient } from '../../src/dps/client.ts';
+import type { DeviceProvisioningClientOptions } from '../../src/dps/client-options.ts';
 import { InvalidRequestError, UnavailableError } from '../../src/dps/errors.ts';
 import type { IndividualEnrollment } from '../../src/dps/models.ts';
 import { CapturedClock } from './captured-clock.ts';
@@ -275,6 +276,22 @@ describe('A connection', () => {
       message: expect.stringContaining('closed'),
     });
     expect(service.arrivals).toEqual([]);
+  });
+
+  it('of the very first request is made even if the client is closed meanwhile', async () => {
+    await using service = await ScriptedService.start({ status: 200, body: { registrationId: 'dev-1' } });
+    const client = service.client(once);
+    const first = client.individualEnrollments.get('dev-1');
+    await client.close();
+    expect(await first).toEqual({ registrationId: 'dev-1' });
+    await vi.waitFor(async () => expect(await service.connections()).toBe(0));
+  });
+
+  it('that can never be made is refused with the options that say so', () => {
+    const make = (options: DeviceProvisioningClientOptions) =>
+      new DeviceProvisioningClient('https://localhost:1', { name: 'policy', key: 'a2V5' }, options);
+    expect(() => make({ connections: -1 })).toThrow(TypeError);
+    expect(() => make({ connections: Number.NaN })).toThrow('connections must be a number');
   });
 
   it('closing lets the request under way finish, and ends waits with the last error', async () => {
