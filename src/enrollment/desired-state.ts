@@ -1,8 +1,9 @@
 import type { AttestationMechanism, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
 import { isJsonObject, type JsonObject } from '../events/json.ts';
 import type { AttestationData, SubjectKind } from '../events/manufacturing-event.ts';
+import type { Definition } from './definitions-register.ts';
 import type { EnrollmentProfile, EnrollmentProfiles } from './profiles.ts';
-import type { Definition, Registers } from './registers.ts';
+import type { Registers } from './registers.ts';
 
 /** What DPS should hold for a device or a batch. Symmetric keys are left out: see `Registers.keys`. */
 export type DesiredState =

@@ -1,21 +1,11 @@
 import type { Clock } from '../clock.ts';
-import {
-  AlreadyExistsError,
-  DeviceProvisioningError,
-  ForbiddenError,
-  InvalidRequestError,
-  NotFoundError,
-  PreconditionFailedError,
-  ThrottledError,
-  UnauthorizedError,
-} from '../dps/errors.ts';
+import { DeviceProvisioningError, ThrottledError } from '../dps/errors.ts';
 import type { Access, CircuitBreaker } from './circuit-breaker.ts';
+import { handlingOf } from './failure-handling.ts';
 import { LaterError } from './later-error.ts';
 import type { OperationsBudget } from './operations-budget.ts';
 import type { Spender } from './quota-window.ts';
 
-/** How often one call is tried in place when DPS fails, before its event waits outside. */
-const triesInPlace = 3;
 const firstPauseInMs = 500;
 const throttledPauseInMs = 2_000;
 const longestRetryAfterInMs = 3_600_000;
@@ -43,10 +33,10 @@ export class DpsGate {
     access: Access = 'read',
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      const entered = this.#breaker.enter();
+      const entered = this.#breaker.enter(access);
       await this.#budget.acquire(spender, deadline);
       // Others may have found out meanwhile that DPS is down.
-      if (entered === 'pass') this.#breaker.enter();
+      if (entered === 'pass') this.#breaker.enter(access);
       let failure: DeviceProvisioningError;
       try {
         const result = await operation();
@@ -56,7 +46,7 @@ export class DpsGate {
         if (!(error instanceof DeviceProvisioningError)) throw error;
         failure = error;
       }
-      if (isAboutTheRequest(failure)) {
+      if (handlingOf(failure).event !== 'retrying') {
         this.#breaker.succeeded(access);
         throw failure;
       }
@@ -77,7 +67,7 @@ export class DpsGate {
     const later = new LaterError(failure.message, {
       ...(told > 0 ? { notBefore: now + told } : {}),
       trackingId: failure.trackingId,
-      soon: throttled || this.#breaker.isOpen,
+      soon: throttled || this.#breaker.isOpen(access),
       cause: failure,
     });
     if (throttled) {
@@ -87,18 +77,8 @@ export class DpsGate {
       return;
     }
     const pause = Math.max(told, firstPauseInMs * 2 ** (attempt - 1) * (0.75 + Math.random() / 2));
-    const refusesUs = failure instanceof UnauthorizedError || failure instanceof ForbiddenError;
-    if (refusesUs || attempt >= triesInPlace || this.#breaker.isOpen || now + pause > deadline) throw later;
+    const isOver = attempt >= handlingOf(failure).tries || now + pause > deadline;
+    if (isOver || this.#breaker.isOpen(access)) throw later;
     await this.#clock.sleep(pause);
   }
-}
-
-/** All else is nobody's event's fault: DPS is in trouble, or forbids, or a proxy on the way answers in its place. */
-function isAboutTheRequest(error: DeviceProvisioningError): boolean {
-  return (
-    error instanceof InvalidRequestError ||
-    error instanceof NotFoundError ||
-    error instanceof AlreadyExistsError ||
-    error instanceof PreconditionFailedError
-  );
 }

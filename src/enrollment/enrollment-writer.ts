@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { DeviceProvisioningClient } from '../dps/client.ts';
-import { AlreadyExistsError, InvalidRequestError } from '../dps/errors.ts';
-import type { IndividualEnrollment } from '../dps/models.ts';
+import { AlreadyExistsError, ForbiddenError, InvalidRequestError } from '../dps/errors.ts';
+import type { IndividualEnrollment, IndividualEnrollmentBulkError } from '../dps/models.ts';
 import type { DpsGate } from './dps-gate.ts';
 
 /** DPS takes ten enrollments in one operation, and messages of 96 KB. */
@@ -27,6 +27,18 @@ function idOf({ enrollment }: Item): string {
 /** DPS's answer is read as it comes: what it lacks is no reason to take an item for created. */
 function idIn(error: { readonly registrationId?: string }): string {
   return error.registrationId?.toLowerCase() ?? '';
+}
+
+/** As a single creation would be refused: all of them alone would be, too. */
+function noRoom(error: IndividualEnrollmentBulkError | undefined): ForbiddenError {
+  return new ForbiddenError(
+    `DPS creates no individual enrollments: ${error?.errorCode} ${error?.errorStatus}`,
+    {
+      operation: 'individualEnrollments.runBulkOperation',
+      statusCode: 403,
+      errorCode: error?.errorCode,
+    },
+  );
 }
 
 /**
@@ -81,7 +93,7 @@ export class EnrollmentWriter {
           if (items.length === 0) items = this.#take();
           return this.#attempt(items);
         },
-        'write',
+        'create-enrollment',
       );
       await Promise.all(unfinished.map((item) => this.#createAlone(item)));
     } catch (error) {
@@ -119,9 +131,11 @@ export class EnrollmentWriter {
     const ids = new Set(items.map(idOf));
     const saysWhich = isSuccessful || (failures.size > 0 && [...failures.keys()].every((id) => ids.has(id)));
     if (!saysWhich) return [...items];
+    const statusOf = (item: Item) => Math.floor(Number(failures.get(idOf(item))) / 1_000);
+    if (items.every((item) => statusOf(item) === 403)) throw noRoom(errors[0]);
     return items.filter((item) => {
       if (!failures.has(idOf(item))) item.done('created');
-      else if (Math.floor(Number(failures.get(idOf(item))) / 1_000) === 409) item.done('exists');
+      else if (statusOf(item) === 409) item.done('exists');
       else return true;
       return false;
     });
@@ -130,7 +144,7 @@ export class EnrollmentWriter {
   async #createAlone(item: Item): Promise<void> {
     const patience = Math.max(item.deadline, this.#clock.now().getTime() + 1_000);
     try {
-      item.done(await this.#gate.call('pipeline', patience, () => this.#put(item), 'write'));
+      item.done(await this.#gate.call('pipeline', patience, () => this.#put(item), 'create-enrollment'));
     } catch (error) {
       item.failed(error);
     }

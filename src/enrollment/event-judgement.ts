@@ -38,7 +38,8 @@ export function mergedState(
   arrivedAt: Date,
   now: Date,
 ): SubjectState {
-  if (!event) return state;
+  // DPS has refused it already, and only waits for another event before it ends.
+  if (!event || state.refusals[event.key] !== undefined) return state;
   // What was valid at an earlier attempt, and is not now, is as if it had never come.
   const registers = rejection
     ? mergeLeaf(withdrawDefinition(state.registers, event.key), event)

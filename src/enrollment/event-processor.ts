@@ -178,6 +178,10 @@ export class EventProcessor {
       return this.#reject(turn, entry, record, rejection, state);
     const { ending, state: remaining } = endingOf(state, turn.read.event);
     if (ending.status === 'rejected') return this.#reject(turn, entry, record, ending.rejection, remaining);
+    if (ending.status === 'crowded-out')
+      throw new LaterError('DPS refused all newer definitions, so this one is in force again.', {
+        soon: true,
+      });
     const finished: EventRecord = { ...record, status: ending.status, finishedAt: this.#now() };
     await this.#parts.ledger.write(entry, { state: remaining, event: finished });
     await this.#parts.outcomes.publishEnd(finished);

@@ -28,6 +28,8 @@ export interface Effort {
   readonly deadline: number;
   /** An enrollment of ours may be there, though it should not. */
   readonly mayExist: boolean;
+  /** Most likely one is there, so that it is read first. Else it is created first: ten to an operation. */
+  readonly isThere: boolean;
   /** The keys that a definition brought, where its message is at hand. */
   readonly suppliedKeys?: SymmetricKeyData | undefined;
 }
@@ -117,8 +119,7 @@ export class Reconciler {
   async #ensureEnrollment(desired: IndividualEnrollment, effort: Effort): Promise<void> {
     const wanted = withKeys(desired, effort.suppliedKeys);
     for (let race = 0; race < racesToLose; race++) {
-      // What exists already is the exception, and creations come ten to an operation.
-      if (!effort.mayExist || race > 0) {
+      if (!effort.isThere || race > 0) {
         if ((await refusable(this.#writer.create(wanted, effort.deadline))) === 'created') return;
       }
       const actual = await this.#individual(wanted.registrationId, effort.deadline);
@@ -139,9 +140,9 @@ export class Reconciler {
         if ((await this.#bringInLine('enrollmentGroups', wanted, actual, effort)) === 'done') return;
         continue;
       }
-      const created = await this.#write(effort.deadline, () =>
-        raced(refusable(this.#client.enrollmentGroups.createOrUpdate(wanted))),
-      );
+      const access = wanted.attestation.type === 'x509' ? 'create-x509-group' : 'create-symmetric-key-group';
+      const create = () => raced(refusable(this.#client.enrollmentGroups.createOrUpdate(wanted)));
+      const created = await this.#gate.call('pipeline', effort.deadline, create, access);
       if (created !== 'raced') return;
     }
     throw new LaterError('The enrollment group changes too often to be updated.');
@@ -227,7 +228,10 @@ export class Reconciler {
   async disableGroup(actual: EnrollmentGroup, deadline: number): Promise<void> {
     if (actual.provisioningStatus === 'disabled') return;
     const { etag: _, createdDateTimeUtc: __, lastUpdatedDateTimeUtc: ___, ...rest } = actual;
-    await this.#ensureGroup({ ...rest, provisioningStatus: 'disabled' }, { deadline, mayExist: true });
+    await this.#ensureGroup(
+      { ...rest, provisioningStatus: 'disabled' },
+      { deadline, mayExist: true, isThere: true },
+    );
   }
 
   async removeGroup(id: string, deadline: number): Promise<void> {

@@ -1,28 +1,16 @@
-import { createHash } from 'node:crypto';
 import { compareText } from '../events/compare-text.ts';
-
 import type { EventKey } from '../events/event-identity.ts';
 import { type Instant, instantOf } from '../events/instant.ts';
+import { bringsKeys, isDefinitionKind, type ManufacturingEvent } from '../events/manufacturing-event.ts';
 import {
-  type AttestationData,
-  bringsKeys,
-  type DefinitionData,
-  isDefinitionKind,
-  type ManufacturingEvent,
-} from '../events/manufacturing-event.ts';
-
-/** Who wrote a register, in the order in which writers beat each other. */
-export interface Stamp {
-  readonly at: Instant;
-  /** At equal times the safer event wins: the greater rank. */
-  readonly rank: number;
-  readonly source: string;
-  readonly id: string;
-  readonly key: EventKey;
-}
-
-/** What a definition says, without symmetric keys: those exist in the event's message and in DPS alone. */
-export type Definition = Omit<DefinitionData, 'remanufactured'>;
+  isCrowdedOut,
+  newestAccepted,
+  type StampedDefinition,
+  withDefinition,
+  withoutDefinition,
+} from './definitions-register.ts';
+import { forgetKeys, type KeysRegister, mergeKeys } from './keys-register.ts';
+import { compareStamps, type Stamp } from './stamp.ts';
 
 export type Life = 'scrapped' | 'remanufactured' | 'recalled' | 'retired';
 
@@ -30,13 +18,9 @@ export type Life = 'scrapped' | 'remanufactured' | 'recalled' | 'retired';
  * Last-writer-wins registers of a device or a batch. Their merge is commutative, associative and idempotent, so
  * order, delay and repetition of events cannot matter.
  */
-export interface Registers {
-  /**
-   * The newest definition, then older ones that DPS may have to fall back on if it refuses the newest; empty
-   * behind one that DPS has accepted.
-   */
-  readonly definitions: readonly { readonly stamp: Stamp; readonly definition: Definition }[];
-  readonly keys?: { readonly stamp: Stamp; readonly fingerprint: string; readonly applied: boolean };
+export interface Registers extends KeysRegister {
+  /** The newest definition, then older ones to fall back on if DPS refuses it, down to the last that DPS accepted. */
+  readonly definitions: readonly StampedDefinition[];
   readonly hold?: { readonly stamp: Stamp; readonly held: boolean };
   readonly life?: { readonly stamp: Stamp; readonly life: Life };
   /** The registration record goes if it was not updated after this instant, once. */
@@ -46,19 +30,6 @@ export interface Registers {
 }
 
 export const noRegisters: Registers = { definitions: [] };
-
-/** Older definitions that are kept, and the room they may take in the state's entity. */
-const maxDefinitions = 4;
-const maxDefinitionCharacters = 300_000;
-
-export function compareStamps(left: Stamp, right: Stamp): number {
-  return (
-    compareText(left.at, right.at) ||
-    left.rank - right.rank ||
-    compareText(left.source, right.source) ||
-    compareText(left.id, right.id)
-  );
-}
 
 /** Merges one valid event, which arrived first at `arrivedAt`. */
 export function mergeEvent(registers: Registers, event: ManufacturingEvent, arrivedAt: Date): Registers {
@@ -101,20 +72,11 @@ export function mergeLeaf(registers: Registers, event: ManufacturingEvent): Regi
 
 function mergeDefinition(registers: Registers, event: ManufacturingEvent): Registers {
   if (!event.definition) return registers;
-  const stamp = stampOf(event, event.kind === 'device.changed' ? 1 : 0);
-  const { remanufactured: _, ...said } = event.definition;
-  // The default of the device id is the subject as this definition wrote it.
-  const deviceId = said.deviceId ?? event.subject;
-  const definition = event.subjectKind === 'device' ? { ...said, deviceId } : said;
-  const definitions = [
-    ...registers.definitions.filter((each) => each.stamp.key !== stamp.key),
-    { stamp, definition: withoutSymmetricKeys(definition) },
-  ].sort((left, right) => compareStamps(right.stamp, left.stamp));
-  const merged = { ...registers, definitions: definitions.slice(0, maxDefinitions) };
-  const attestation = event.definition.attestation;
-  if (!bringsKeys(attestation)) return bounded(merged);
-  const keys = { stamp, fingerprint: keysFingerprint(attestation), applied: false };
-  return bounded({ ...merged, keys: newer(registers.keys, keys) });
+  const stamp = definitionStamp(event);
+  const definitions = withDefinition(registers.definitions, stamp, event, event.definition);
+  const merged = { ...registers, definitions };
+  const { attestation } = event.definition;
+  return bringsKeys(attestation) ? mergeKeys(merged, stamp, attestation) : merged;
 }
 
 function mergeLife(registers: Registers, stamp: Stamp, life: Life): Registers {
@@ -131,31 +93,13 @@ function mergeReturn(registers: Registers, stamp: Stamp, arrivedAt: Date): Regis
   return { ...registers, return: newer(registers.return, { stamp, notAfter, done: false }) };
 }
 
-/** DPS has accepted the newest definition: there is nothing to fall back on any more. */
 export function definitionAccepted(registers: Registers): Registers {
-  return registers.definitions.length > 1
-    ? { ...registers, definitions: registers.definitions.slice(0, 1) }
-    : registers;
+  return { ...registers, definitions: newestAccepted(registers.definitions) };
 }
 
 /** DPS refused what this event says: it is as if the event had never come. */
 export function withdrawDefinition(registers: Registers, key: EventKey): Registers {
-  return forgetKeys(
-    { ...registers, definitions: registers.definitions.filter((each) => each.stamp.key !== key) },
-    key,
-  );
-}
-
-/** Symmetric keys whose message ends without applying them are forgotten. */
-export function forgetKeys(registers: Registers, key: EventKey): Registers {
-  if (registers.keys?.stamp.key !== key || registers.keys.applied) return registers;
-  const { keys: _, ...rest } = registers;
-  return rest;
-}
-
-export function keysApplied(registers: Registers): Registers {
-  if (!registers.keys || registers.keys.applied) return registers;
-  return { ...registers, keys: { ...registers.keys, applied: true } };
+  return forgetKeys({ ...registers, definitions: withoutDefinition(registers.definitions, key) }, key);
 }
 
 export function returnDone(registers: Registers): Registers {
@@ -163,10 +107,11 @@ export function returnDone(registers: Registers): Registers {
   return { ...registers, return: { ...registers.return, done: true } };
 }
 
-export type Verdict = 'succeeded' | 'superseded' | 'device-scrapped';
+/** `crowded-out`: nothing beats it any more, but it must be merged again for that to have an effect. */
+export type Verdict = 'succeeded' | 'superseded' | 'device-scrapped' | 'crowded-out';
 
 /** What of an event decides how it ends: so much is kept of it after its message is gone. */
-export type Judged = Pick<ManufacturingEvent, 'key' | 'kind' | 'instant'>;
+export type Judged = Pick<ManufacturingEvent, 'key' | 'kind' | 'instant' | 'source' | 'id'>;
 
 /** How an event ends that was merged into these registers. */
 export function verdictOf(registers: Registers, event: Judged): Verdict {
@@ -176,32 +121,15 @@ export function verdictOf(registers: Registers, event: Judged): Verdict {
   if (registers.life?.life === 'retired') return 'superseded';
   if (registers.life?.life === 'scrapped')
     return event.instant > registers.life.stamp.at ? 'device-scrapped' : 'superseded';
+  if (isCrowdedOut(registers.definitions, definitionStamp(event))) return 'crowded-out';
   return others || holds(registers.definitions[0]) || holds(registers.keys) ? 'succeeded' : 'superseded';
 }
 
-function withoutSymmetricKeys(definition: Definition): Definition {
-  if (definition.attestation?.type !== 'symmetricKey') return definition;
-  const attestation: AttestationData = { type: 'symmetricKey' };
-  return { ...definition, attestation };
+function definitionStamp(event: Judged): Stamp {
+  return stampOf(event, event.kind === 'device.changed' ? 1 : 0);
 }
 
-function keysFingerprint(attestation: {
-  readonly primaryKey?: string;
-  readonly secondaryKey?: string;
-}): string {
-  return createHash('sha256').update(`${attestation.primaryKey}\n${attestation.secondaryKey}`).digest('hex');
-}
-
-function bounded(registers: Registers): Registers {
-  let characters = 0;
-  const definitions = registers.definitions.filter((each, index) => {
-    characters += JSON.stringify(each).length;
-    return index === 0 || characters <= maxDefinitionCharacters;
-  });
-  return { ...registers, definitions };
-}
-
-function stampOf(event: ManufacturingEvent, rank: number): Stamp {
+function stampOf(event: Judged, rank: number): Stamp {
   return { at: event.instant, rank, source: event.source, id: event.id, key: event.key };
 }
 

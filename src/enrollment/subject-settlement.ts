@@ -4,19 +4,12 @@ import { parseInstant } from '../events/instant.ts';
 import { eventKinds, type SymmetricKeyData } from '../events/manufacturing-event.ts';
 import { type DesiredState, desiredState } from './desired-state.ts';
 import type { GroupRetirement } from './group-retirement.ts';
+import { forgetKeys, keysApplied } from './keys-register.ts';
 import { LaterError } from './later-error.ts';
 import type { Ledger, LedgerEntry } from './ledger.ts';
 import type { EnrollmentProfiles } from './profiles.ts';
 import { type Reconciler, RefusedError } from './reconciler.ts';
-import {
-  definitionAccepted,
-  forgetKeys,
-  type Judged,
-  keysApplied,
-  returnDone,
-  verdictOf,
-  withdrawDefinition,
-} from './registers.ts';
+import { definitionAccepted, type Judged, returnDone, verdictOf, withdrawDefinition } from './registers.ts';
 import { type EventRecord, inSync, isInSync, type OutcomeFacts, type SubjectState } from './subject-state.ts';
 
 export interface SettlementEffort {
@@ -96,6 +89,8 @@ export class SubjectSettlement {
       await this.#reconciler.apply(entry.subject.id, desired, {
         deadline,
         mayExist,
+        // What only may be there, since DPS was down when it was tried first, say, most often is not.
+        isThere: mayExist && entry.state.registers.definitions.some(({ accepted }) => accepted),
         // The keys of an event whose register another one holds by now are nobody's.
         suppliedKeys: holdsKeys(entry.state, effort.key) ? effort.suppliedKeys : undefined,
       });
@@ -138,6 +133,15 @@ export class SubjectSettlement {
   async #withdraw(entry: LedgerEntry, error: RefusedError): Promise<LedgerEntry> {
     const refused = entry.state.registers.definitions[0];
     if (!refused) throw error.cause;
+    if (refused.accepted)
+      // What else the enrollment is made of comes from the profile: no event is to blame, and none has taken effect.
+      throw new LaterError(
+        `DPS refuses what it accepted before. Mend the enrollment profile. ${error.message}`,
+        {
+          trackingId: error.cause.trackingId,
+          cause: error.cause,
+        },
+      );
     const { key } = refused.stamp;
     const { trackingId, errorCode } = error.cause;
     const rejection = {
@@ -158,7 +162,7 @@ export class SubjectSettlement {
 }
 
 export type Ending =
-  | { readonly status: 'succeeded' | 'superseded' }
+  | { readonly status: 'succeeded' | 'superseded' | 'crowded-out' }
   | { readonly status: 'rejected'; readonly rejection: NonNullable<SubjectState['refusals'][string]> };
 
 /** How a merged event ends in a settled state, and the state that remains once it has ended. */
@@ -186,7 +190,8 @@ export function judgedFrom(record: EventRecord): Judged | undefined {
   const instant = parseInstant(record.time ?? '');
   const meaning = record.type.split('.').slice(-2).join('.');
   const kind = eventKinds.find((each) => each === meaning);
-  return instant && kind ? { key: record.key, kind, instant } : undefined;
+  const { key, source, id } = record;
+  return instant && kind ? { key, kind, instant, source, id } : undefined;
 }
 
 /** Supplied keys exist in their message alone: only that may make or change the enrollment until they are in DPS. */

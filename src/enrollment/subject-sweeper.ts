@@ -59,6 +59,8 @@ export class SubjectSweeper {
       const current = await ledger.read(subject, record.key);
       if (!current.event || !isMerged(current.event)) continue;
       const { ending, state: remaining } = endingOf(state, judged);
+      // Only its message still knows what it says.
+      if (ending.status === 'crowded-out') continue;
       const rejection = ending.status === 'rejected' ? ending.rejection : {};
       const { nextAttemptAt: _, detail: __, ...rest } = current.event;
       const finishedAt = clock.now().toISOString();

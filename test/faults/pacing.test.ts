@@ -91,9 +91,9 @@ describe('the circuit breaker', () => {
       breaker.failed(forbidden, 'write');
     }
     breaker.succeeded('read');
-    expect(breaker.isOpen).toBe(true);
+    expect(breaker.isOpen()).toBe(true);
     breaker.succeeded('write');
-    expect(breaker.isOpen).toBe(false);
+    expect(breaker.isOpen()).toBe(false);
   });
 });
 

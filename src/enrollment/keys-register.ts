@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+
+import type { EventKey } from '../events/event-identity.ts';
+import type { SymmetricKeyData } from '../events/manufacturing-event.ts';
+import { compareStamps, type Stamp } from './stamp.ts';
+
+/** Symmetric keys that an event brought: of the keys themselves no more than a fingerprint. */
+export interface SuppliedKeys {
+  readonly stamp: Stamp;
+  readonly fingerprint: string;
+  /** They are in DPS. */
+  readonly applied: boolean;
+}
+
+export interface KeysRegister {
+  readonly keys?: SuppliedKeys;
+  /**
+   * What is in force if the newest end without being applied, newest first: those that wait, too, and the last that
+   * were applied, behind which none is needed.
+   */
+  readonly olderKeys?: readonly SuppliedKeys[];
+}
+
+/** More wait only while DPS is down and one device gets new keys over and over: the message of each merges it again. */
+const maxWaiting = 20;
+
+export function mergeKeys<T extends KeysRegister>(registers: T, stamp: Stamp, data: SymmetricKeyData): T {
+  const known = all(registers);
+  if (known.some((each) => each.stamp.key === stamp.key)) return registers;
+  const candidate: SuppliedKeys = { stamp, fingerprint: fingerprintOf(data), applied: false };
+  const sorted = [candidate, ...known].sort((left, right) => compareStamps(right.stamp, left.stamp));
+  const merged = withAll(registers, sorted);
+  return all(merged).includes(candidate) ? merged : registers;
+}
+
+/** Keys whose message ends without applying them are forgotten. */
+export function forgetKeys<T extends KeysRegister>(registers: T, key: EventKey): T {
+  const kept = all(registers).filter((each) => each.applied || each.stamp.key !== key);
+  return withAll(registers, kept);
+}
+
+export function keysApplied<T extends KeysRegister>(registers: T): T {
+  if (!registers.keys || registers.keys.applied) return registers;
+  return withAll(registers, [{ ...registers.keys, applied: true }]);
+}
+
+function all({ keys, olderKeys = [] }: KeysRegister): readonly SuppliedKeys[] {
+  return keys ? [keys, ...olderKeys] : [];
+}
+
+function withAll<T extends KeysRegister>(registers: T, sorted: readonly SuppliedKeys[]): T {
+  const { keys: _, olderKeys: __, ...rest } = registers;
+  const applied = sorted.findIndex((each) => each.applied);
+  const waiting = applied < 0 ? sorted : sorted.slice(0, applied);
+  const [keys, ...olderKeys] = [
+    ...waiting.slice(0, maxWaiting),
+    ...sorted.slice(applied, applied < 0 ? 0 : applied + 1),
+  ];
+  const register: KeysRegister = {
+    ...(keys ? { keys } : {}),
+    ...(olderKeys.length > 0 ? { olderKeys } : {}),
+  };
+  return { ...rest, ...register } as T;
+}
+
+function fingerprintOf({ primaryKey, secondaryKey }: SymmetricKeyData): string {
+  return createHash('sha256').update(`${primaryKey}\n${secondaryKey}`).digest('hex');
+}
