@@ -1,0 +1,176 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import type { DeviceProvisioningClient } from '../../src/dps/client.ts';
+import { PreconditionFailedError } from '../../src/dps/errors.ts';
+import type { IndividualEnrollment } from '../../src/dps/models.ts';
+import { LaterError } from '../../src/enrollment/later-error.ts';
+import { Chain } from '../support/chain.ts';
+import { Random } from '../support/random.ts';
+
+const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1_000_000));
+const changesOfEach = 1_000;
+const ids = Array.from({ length: 8 }, (_, index) => `thermostat-raced-${index}`);
+const key = (byte: number) => Buffer.alloc(32, byte).toString('base64');
+
+/** What came of one request, in the order of the answers. */
+type Seen =
+  | { readonly by: 'us'; readonly what: 'read'; readonly id: string; readonly etag: string | undefined }
+  | {
+      readonly by: 'us' | 'them';
+      readonly what: 'write';
+      readonly id: string;
+      readonly ifMatch: string | undefined;
+      /** Absent: refused with 412. */
+      readonly etag: string | undefined;
+    };
+
+describe(`${changesOfEach} changes by each of two writers of the same enrollments (SEED=${seed})`, () => {
+  const seen: Seen[] = [];
+  let chain: Chain;
+  beforeAll(async () => {
+    chain = await Chain.start({ apps: 0 });
+    const { services } = chain.startInstance();
+    watch(services.dps, 'us', seen);
+    watch(chain.dps, 'them', seen);
+  });
+  afterAll(() => chain?.close());
+
+  const desired = (id: string, change: number) => ({
+    kind: 'enrollment' as const,
+    enrollment: {
+      registrationId: id,
+      attestation: { type: 'symmetricKey' as const },
+      initialTwin: { tags: { change } },
+    },
+  });
+
+  /** Until it succeeds, as its event would be tried again. @returns how often it gave up in between. */
+  async function change(id: string, number: number): Promise<number> {
+    const { reconciler } = chain.instances[0]!.services;
+    for (let gaveUp = 0; ; gaveUp++) {
+      try {
+        const deadline = Date.now() + 60_000;
+        await reconciler.apply(id, desired(id, number), { deadline, mayExist: true, isThere: true });
+        return gaveUp;
+      } catch (error) {
+        if (!(error instanceof LaterError)) throw error;
+      }
+    }
+  }
+
+  /** Somebody at the portal, who knows how it is done: reads, changes a member of their own, writes by etag. */
+  async function foreignChange(id: string, index: number): Promise<void> {
+    for (;;) {
+      const { etag, registrationState: _, ...read } = await chain.dps.individualEnrollments.get(id);
+      const attestation = { type: 'symmetricKey' as const, symmetricKey: keysOf(index) };
+      const optionalDeviceInformation = { visits: visitsOf(read) + 1 };
+      try {
+        const ifMatch = etag ?? '';
+        await chain.dps.individualEnrollments.createOrUpdate(
+          { ...read, attestation, optionalDeviceInformation },
+          { ifMatch },
+        );
+        return;
+      } catch (error) {
+        if (!(error instanceof PreconditionFailedError)) throw error;
+      }
+    }
+  }
+
+  it('loses none, decides anew after every 412, and gives none up for good', async () => {
+    for (const [index, registrationId] of ids.entries())
+      await chain.dps.individualEnrollments.createOrUpdate({
+        registrationId,
+        attestation: { type: 'symmetricKey', symmetricKey: keysOf(index) },
+      });
+    const random = new Random(seed);
+    const turns = Array.from({ length: changesOfEach }, () => random.below(ids.length));
+    const numbers = new Map<string, number>();
+    let gaveUp = 0;
+    // One writer of each kind a device, as the app sees to it; all devices at once.
+    const writers = ids.flatMap((id, index) => {
+      const mine = turns.filter((turn) => turn === index);
+      const ours = async () => {
+        for (let number = 1; number <= mine.length; number++) {
+          gaveUp += await change(id, number);
+          numbers.set(id, number);
+        }
+      };
+      const theirs = async () => {
+        for (const turn of mine) await foreignChange(id, turn);
+      };
+      return [ours(), theirs()];
+    });
+    await Promise.all(writers);
+
+    const writes = seen.filter((each) => each.what === 'write');
+    const lost = writes.filter(({ by, etag }) => by === 'us' && etag === undefined);
+    expect(lost.length, 'there was a race').toBeGreaterThan(50);
+    expect([...numbers.values()].reduce((sum, count) => sum + count, 0)).toBe(changesOfEach);
+    const theirs = writes.filter(({ by, etag }) => by === 'them' && etag !== undefined).length;
+    expect(theirs - ids.length, 'besides the creations').toBe(changesOfEach);
+    // Each version was made by somebody who had read the one before it: nothing was overwritten unseen.
+    for (const id of ids) expectChain(writes.filter((each) => each.id === id));
+    for (const id of ids) expectReadAgain(seen.filter((each) => each.by === 'us' && each.id === id));
+    // Eight lost races in a row, and the event waits outside: rare, and over some time.
+    expect(gaveUp).toBeLessThan(changesOfEach / 20);
+    expect(writes.filter(({ by }) => by === 'us').length).toBeLessThan(changesOfEach * 4);
+
+    for (const [index, id] of ids.entries()) {
+      await change(id, 5_000 + index);
+      const last = await chain.dps.individualEnrollments.get(id);
+      expect(last).toMatchObject({ initialTwin: { tags: { change: 5_000 + index } } });
+      const { symmetricKey } = await chain.dps.individualEnrollments.getAttestationMechanism(id);
+      expect(symmetricKey, 'the keys were never touched').toEqual(keysOf(index));
+    }
+  });
+});
+
+function keysOf(index: number) {
+  return { primaryKey: key(index), secondaryKey: key(index + 100) };
+}
+
+function visitsOf({ optionalDeviceInformation }: Partial<IndividualEnrollment>): number {
+  return Number(optionalDeviceInformation?.visits ?? 0);
+}
+
+function expectChain(writes: readonly Extract<Seen, { what: 'write' }>[]): void {
+  const byEtag = new Map(writes.filter(({ etag }) => etag !== undefined).map((each) => [each.etag, each]));
+  const done = [...byEtag.values()].slice(1);
+  const based = new Set(done.map(({ ifMatch }) => ifMatch));
+  expect(based.size, 'no two were made of one version').toBe(done.length);
+  for (const { ifMatch } of done)
+    expect(byEtag.has(ifMatch), `${ifMatch} is a version that there was`).toBe(true);
+}
+
+function expectReadAgain(ours: readonly Seen[]): void {
+  for (const [index, each] of ours.entries()) {
+    if (each.what !== 'write') continue;
+    const before = ours[index - 1];
+    expect(before?.what, 'read before it was written').toBe('read');
+    expect(each.ifMatch, 'on condition of what was read').toBe(before?.etag);
+  }
+}
+
+/** Notes what a client reads and writes, in passing. */
+function watch({ individualEnrollments }: DeviceProvisioningClient, by: 'us' | 'them', seen: Seen[]): void {
+  const get = individualEnrollments.get.bind(individualEnrollments);
+  const put = individualEnrollments.createOrUpdate.bind(individualEnrollments);
+  individualEnrollments.get = async (id, options) => {
+    const read = await get(id, options);
+    if (by === 'us') seen.push({ by, what: 'read', id, etag: read.etag });
+    return read;
+  };
+  individualEnrollments.createOrUpdate = async (enrollment, options) => {
+    const note = (etag: string | undefined) =>
+      seen.push({ by, what: 'write', id: enrollment.registrationId, ifMatch: options?.ifMatch, etag });
+    try {
+      const written = await put(enrollment, options);
+      note(written.etag);
+      return written;
+    } catch (error) {
+      if (error instanceof PreconditionFailedError) note(undefined);
+      throw error;
+    }
+  };
+}
