@@ -458,7 +458,6 @@ module alerts 'modules/alerts.bicep' = {
     tags: allTags
     workspaceId: workspaceId
     applicationInsightsId: applicationInsightsId
-    storageAccountName: storageAccountName
     serviceBusId: serviceBusId
     storageId: storageId
     dpsId: dpsId
@@ -478,7 +477,6 @@ module workbook 'modules/workbook.bicep' = {
     applicationInsightsId: applicationInsightsId
     serviceBusId: serviceBusId
     dpsId: dpsId
-    storageAccountName: storageAccountName
   }
   dependsOn: [monitoring]
 }

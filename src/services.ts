@@ -29,6 +29,7 @@ import { deepHealth } from './http/health.ts';
 import { RejectedResource } from './http/rejected-resource.ts';
 import { SubjectResource } from './http/subject-resource.ts';
 import { consoleLog, type Log } from './log.ts';
+import { QueueWatch } from './queue-watch.ts';
 import type { ServiceAccess, Settings } from './settings.ts';
 import { type TableName, tableNames } from './storage/table-names.ts';
 import { Table, type TableAccess } from './storage/tables.ts';
@@ -65,6 +66,10 @@ export class Services {
       const { sweeper, background, clock, log } = this;
       return new BackgroundWorker({ sweeper, background, clock, log, audit: () => this.auditRunner });
     });
+  }
+
+  get queueWatch(): QueueWatch {
+    return this.#once('queueWatch', () => new QueueWatch(this.bus, this.clock, this.log));
   }
 
   get rejectedResource(): RejectedResource {

@@ -29,9 +29,6 @@ param serviceBusId string
 @description('Storage account.')
 param storageId string
 
-@description('Name of the storage account.')
-param storageAccountName string
-
 @description('DPS instance.')
 param dpsId string
 
@@ -66,9 +63,7 @@ resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
   }
 }
 
-// What Azure measures itself. `windows` is the ISO form of minutes that metric alerts know.
-var windows = { '5': 'PT5M', '15': 'PT15M', '30': 'PT30M', '60': 'PT1H', '360': 'PT6H' }
-
+// What Azure measures itself.
 var metricAlerts = [
   {
     name: 'dead-letters'
@@ -82,21 +77,6 @@ var metricAlerts = [
     threshold: 0
     window: 'PT15M'
     dimensions: [{ name: 'EntityName', operator: 'Include', values: ['*'] }]
-  }
-  {
-    // Service Bus does not measure ages. While a message waits, its queue is never empty, so no old message is missed.
-    // Not the queue background-work: while an audit runs there is always a slice in it. For that there is audit-missed.
-    name: 'oldest-message'
-    description: 'Events may have waited for ${oldestMessageMinutes} minutes: their queue was never empty.'
-    severity: 2
-    scope: serviceBusId
-    namespace: 'Microsoft.ServiceBus/namespaces'
-    metric: 'ActiveMessages'
-    aggregation: 'Minimum'
-    operator: 'GreaterThan'
-    threshold: 0
-    window: windows[string(oldestMessageMinutes)]
-    dimensions: [{ name: 'EntityName', operator: 'Include', values: ['manufacturing-events'] }]
   }
   {
     name: 'service-bus-throttles'
@@ -197,10 +177,22 @@ var logAlerts = [
     name: 'events-rejected'
     description: 'Events were rejected: GET /api/rejected says which and why, POST /api/rejected/replay sends them again.'
     severity: 2
-    query: 'StorageTableLogs\n| where AccountName == "${storageAccountName}" and OperationName == "InsertEntity"\n| where Uri contains "/rejected" and StatusCode startswith "2"'
+    query: '${traces}\n| where Message has "event-rejected"'
     frequency: 'PT5M'
     window: 'PT5M'
     range: 'PT30M'
+    threshold: 0
+  }
+  {
+    // Service Bus does not measure ages, so the app looks every five minutes. No line at all is as bad as an old message.
+    // Not the queue background-work: while an audit runs there is always a slice in it. For that there is audit-missed.
+    name: 'oldest-message'
+    description: 'An event has waited for more than ${oldestMessageMinutes} minutes, or the app does not run, which looks every five.'
+    severity: 2
+    query: '${traces}\n| where Message has "oldest-message"\n| extend AgeInSeconds = toint(extract("ageInSeconds.:([0-9]+)", 1, Message))\n| summarize Lines = count(), Oldest = max(AgeInSeconds)\n| where Lines == 0 or Oldest > ${oldestMessageMinutes * 60}'
+    frequency: 'PT5M'
+    window: 'PT15M'
+    range: 'PT20M'
     threshold: 0
   }
   {
@@ -257,7 +249,7 @@ var logAlerts = [
     name: 'functions-fail'
     description: 'Functions fail: answers of the kind 5xx, or messages that are thrown back to their queue.'
     severity: 1
-    query: 'AppRequests\n| where _ResourceId =~ "${applicationInsightsId}"\n| where Success == false and not(ResultCode startswith "4")'
+    query: '${traces}\n| where Message has "function-failed"'
     frequency: 'PT5M'
     window: 'PT15M'
     range: 'PT30M'

@@ -103,16 +103,12 @@ resource blobDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-previ
   }
 }
 
-// Writes are logged because the alert on rejected events looks there; reads are many, and say little.
+// No logs: every event writes several rows, and their logs would cost more than the rows.
 resource tableDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: diagnosticsName
   scope: account::tables
   properties: {
     workspaceId: workspaceId
-    logs: [
-      { category: 'StorageWrite', enabled: true }
-      { category: 'StorageDelete', enabled: true }
-    ]
     metrics: [{ category: 'Transaction', enabled: true }]
   }
 }

@@ -18,15 +18,11 @@ param serviceBusId string
 @description('DPS instance.')
 param dpsId string
 
-@description('Name of the storage account.')
-param storageAccountName string
-
 var values = {
   WORKSPACE: workspaceId
   APPLICATION_INSIGHTS: applicationInsightsId
   SERVICE_BUS: serviceBusId
   DPS: dpsId
-  STORAGE_ACCOUNT: storageAccountName
 }
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {

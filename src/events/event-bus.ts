@@ -41,6 +41,10 @@ export type EventBusAccess =
   | { readonly connectionString: string }
   | { readonly fullyQualifiedNamespace: string; readonly credential: () => Promise<TokenCredential> };
 
+/** How far `oldestEvent` looks: bodies come along, so pages are small. */
+const peekedAtOnce = 50;
+const peekedAtMost = 2_000;
+
 const cloudEventsJson = 'application/cloudevents+json';
 
 interface WaitingOutcome {
@@ -90,6 +94,23 @@ export class EventBus {
     await sender.createMessageBatch();
   }
 
+  /** Since when the event that has waited longest could have been worked on. Those scheduled for later do not wait. */
+  async oldestEvent(): Promise<Date | undefined> {
+    const client = await this.#opened();
+    const receiver = client.createReceiver(manufacturingEventsQueue.name);
+    try {
+      for (let seen = 0; seen < peekedAtMost; ) {
+        const messages = await receiver.peekMessages(peekedAtOnce);
+        const oldest = messages.find(({ state }) => state === 'active');
+        if (oldest || messages.length === 0) return oldest?.enqueuedTimeUtc;
+        seen += messages.length;
+      }
+      return undefined;
+    } finally {
+      await receiver.close();
+    }
+  }
+
   async close(): Promise<void> {
     const client = await this.#client?.catch(() => undefined);
     this.#client = undefined;
@@ -137,11 +158,15 @@ export class EventBus {
   #sender(entity: string): Promise<ServiceBusSender> {
     let sender = this.#senders.get(entity);
     if (!sender) {
-      this.#client ??= this.#open();
-      sender = this.#client.then((client) => client.createSender(entity));
+      sender = this.#opened().then((client) => client.createSender(entity));
       this.#senders.set(entity, sender);
     }
     return sender;
+  }
+
+  #opened(): Promise<ServiceBusClient> {
+    this.#client ??= this.#open();
+    return this.#client;
   }
 
   async #open(): Promise<ServiceBusClient> {

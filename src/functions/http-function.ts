@@ -2,6 +2,7 @@ import { app, type HttpMethod, type HttpRequest } from '@azure/functions';
 
 import { type Answer, problem } from '../http/answer.ts';
 import type { Request } from '../http/request.ts';
+import { noteFailure } from './failed-invocations.ts';
 
 interface Route {
   readonly route: string;
@@ -18,15 +19,15 @@ export function httpFunction(name: string, { route, methods, auth, handle }: Rou
     methods: [...methods],
     authLevel: auth === 'key' ? 'function' : 'anonymous',
     handler: async (request, context) => {
-      try {
-        return await handle(requestOf(request));
-      } catch (error) {
+      const answer = await handle(requestOf(request)).catch((error: unknown) => {
         context.error(error);
         return problem({
           status: 500,
           detail: `Something went wrong here. The log has more under invocation ${context.invocationId}.`,
         });
-      }
+      });
+      if (answer.status >= 500) noteFailure(name, context.invocationId, String(answer.status));
+      return answer;
     },
   });
 }

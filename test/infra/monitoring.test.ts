@@ -1,8 +1,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { manufacturingEventsQueue } from '../../src/events/messaging-entities.ts';
-import { tableNames } from '../../src/storage/table-names.ts';
+import { consoleLog } from '../../src/log.ts';
 import { deployments, describeBicep, infra, ofType, onlyOne } from '../support/bicep.ts';
 
 /** What sends its logs by itself, or has none. */
@@ -65,7 +65,7 @@ describeBicep('Alerts', () => {
 
   it('are those that the README says what to do about', () => {
     const readme = readFileSync(path.join(infra, 'README.md'), 'utf8');
-    const section = /\n## Alerts\n(.*?)\n## /s.exec(readme)?.[1] ?? '';
+    const section = /\n## Alerts\n(.*?)\n##/s.exec(readme)?.[1] ?? '';
     const listed = [...section.matchAll(/^\| ([a-z, -]+) \|/gm)].flatMap(
       (row) => row[1]?.trim().split(', ') ?? [],
     );
@@ -117,28 +117,40 @@ describeBicep('Alerts', () => {
     for (const word of words) expect(code, word).toMatch(new RegExp(`log\\([^;]*['\`]${word}\\b`));
   });
 
-  it('see rejected events in the table that they are kept in', () => {
-    const rule = ofType(evaluated.plain, 'Microsoft.Insights/scheduledQueryRules').find(
-      ({ name }) => kindOf(name) === 'events-rejected',
-    );
-    const query: string = rule?.properties.criteria.allOf[0].query;
-    expect(query).toContain(`"/${tableNames.rejected}"`);
-    expect(query).toContain(`"${onlyOne(evaluated.plain, 'Microsoft.Storage/storageAccounts').name}"`);
-    const tables = ofType(evaluated.plain, 'Microsoft.Insights/diagnosticSettings').find(({ id }) =>
-      id.includes('/tableServices/'),
-    );
-    expect(tables?.properties.logs).toContainEqual({ category: 'StorageWrite', enabled: true });
+  it('read the age of the oldest event from its line, and take silence for an old one', () => {
+    const queryOf = (deployment: (typeof evaluated)['plain']): string =>
+      ofType(deployment, 'Microsoft.Insights/scheduledQueryRules').find(
+        ({ name }) => kindOf(name) === 'oldest-message',
+      )?.properties.criteria.allOf[0].query;
+    const [, pattern = ''] = /extract\("([^"]+)", 1, Message\)/.exec(queryOf(evaluated.plain)) ?? [];
+    const lines: string[] = [];
+    const write = vi.spyOn(console, 'info').mockImplementation((line) => lines.push(line));
+    consoleLog('information', 'oldest-message', { queue: manufacturingEventsQueue.name, ageInSeconds: 901 });
+    write.mockRestore();
+    expect(new RegExp(pattern).exec(lines[0] ?? '')?.[1]).toBe('901');
+    expect(queryOf(evaluated.plain)).toMatch(/\| where Lines == 0 or Oldest > 900$/);
+    expect(queryOf(evaluated.isolated)).toMatch(/\| where Lines == 0 or Oldest > 300$/);
   });
 
-  it('watch the queue of events, for as long as an event may wait', () => {
-    const waiting = (deployment: (typeof evaluated)['plain']) =>
-      ofType(deployment, 'Microsoft.Insights/metricAlerts').find(
-        ({ name }) => kindOf(name) === 'oldest-message',
-      )?.properties;
-    const [condition] = waiting(evaluated.plain).criteria.allOf;
-    expect(condition.dimensions[0].values).toEqual([manufacturingEventsQueue.name]);
-    expect(waiting(evaluated.plain).windowSize).toBe('PT15M');
-    expect(waiting(evaluated.isolated).windowSize).toBe('PT5M');
+  it('rest on what the README says they rest on', () => {
+    const readme = readFileSync(path.join(infra, 'README.md'), 'utf8');
+    const section = /\n### What the alerts rest on\n(.*?)\n## /s.exec(readme)?.[1] ?? '';
+    const [metrics = [], lines = [], logs = []] = [...section.matchAll(/^\| [^|]+ \| ([a-z, -]+) \|/gm)]
+      .map((row) => row[1]?.trim().split(', ').sort() ?? [])
+      .filter(([name]) => !name?.startsWith('--') && name !== 'alerts');
+    const { plain } = evaluated;
+    const names = (type: string, query = /./) =>
+      ofType(plain, type)
+        .filter(({ properties }) => query.test(properties.criteria.allOf[0].query ?? 'metric'))
+        .map(({ name }) => kindOf(name))
+        .sort();
+    expect(metrics).toEqual(names('Microsoft.Insights/metricAlerts'));
+    expect(lines).toEqual(names('Microsoft.Insights/scheduledQueryRules', /AppTraces/));
+    expect(logs).toEqual(names('Microsoft.Insights/scheduledQueryRules', /AzureDiagnostics/));
+    const tables = ofType(plain, 'Microsoft.Insights/scheduledQueryRules').flatMap(({ properties }) =>
+      [...properties.criteria.allOf[0].query.matchAll(/^([A-Z]\w+)$/gm)].map((match) => match[1]),
+    );
+    expect([...new Set(tables)].sort()).toEqual(['AppTraces', 'AzureDiagnostics']);
   });
 });
 
