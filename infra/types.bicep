@@ -76,6 +76,7 @@ type newIotHub = {
 
   @description('Location; left out: that of the deployment.')
   @minLength(1)
+  @maxLength(64)
   location: string?
 
   @description('Edition. B: no twins, so no initial twin. F1: one a subscription.')
@@ -98,10 +99,12 @@ type newIotHub = {
 type existingIotHub = {
   @description('Resource id of the hub.')
   @minLength(90)
+  @maxLength(400)
   resourceId: string
 
   @description('Location of the hub.')
   @minLength(1)
+  @maxLength(64)
   location: string
 
   @description('Weight under the allocation policy `Hashed`.')

@@ -167,6 +167,30 @@ resource onMetrics 'Microsoft.Insights/metricAlerts@2026-01-01' = [
   }
 ]
 
+// What is not watched above by a figure of its own, hubs for one: Azure says of each resource how it is.
+resource onHealth 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
+  name: 'resource-unhealthy-${nameEnding}'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'Azure says that a resource of this resource group is unavailable or degraded.'
+    enabled: true
+    scopes: [resourceGroup().id]
+    condition: {
+      allOf: [
+        { field: 'category', equals: 'ResourceHealth' }
+        {
+          anyOf: [
+            { field: 'properties.currentHealthStatus', equals: 'Unavailable' }
+            { field: 'properties.currentHealthStatus', equals: 'Degraded' }
+          ]
+        }
+      ]
+    }
+    actions: { actionGroups: [{ actionGroupId: actionGroup.id }] }
+  }
+}
+
 // What the app says itself, in the words of its log lines (a test holds them against the code), and what DPS's logs say.
 var traces = 'AppTraces\n| where _ResourceId =~ "${applicationInsightsId}"'
 

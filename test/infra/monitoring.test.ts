@@ -60,6 +60,7 @@ describeBicep('Alerts', () => {
   const alertsOf = (deployment: (typeof evaluated)['plain']) => [
     ...ofType(deployment, 'Microsoft.Insights/metricAlerts'),
     ...ofType(deployment, 'Microsoft.Insights/scheduledQueryRules'),
+    ...ofType(deployment, 'Microsoft.Insights/activityLogAlerts'),
   ];
   const kindOf = (name: string) => name.replace(/-[a-z0-9]{13}$/, '');
 
@@ -135,7 +136,9 @@ describeBicep('Alerts', () => {
   it('rest on what the README says they rest on', () => {
     const readme = readFileSync(path.join(infra, 'README.md'), 'utf8');
     const section = /\n### What the alerts rest on\n(.*?)\n## /s.exec(readme)?.[1] ?? '';
-    const [metrics = [], lines = [], logs = []] = [...section.matchAll(/^\| [^|]+ \| ([a-z, -]+) \|/gm)]
+    const [metrics = [], health = [], lines = [], logs = []] = [
+      ...section.matchAll(/^\| [^|]+ \| ([a-z, -]+) \|/gm),
+    ]
       .map((row) => row[1]?.trim().split(', ').sort() ?? [])
       .filter(([name]) => !name?.startsWith('--') && name !== 'alerts');
     const { plain } = evaluated;
@@ -145,6 +148,9 @@ describeBicep('Alerts', () => {
         .map(({ name }) => kindOf(name))
         .sort();
     expect(metrics).toEqual(names('Microsoft.Insights/metricAlerts'));
+    expect(health).toEqual(
+      ofType(plain, 'Microsoft.Insights/activityLogAlerts').map(({ name }) => kindOf(name)),
+    );
     expect(lines).toEqual(names('Microsoft.Insights/scheduledQueryRules', /AppTraces/));
     expect(logs).toEqual(names('Microsoft.Insights/scheduledQueryRules', /AzureDiagnostics/));
     const tables = ofType(plain, 'Microsoft.Insights/scheduledQueryRules').flatMap(({ properties }) =>

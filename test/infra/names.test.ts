@@ -28,6 +28,7 @@ const rules: Record<string, RegExp> = {
   'Microsoft.Insights/components': /^[^%&\\?/]{0,259}[^%&\\?/. ]$/,
   'Microsoft.Insights/actionGroups': /^[^:<>+/&%\\?|]{0,259}[^:<>+/&%\\?|. ]$/,
   'Microsoft.Insights/metricAlerts': /^[^:*#<>+/&%\\?{}]{0,259}[^:*#<>+/&%\\?{}. ]$/,
+  'Microsoft.Insights/activityLogAlerts': /^[^:*#<>+/&%\\?{}]{0,259}[^:*#<>+/&%\\?{}. ]$/,
   'Microsoft.Insights/scheduledQueryRules': /^[^:*#<>+/&%\\?{}]{0,259}[^:*#<>+/&%\\?{}. ]$/,
   'Microsoft.Insights/diagnosticSettings': /^[^*<>%&:\\?+/]{0,259}[^*<>%&:\\?+/. ]$/,
   'Microsoft.Insights/workbooks': /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,

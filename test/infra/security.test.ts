@@ -98,13 +98,14 @@ describeBicep('Of secrets', () => {
   });
 
   it('TLS is 1.2 or newer, and HTTP is not served', () => {
-    for (const deployment of [evaluated.plain, evaluated.isolated]) {
+    for (const deployment of [evaluated.plain, evaluated.isolated, evaluated.hubs]) {
       expect(onlyOne(deployment, 'Microsoft.Storage/storageAccounts').properties).toMatchObject({
         minimumTlsVersion: 'TLS1_2',
         supportsHttpsTrafficOnly: true,
       });
       expect(onlyOne(deployment, 'Microsoft.ServiceBus/namespaces').properties.minimumTlsVersion).toBe('1.2');
-      expect(onlyOne(deployment, 'Microsoft.Devices/IotHubs').properties.minTlsVersion).toBe('1.2');
+      for (const hub of ofType(deployment, 'Microsoft.Devices/IotHubs'))
+        expect(hub.properties.minTlsVersion).toBe('1.2');
       const { httpsOnly, siteConfig } = onlyOne(deployment, 'Microsoft.Web/sites').properties;
       expect(httpsOnly).toBe(true);
       expect(siteConfig).toMatchObject({
