@@ -1,0 +1,64 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import type { Services } from '../../src/services.ts';
+import { Chain, eventually } from '../support/chain.ts';
+import { manufactured } from '../support/events.ts';
+
+const minute = 60_000;
+const devices = 300;
+const operationsPerMinute = 5;
+/** Ten devices to an operation, and no minute with more operations than there are. */
+const idealInMs = (devices / 10 / operationsPerMinute) * minute;
+
+describe('after an outage', () => {
+  let chain: Chain;
+  beforeAll(async () => {
+    chain = await Chain.start({ apps: 0, env: { DPS_OPERATIONS_PER_MINUTE: String(operationsPerMinute) } });
+    watch(chain.startInstance({ atOnce: 25 }).services);
+  });
+  afterAll(() => chain?.close());
+
+  let atWork = 0;
+  /** Whatever has begun waits for its operation, or for later: this machine's speed is not what is asked for. */
+  async function atRest(): Promise<void> {
+    for (let looks = 0; looks < 3; looks = atWork === 0 ? looks + 1 : 0)
+      await new Promise((resolve) => setTimeout(resolve, 4));
+  }
+  function watch({ ledger }: Services): void {
+    const { read, write } = ledger;
+    const counted = <A extends unknown[], R>(work: (...parameters: A) => Promise<R>) => {
+      return async (...parameters: A) => {
+        atWork++;
+        return work.apply(ledger, parameters).finally(() => atWork--);
+      };
+    };
+    ledger.read = counted(read);
+    ledger.write = counted(write);
+  }
+
+  it('what has waited is done in 1.2 times the time that the quota takes, though each had been begun before', async () => {
+    const { logged } = chain.instances[0]!;
+    await chain.control('faults', 'PUT', [{ operation: '*', status: 503 }]);
+    const born = Array.from({ length: devices }, (_, index) => manufactured(`thermostat-drained-${index}`));
+    await chain.sendToQueue(born);
+    const waiting = () =>
+      new Set(logged.flatMap((line) => /event-waits \{"key":"(\w+)"/.exec(line)?.[1] ?? [])).size;
+    await eventually(async () => {
+      chain.advance(1_000);
+      return waiting() === devices;
+    }, 'each was begun, and waits');
+    await chain.control('faults', 'PUT', []);
+    const recoveredAt = chain.clock.milliseconds();
+    while (!born.every((each) => chain.outcomeOf(each)) && passed() < 4 * idealInMs) {
+      await atRest();
+      chain.advance(1_000);
+    }
+    function passed() {
+      return chain.clock.milliseconds() - recoveredAt;
+    }
+    const drainedInMs = passed();
+    expect(born.filter((each) => chain.outcomeOf(each)?.type !== 'enrollment.succeeded')).toEqual([]);
+    expect(drainedInMs / idealInMs).toBeLessThanOrEqual(1.2);
+    expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
+  });
+});
