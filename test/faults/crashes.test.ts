@@ -133,64 +133,68 @@ describe(`${kills} kills before, after and in the answer to writes and messages 
     await chain.ended(events, 5_000);
   }
 
-  it('lose nothing, double nothing, and change no keys', async () => {
-    const lives: TestEvent[][] = [];
-    const moments = steps.flatMap((step) => fates.map((fate): Moment => ({ step, fate })));
-    const struckAt = new Map(moments.map((moment) => [moment, 0]));
-    let due = [...moments];
-    const random = new Random(seed);
-    const starting = victims.map((victim) => victim.start(chain));
-    for (let round = 0; round < kills; round++) {
-      const victim = victims[round % 2]!;
-      await starting[round % 2];
-      const fresh = Array.from({ length: devicesAtATime }, (_, index) =>
-        life(random, round * devicesAtATime + index),
-      );
-      lives.push(...fresh);
-      const moment = due[0]!;
-      const dead = victim.dies(moment, random, chain);
-      await chain.sendToQueue(random.shuffled(fresh.flat()));
-      if (await dead) {
-        struckAt.set(moment, struckAt.get(moment)! + 1);
-        due = due.length > 1 ? due.slice(1) : random.shuffled(moments);
-      } else due = random.shuffled(due);
-      starting[round % 2] = victim.start(chain);
-      await endedInTime(fresh.flat());
-    }
-    await Promise.all(starting);
-    await Promise.all(starting);
-    const events = lives.flat();
-    if (kills >= 3 * moments.length)
-      for (const [moment, count] of struckAt) expect(count, JSON.stringify(moment)).toBeGreaterThan(0);
+  it(
+    'lose nothing, double nothing, and change no keys',
+    async () => {
+      const lives: TestEvent[][] = [];
+      const moments = steps.flatMap((step) => fates.map((fate): Moment => ({ step, fate })));
+      const struckAt = new Map(moments.map((moment) => [moment, 0]));
+      let due = [...moments];
+      const random = new Random(seed);
+      const starting = victims.map((victim) => victim.start(chain));
+      for (let round = 0; round < kills; round++) {
+        const victim = victims[round % 2]!;
+        await starting[round % 2];
+        const fresh = Array.from({ length: devicesAtATime }, (_, index) =>
+          life(random, round * devicesAtATime + index),
+        );
+        lives.push(...fresh);
+        const moment = due[0]!;
+        const dead = victim.dies(moment, random, chain);
+        await chain.sendToQueue(random.shuffled(fresh.flat()));
+        if (await dead) {
+          struckAt.set(moment, struckAt.get(moment)! + 1);
+          due = due.length > 1 ? due.slice(1) : random.shuffled(moments);
+        } else due = random.shuffled(due);
+        starting[round % 2] = victim.start(chain);
+        await endedInTime(fresh.flat());
+      }
+      await Promise.all(starting);
+      await Promise.all(starting);
+      const events = lives.flat();
+      if (kills >= 3 * moments.length)
+        for (const [moment, count] of struckAt) expect(count, JSON.stringify(moment)).toBeGreaterThan(0);
 
-    const enrollments = await chain.enrollments();
-    for (const each of lives) {
-      const id = each[0]!.subject;
-      const expected = expectedDevice(each);
-      const actual = enrollments.get(id);
-      const seen = actual && {
-        provisioningStatus: actual.provisioningStatus ?? 'enabled',
-        ...(actual.initialTwin ? { tags: actual.initialTwin.tags } : {}),
-      };
-      expect(seen ?? 'absent', JSON.stringify(each)).toEqual(expected.enrollment);
-      if (expected.primaryKey === undefined) continue;
-      const mechanism = await chain.dps.individualEnrollments.getAttestationMechanism(id);
-      expect(mechanism.symmetricKey?.primaryKey, JSON.stringify(each)).toBe(expected.primaryKey);
-    }
-    const keys = new Set(events.map(keyOf));
-    expect([...chain.listener.outcomes.keys()].filter((id) => !keys.has(id))).toEqual([]);
-    const { services } = chain.startInstance();
-    for (const each of events) {
-      const record = await services.ledger.readEvent({ kind: 'device', id: each.subject }, keyOf(each));
-      expect(chain.outcomeOf(each)?.type).toBe(`enrollment.${record?.status}`);
-    }
-    for (const each of lives) {
-      const state = await services.ledger.readState({ kind: 'device', id: each[0]!.subject });
-      expect(state?.revision, each[0]!.subject).toBe(state?.appliedRevision);
-    }
-    expect(victims.flatMap(({ keysLost }) => keysLost)).toEqual([]);
-    expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
-  }, 150_000);
+      const enrollments = await chain.enrollments();
+      for (const each of lives) {
+        const id = each[0]!.subject;
+        const expected = expectedDevice(each);
+        const actual = enrollments.get(id);
+        const seen = actual && {
+          provisioningStatus: actual.provisioningStatus ?? 'enabled',
+          ...(actual.initialTwin ? { tags: actual.initialTwin.tags } : {}),
+        };
+        expect(seen ?? 'absent', JSON.stringify(each)).toEqual(expected.enrollment);
+        if (expected.primaryKey === undefined) continue;
+        const mechanism = await chain.dps.individualEnrollments.getAttestationMechanism(id);
+        expect(mechanism.symmetricKey?.primaryKey, JSON.stringify(each)).toBe(expected.primaryKey);
+      }
+      const keys = new Set(events.map(keyOf));
+      expect([...chain.listener.outcomes.keys()].filter((id) => !keys.has(id))).toEqual([]);
+      const { services } = chain.startInstance();
+      for (const each of events) {
+        const record = await services.ledger.readEvent({ kind: 'device', id: each.subject }, keyOf(each));
+        expect(chain.outcomeOf(each)?.type).toBe(`enrollment.${record?.status}`);
+      }
+      for (const each of lives) {
+        const state = await services.ledger.readState({ kind: 'device', id: each[0]!.subject });
+        expect(state?.revision, each[0]!.subject).toBe(state?.appliedRevision);
+      }
+      expect(victims.flatMap(({ keysLost }) => keysLost)).toEqual([]);
+      expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
+    },
+    kills * 5_000,
+  );
 });
 
 function life(random: Random, index: number): TestEvent[] {
