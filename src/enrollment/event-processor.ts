@@ -7,6 +7,7 @@ import type { Rejection } from '../events/rejection.ts';
 import type { Log } from '../log.ts';
 import { RowConflictError, StorageUnavailableError } from '../storage/tables.ts';
 import type { BackgroundQueue } from './background-queue.ts';
+import { bugReport } from './bug-report.ts';
 import { type EventJudgement, judgeEvent, mergedState } from './event-judgement.ts';
 import { EventPostponement } from './event-postponement.ts';
 import { recordOf, whatItWaitsFor } from './event-record.ts';
@@ -54,6 +55,14 @@ export class EventProcessor {
 
   /** Resolves when the message may be completed. Throws only for bugs and for a Service Bus that takes nothing. */
   async process(message: DecodedMessage): Promise<void> {
+    try {
+      await this.#process(message);
+    } catch (error) {
+      throw bugReport(error, message.text);
+    }
+  }
+
+  async #process(message: DecodedMessage): Promise<void> {
     const read = readEventText(message.text, message.firstSeen);
     const identity = read.kind === 'event' ? read.event : read.identity;
     if (!identity)

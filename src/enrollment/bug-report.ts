@@ -1,0 +1,49 @@
+import { isJsonObject } from '../events/json.ts';
+
+const secretMember = /^(?:primaryKey|secondaryKey|sharedAccessKey|data_base64)$/i;
+/** Fewer characters of a key in a row may be chance, and tell nobody anything. */
+const tellingLength = 8;
+
+/**
+ * What a bug throws goes to the host's log, and may become the reason of a dead letter: without the keys of the message
+ * that it was thrown over. Parsers, for example, quote what they do not understand.
+ */
+export function bugReport(error: unknown, messageText: string): unknown {
+  if (!(error instanceof Error)) return error;
+  const secrets = secretsIn(messageText);
+  const chain: string[] = [];
+  for (let each: unknown = error; each instanceof Error && chain.length < 10; each = each.cause)
+    chain.push(`${each.message}\n${each.stack}`);
+  const said = chain.join('\n');
+  if (!secrets.some((secret) => quotes(said, secret))) return error;
+  const report = new Error('What went wrong is left out here, since it quotes a key.');
+  report.name = error.name;
+  const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
+  report.stack = [`${report.name}: ${report.message}`, ...frames].join('\n');
+  return report;
+}
+
+function secretsIn(text: string): readonly string[] {
+  const secrets: string[] = [];
+  const collect = (value: unknown): void => {
+    if (Array.isArray(value)) for (const each of value) collect(each);
+    if (!isJsonObject(value)) return;
+    for (const [name, member] of Object.entries(value))
+      if (secretMember.test(name) && typeof member === 'string') secrets.push(member);
+      else collect(member);
+  };
+  try {
+    const value: unknown = JSON.parse(text);
+    collect(typeof value === 'string' ? JSON.parse(value) : value);
+    return secrets;
+  } catch {
+    // Of what is no JSON nobody knows where its keys are.
+    return text.match(/[A-Za-z0-9+/=_-]{16,}/g) ?? [];
+  }
+}
+
+function quotes(said: string, secret: string): boolean {
+  for (let start = 0; start + tellingLength <= secret.length; start++)
+    if (said.includes(secret.slice(start, start + tellingLength))) return true;
+  return false;
+}
