@@ -127,8 +127,11 @@ export function through(
   };
 }
 
-/** Signed with any key: the proxy signs anew. */
 export function throughProxy(dps: FaultyProxy): string {
-  const host = new URL(dps.url).host;
+  return signedAnew(new URL(dps.url).host);
+}
+
+/** Signed with any key: the proxy behind that host signs anew. */
+export function signedAnew(host: string): string {
   return `HostName=${host};SharedAccessKeyName=provisioningserviceowner;SharedAccessKey=AAAAAAAAAAAAAAAAAAAAAA==;UseDevelopmentEmulator=true`;
 }
