@@ -12,5 +12,5 @@ export function services(): Promise<Services> {
   return loaded;
 }
 
-// The packaged profiles are under test; a file of somebody's own is a setting, and a wrong one stops the start, too.
-if (settings.enrollmentProfilesFile !== undefined) await services();
+// The packaged files are under test; one of somebody's own is a setting, and a wrong one stops the start, too.
+if ((settings.enrollmentProfilesFile ?? settings.sendersFile) !== undefined) await services();

@@ -28,6 +28,8 @@ import { EventIntake } from './http/event-intake.ts';
 import { deepHealth } from './http/health.ts';
 import { RejectedResource } from './http/rejected-resource.ts';
 import { SubjectResource } from './http/subject-resource.ts';
+import { WebhookIntake } from './http/webhook-intake.ts';
+import { loadSenders, type WebhookSenders } from './http/webhook-senders.ts';
 import { consoleLog, type Log } from './log.ts';
 import { QueueWatch } from './queue-watch.ts';
 import type { ServiceAccess, Settings } from './settings.ts';
@@ -43,12 +45,14 @@ export interface ServicesOptions {
 export class Services {
   readonly settings: Settings;
   readonly profiles: EnrollmentProfiles;
+  readonly senders: WebhookSenders;
   readonly clock: Clock;
   readonly log: Log;
 
   constructor(settings: Settings, { clock = systemClock, log = consoleLog }: ServicesOptions = {}) {
     this.settings = settings;
     this.profiles = loadProfiles(settings.enrollmentProfilesFile);
+    this.senders = loadSenders(settings.sendersFile);
     this.clock = clock;
     this.log = log;
   }
@@ -118,6 +122,13 @@ export class Services {
 
   get intake(): EventIntake {
     return this.#once('intake', () => new EventIntake(this));
+  }
+
+  get webhooks(): WebhookIntake {
+    return this.#once('webhooks', () => {
+      const { intake, senders, clock } = this;
+      return new WebhookIntake({ intake, senders, secrets: this.settings.webhookSecrets, clock });
+    });
   }
 
   get subjects(): SubjectResource {

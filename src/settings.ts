@@ -1,5 +1,12 @@
 import { existsSync } from 'node:fs';
 
+import {
+  isWebhookSecretsSetting,
+  readWebhookSecrets,
+  type WebhookSecrets,
+  webhookSecretsRule,
+} from './events/webhook-secrets.ts';
+
 /** A setting is missing or malformed. The message is one line that names it and says what it should be. */
 export class SettingsError extends Error {
   override name = 'SettingsError';
@@ -19,6 +26,9 @@ export interface Settings {
   readonly auditQuotaShare: number;
   readonly eventRetentionDays: number;
   readonly enrollmentProfilesFile: string | undefined;
+  readonly sendersFile: string | undefined;
+  /** By the names of their settings. */
+  readonly webhookSecrets: WebhookSecrets;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -53,6 +63,8 @@ export function readSettings(environment: Environment): Settings {
       'a whole number of days, 1 or more',
     ),
     enrollmentProfilesFile: file(environment, 'ENROLLMENT_PROFILES'),
+    sendersFile: file(environment, 'SENDERS'),
+    webhookSecrets: webhookSecrets(environment),
   };
 }
 
@@ -121,6 +133,19 @@ function schedule(environment: Environment): string {
   throw new SettingsError(
     `AUDIT_SCHEDULE must be NCRONTAB with six fields, such as "0 0 4 * * *"; it is "${value}".`,
   );
+}
+
+function webhookSecrets(environment: Environment): WebhookSecrets {
+  const secrets = new Map<string, readonly Uint8Array[]>();
+  for (const name of Object.keys(environment).filter(isWebhookSecretsSetting)) {
+    const value = text(environment, name);
+    // App Service leaves the reference where the vault has no such secret, or none yet: its sender cannot send, all else goes on.
+    if (value === undefined || value.startsWith('@Microsoft.KeyVault(')) continue;
+    const keys = readWebhookSecrets(value);
+    if (!keys) throw new SettingsError(`${name} must be ${webhookSecretsRule}.`);
+    secrets.set(name, keys);
+  }
+  return secrets;
 }
 
 function number(

@@ -13,7 +13,8 @@ export interface Answer {
 export interface EventError {
   readonly index: number;
   readonly pointer: string;
-  readonly reason: RejectionReason;
+  /** `not-permitted`: beyond what the sender may send. */
+  readonly reason: RejectionReason | 'not-permitted';
   readonly detail: string;
 }
 

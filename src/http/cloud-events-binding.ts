@@ -16,10 +16,8 @@ export async function readRequestEvents(request: Request): Promise<RequestEvents
   const encoding = request.headers.get('content-encoding');
   if (encoding !== null && encoding.toLowerCase() !== 'identity')
     return no(415, 'Send the body without Content-Encoding.');
-  const declared = Number(request.headers.get('content-length') ?? 0);
-  if (declared > maxRequestBytes) return tooLarge();
-  const bytes = await request.body();
-  if (bytes.length > maxRequestBytes) return tooLarge();
+  const { bytes, answer } = await readRequestBody(request);
+  if (answer) return { answer };
   const text = new TextDecoder().decode(bytes);
   const contentType = (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
   if (contentType === 'application/cloudevents-batch+json') return batch(text);
@@ -32,6 +30,24 @@ export async function readRequestEvents(request: Request): Promise<RequestEvents
   return request.headers.get('ce-specversion') === null
     ? plainJson(text, request)
     : binary(text, request, contentType);
+}
+
+export type RequestBody =
+  | { readonly bytes: Uint8Array; readonly answer?: undefined }
+  | { readonly bytes?: undefined; readonly answer: Answer };
+
+/** As it was sent: nothing here decompresses. */
+export async function readRequestBody(request: Request): Promise<RequestBody> {
+  const declared = Number(request.headers.get('content-length') ?? 0);
+  if (declared > maxRequestBytes) return { answer: tooLarge() };
+  const bytes = await request.body();
+  return bytes.length > maxRequestBytes ? { answer: tooLarge() } : { bytes };
+}
+
+/** Whether a body can be taken for a CloudEvent in structured mode. */
+export function isEventInItself(bytes: Uint8Array): boolean {
+  const value = parse(new TextDecoder().decode(bytes));
+  return isJsonObject(value) && 'specversion' in value;
 }
 
 function batch(text: string): RequestEvents {
@@ -108,8 +124,9 @@ function malformed(): RequestEvents {
   };
 }
 
-function tooLarge(): RequestEvents {
-  return no(413, `The body is larger than ${maxRequestBytes} bytes. Send the events in parts.`);
+function tooLarge(): Answer {
+  const detail = `The body is larger than ${maxRequestBytes} bytes. Send the events in parts.`;
+  return problem({ status: 413, detail });
 }
 
 function no(status: number, detail: string): RequestEvents {

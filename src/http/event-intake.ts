@@ -23,12 +23,15 @@ export interface IntakeParts {
   readonly clock: Clock;
 }
 
+/** Says what of an event its sender may not send, where senders may not send everything. */
+export type Permit = (event: ManufacturingEvent) => Pick<EventError, 'pointer' | 'detail'> | undefined;
+
 interface ValidEvent {
   readonly text: string;
   readonly event: ManufacturingEvent;
 }
 
-/** `POST /api/events`: all events of a request are valid and queued, or none is. */
+/** Takes the events of a request: all of them are valid and queued, or none is. */
 export class EventIntake {
   readonly #parts: IntakeParts;
 
@@ -36,11 +39,12 @@ export class EventIntake {
     this.#parts = parts;
   }
 
-  async accept(request: Request): Promise<Answer> {
+  async accept(request: Request, permit: Permit = () => undefined): Promise<Answer> {
     const arrivedAt = this.#parts.clock.now();
     const found = await readRequestEvents(request);
     if (found.answer) return found.answer;
-    const { valid, errors } = this.#validate(found.texts, arrivedAt);
+    const { valid, errors, beyond } = this.#validate(found.texts, arrivedAt, permit);
+    if (beyond.length > 0) return notPermitted(beyond, found.texts.length);
     if (errors.length > 0) return invalid(errors, found.texts.length);
     try {
       await this.#announce(valid, arrivedAt);
@@ -64,11 +68,21 @@ export class EventIntake {
     return waited ?? accepted(request, valid, found.single);
   }
 
-  #validate(texts: readonly string[], arrivedAt: Date): { valid: ValidEvent[]; errors: EventError[] } {
+  #validate(
+    texts: readonly string[],
+    arrivedAt: Date,
+    permit: Permit,
+  ): { valid: ValidEvent[]; errors: EventError[]; beyond: EventError[] } {
     const valid: ValidEvent[] = [];
     const errors: EventError[] = [];
+    const beyond: EventError[] = [];
     texts.forEach((text, index) => {
       const read = readEventText(text, arrivedAt);
+      const forbidden = read.kind === 'event' ? permit(read.event) : undefined;
+      if (forbidden) {
+        beyond.push({ index, reason: 'not-permitted', ...forbidden });
+        return;
+      }
       const rejection =
         read.kind === 'rejected'
           ? read.rejection
@@ -82,7 +96,7 @@ export class EventIntake {
         });
       else if (read.kind === 'event') valid.push({ text, event: read.event });
     });
-    return { valid, errors };
+    return { valid, errors, beyond };
   }
 
   /** Before anything is queued: from the 202 on, each status URL answers. */
@@ -154,12 +168,26 @@ function accepted(request: Request, events: readonly ValidEvent[], single: boole
   return json(202, { accepted: list }, single && first ? { location: first.status } : {});
 }
 
+function notPermitted(errors: readonly EventError[], count: number): Answer {
+  return problem({
+    status: 403,
+    type: 'not-permitted',
+    title: 'Not permitted',
+    detail: `${eventsOf(errors, count)} ${errors.length === 1 ? 'is' : 'are'} beyond what this sender may send. Nothing was queued and nothing kept.`,
+    errors,
+  });
+}
+
 function invalid(errors: readonly EventError[], count: number): Answer {
   return problem({
     status: 400,
     type: 'invalid-events',
     title: 'Invalid events',
-    detail: `${errors.length} of ${count} ${count === 1 ? 'event' : 'events'} cannot be taken. Nothing was queued and nothing kept: correct them and send all of them again.`,
+    detail: `${eventsOf(errors, count)} cannot be taken. Nothing was queued and nothing kept: correct them and send all of them again.`,
     errors,
   });
+}
+
+function eventsOf(errors: readonly EventError[], count: number): string {
+  return `${errors.length} of ${count} ${count === 1 ? 'event' : 'events'}`;
 }

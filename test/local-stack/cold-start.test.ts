@@ -43,9 +43,12 @@ describe('A cold start', () => {
     expect(afterwards).toEqual(atImport);
   });
 
-  it('loads no client of a service to judge an event', async () => {
-    const { status, afterwards } = await coldStart(app, { invoke: 'events', body: '{}' });
-    expect(status).toBe('400');
+  it.each([
+    ['an event', 'events', '400'],
+    ['a signature', 'webhooks', '401'],
+  ])('loads no client of a service to judge %s', async (_, invoke, expected) => {
+    const { status, afterwards } = await coldStart(app, { invoke, body: '{}' });
+    expect(status).toBe(expected);
     expect(packagesIn(afterwards)).toEqual([...functionsLibrary, 'zod']);
   });
 
@@ -54,9 +57,12 @@ describe('A cold start', () => {
     await expect(coldStart(app, { env })).rejects.toThrow('DPS_ENDPOINT must be like https://');
   });
 
-  it('is stopped by profiles that are wrong, before any invocation', async () => {
-    const file = path.join(folder, 'profiles.json');
-    writeFileSync(file, '{ "profiles": [] }');
-    await expect(coldStart(app, { env: { ENROLLMENT_PROFILES: file } })).rejects.toThrow('ProfilesError');
+  it.each([
+    ['profiles', 'ENROLLMENT_PROFILES', '{ "profiles": [] }', 'ProfilesError'],
+    ['senders', 'SENDERS', '{ "brno-mes": {} }', 'SendersError'],
+  ])('is stopped by %s that are wrong, before any invocation', async (name, setting, content, error) => {
+    const file = path.join(folder, `${name}.json`);
+    writeFileSync(file, content);
+    await expect(coldStart(app, { env: { [setting]: file } })).rejects.toThrow(error);
   });
 });

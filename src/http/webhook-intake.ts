@@ -1,0 +1,60 @@
+import type { Clock } from '../clock.ts';
+import { WebhookKeys, type WebhookSecrets } from '../events/webhook-secrets.ts';
+import { isSignedMessage } from '../events/webhook-signature.ts';
+import { type Answer, problem } from './answer.ts';
+import { isEventInItself, readRequestBody } from './cloud-events-binding.ts';
+import type { EventIntake } from './event-intake.ts';
+import type { Request } from './request.ts';
+import type { WebhookSenders } from './webhook-senders.ts';
+
+export interface WebhookParts {
+  readonly intake: EventIntake;
+  readonly senders: WebhookSenders;
+  readonly secrets: WebhookSecrets;
+  readonly clock: Clock;
+}
+
+/**
+ * `POST /api/webhooks/{sender}`. In this order: larger than any request may be, 413; not signed by the sender, 401; no
+ * events, 400, 413 or 415; events beyond what the sender may send, 403; events that are wrong, 400.
+ */
+export class WebhookIntake {
+  readonly #parts: WebhookParts;
+  readonly #keys: WebhookKeys;
+
+  constructor(parts: WebhookParts) {
+    this.#parts = parts;
+    this.#keys = new WebhookKeys(parts.secrets);
+  }
+
+  async accept(name: string, request: Request): Promise<Answer> {
+    const { intake, senders, clock } = this.#parts;
+    const { bytes, answer } = await readRequestBody(request);
+    if (answer) return answer;
+    const header = (of: string) => request.headers.get(of) ?? '';
+    const message = { id: header('webhook-id'), timestamp: header('webhook-timestamp'), body: bytes };
+    const isSigned = isSignedMessage(message, header('webhook-signature'), this.#keys.of(name), clock.now());
+    const sender = senders.get(name);
+    if (!isSigned || !sender) return notSigned();
+    return intake.accept(asSigned(request, bytes), (event) => sender.beyond(event));
+  }
+}
+
+/**
+ * Headers are not signed. So that nobody turns a signed event into the data of another one by adding headers, those of
+ * binary mode count only where the body is no event in itself.
+ */
+function asSigned(request: Request, bytes: Uint8Array): Request {
+  const withBytes = { ...request, body: async () => bytes };
+  if (request.headers.get('ce-specversion') === null || !isEventInItself(bytes)) return withBytes;
+  const get = (name: string) => (name.startsWith('ce-') ? null : request.headers.get(name));
+  return { ...withBytes, headers: { get } };
+}
+
+function notSigned(): Answer {
+  return problem({
+    status: 401,
+    detail:
+      'Sign each request as Standard Webhooks says, with a secret of this sender: webhook-id, webhook-timestamp (not more than 5 minutes from now) and webhook-signature.',
+  });
+}
