@@ -127,7 +127,11 @@ export class EventProcessor {
       return this.#rejections.ofReuse(message, identity, known);
     const judgedAnew =
       known?.status === 'rejected' && message.replay !== undefined && known.replay !== message.replay;
-    if (known && isFinal(known.status) && !judgedAnew) return this.#repeat(message, known);
+    if (known && isFinal(known.status) && !judgedAnew) {
+      const mayHaveWritten = turn.force || message.deliveryCount > 1 || message.attempt > 1;
+      if (mayHaveWritten) await this.#lookAfter(turn, entry);
+      return this.#repeat(message, known);
+    }
 
     const judgement = this.#judge(turn);
     const record = recordOf(identity, message, known, judgement.warnings);
@@ -170,6 +174,19 @@ export class EventProcessor {
       { ...record, facts: settled.facts },
       judgement.rejection,
     );
+  }
+
+  /**
+   * While another delivery ended the event, this one, or one that is dead by now, may have told DPS what was true when it
+   * began, after newer events had told it better.
+   */
+  async #lookAfter(turn: Turn, entry: LedgerEntry): Promise<void> {
+    if (entry.stateEtag === undefined) return;
+    const { settlement, ledger, background } = this.#parts;
+    const settled = await settlement.settle(entry, { deadline: turn.deadline, mayExist: true });
+    turn.entry = settled.entry;
+    await ledger.write(settled.entry, { state: settled.state });
+    if (settled.unfinished) await background.continueRetirement(entry.subject.id);
   }
 
   #judge({ read }: Turn): EventJudgement {

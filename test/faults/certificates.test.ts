@@ -83,4 +83,39 @@ describe('a device whose certificate is', () => {
     expect(await record(born)).toMatchObject(ends);
     expect((await chain.enrollments()).has(id)).toBe('warnings' in ends);
   });
+
+  it('that of a device that has one already is refused to the second, whoever is first', async () => {
+    const certificate = await pem({ name: 'CN=gateway-shared-1' });
+    const born = (id: string) =>
+      event('device.manufactured', id, { product: 'gateway-x', attestation: { type: 'x509', certificate } });
+    const [second, first, again] = [
+      born('gateway-shared-2'),
+      born('gateway-shared-1'),
+      born('GATEWAY-shared-1'),
+    ];
+    await chain.settle(second);
+    await chain.settle(first);
+    await chain.settle(again);
+    expect(await record(second)).toMatchObject({ status: 'rejected', reason: 'certificate-name-mismatch' });
+    expect(await record(first)).toMatchObject({ status: 'succeeded' });
+    const enrollments = [...(await chain.enrollments()).keys()].filter((id) => id.includes('shared'));
+    expect(enrollments).toEqual(['gateway-shared-1']);
+  });
+
+  it('its second certificate has to be its own, too, and may be the same as the first', async () => {
+    const own = await pem({ name: 'CN=gateway-two' });
+    const other = await pem({ name: 'CN=gateway-else' });
+    const born = (certificate: string, secondaryCertificate: string) =>
+      event('device.manufactured', 'gateway-two', {
+        product: 'gateway-x',
+        attestation: { type: 'x509', certificate, secondaryCertificate },
+      });
+    const [wrong, right] = [born(own, other), born(own, own)];
+    await chain.settle(wrong, right);
+    expect(await record(wrong)).toMatchObject({
+      reason: 'certificate-name-mismatch',
+      pointer: '/data/attestation/secondaryCertificate',
+    });
+    expect(await record(right)).toMatchObject({ status: 'succeeded' });
+  });
 });

@@ -191,6 +191,7 @@ describe(`${kills} kills before, after and in the answer to writes and messages 
         expect(state?.revision, each[0]!.subject).toBe(state?.appliedRevision);
       }
       expect(victims.flatMap(({ keysLost }) => keysLost)).toEqual([]);
+      expect(chain.contradictions).toEqual([]);
       expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
     },
     kills * 5_000,

@@ -73,6 +73,7 @@ describe(`definitions that DPS refuses while others wait for it (SEED=${seed})`,
     await chain.ended(events, 5_000);
     expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
     expect(chain.instances.flatMap(({ thrown }) => thrown)).toEqual([]);
+    expect(chain.contradictions).toEqual([]);
   }
 
   /** All of them are merged while DPS is down, in any order; then it is back. */

@@ -43,6 +43,7 @@ describe(`${devices} devices with random lives, in random order, with repeats (S
     const ended = [...chain.listener.outcomes.values()].filter(({ id }) => keys.has(id));
     expect(ended).toHaveLength(keys.size);
     expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
+    expect(chain.contradictions).toEqual([]);
   }, 150_000);
 });
 

@@ -24,6 +24,8 @@ export class Chain {
   readonly clock: TurnedClock;
   /** Those of the app that run in this process, and so by the turned clock. */
   readonly instances: AppInstance[] = [];
+  /** Events that were told to have ended, and then to have ended otherwise. A replay may do that. */
+  readonly contradictions: string[] = [];
   readonly #env: Readonly<Record<string, string>>;
 
   private constructor(
@@ -41,6 +43,14 @@ export class Chain {
     });
     this.serviceBus = new ServiceBusClient(stack.endpoints.serviceBus.connectionString);
     this.listener = new OutcomeListener(stack.endpoints.serviceBus.connectionString);
+    const { outcomes } = this.listener;
+    const set = outcomes.set.bind(outcomes);
+    outcomes.set = (id, outcome) => {
+      const before = outcomes.get(id);
+      if (before && JSON.stringify(before) !== JSON.stringify(outcome))
+        this.contradictions.push(`${JSON.stringify(before)} -> ${JSON.stringify(outcome)}`);
+      return set(id, outcome);
+    };
   }
 
   static async start({ env = {}, apps = 1, ...options }: ChainOptions = {}): Promise<Chain> {

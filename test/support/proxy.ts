@@ -18,6 +18,8 @@ export interface ProxyOptions {
   fate(request: SeenRequest): Fate;
   /** Called when a fate other than `pass` has come about; the caller waits for its answer meanwhile. */
   struck?(): Promise<void> | void;
+  /** Holds a request up before the service sees it. */
+  before?(request: SeenRequest): Promise<void>;
   /** Headers to send instead of the caller's. */
   headers?(): Record<string, string>;
   /** Answers in the service's place where it returns something. */
@@ -76,6 +78,7 @@ async function handle(
     request.socket.destroy();
     return;
   }
+  await options.before?.(seen);
   const own = options.answer?.(seen);
   const answer = own
     ? { status: own.status, headers: { 'content-type': 'application/json' }, body: Buffer.from(own.body) }
