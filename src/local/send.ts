@@ -1,8 +1,11 @@
-/** `npm run send -- FILE [--queue]`: sends CloudEvents to what `npm start` runs, and prints how they ended. */
+/** `npm run send -- FILE [--queue | --webhook SENDER]`: sends CloudEvents to what `npm start` runs, and prints how they ended. */
+import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { ServiceBusClient } from '@azure/service-bus';
 
 import { manufacturingEventsQueue } from '../events/messaging-entities.ts';
+import { readWebhookSecret } from '../events/webhook-secrets.ts';
+import { webhookSignature } from '../events/webhook-signature.ts';
 import { readEventFile } from './demo/event-file.ts';
 import { type Ended, waitForEnd } from './demo/outcome-lookup.ts';
 import { commandLine } from './stack/command-line.ts';
@@ -16,16 +19,19 @@ await commandLine(async () => {
     allowPositionals: true,
     options: {
       queue: { type: 'boolean', default: false },
+      webhook: { type: 'string' },
       endpoints: { type: 'string', default: defaultEndpointsFile },
     },
   });
   const [file] = positionals;
-  if (file === undefined) throw new Error('Name a file of CloudEvents: npm run send -- FILE [--queue]');
+  if (file === undefined)
+    throw new Error('Name a file of CloudEvents: npm run send -- FILE [--queue | --webhook SENDER]');
   const endpoints = readEndpoints(values.endpoints);
   const functions = endpoints.functions;
   if (functions === undefined) throw new Error('The stack runs without the app: start it with npm start.');
   const texts = readEventFile(file);
-  const ended = values.queue ? [] : await post(texts, functions, endpoints);
+  const route = values.webhook === undefined ? keyed(endpoints) : signed(endpoints, values.webhook);
+  const ended = values.queue ? [] : await post(texts, functions, route);
   const queued = values.queue ? texts : texts.filter((_, index) => ended[index] === undefined);
   if (values.queue) await sendToQueue(texts, endpoints);
   const waited = await waitForAll(queued, functions, endpoints);
@@ -40,16 +46,48 @@ function print({ label, status, reason, detail }: Ended): void {
   );
 }
 
+interface Route {
+  readonly path: string;
+  headersFor(body: string): Record<string, string>;
+}
+
+function keyed({ keys }: Endpoints): Route {
+  return { path: '/api/events', headersFor: () => ({ 'x-functions-key': keys.function }) };
+}
+
+function signed({ webhookSecrets }: Endpoints, sender: string): Route {
+  const key = readWebhookSecret(webhookSecrets[sender] ?? '');
+  if (!key)
+    throw new Error(
+      `There is no secret of ${sender} in the endpoints file, but of ${Object.keys(webhookSecrets).join(', ')}.`,
+    );
+  return {
+    path: `/api/webhooks/${sender}`,
+    headersFor(body) {
+      const message = {
+        id: `msg_${randomUUID()}`,
+        timestamp: String(Math.floor(Date.now() / 1_000)),
+        body: Buffer.from(body),
+      };
+      return {
+        'webhook-id': message.id,
+        'webhook-timestamp': message.timestamp,
+        'webhook-signature': webhookSignature(message, key),
+      };
+    },
+  };
+}
+
 /** One a request, so that one invalid event keeps no other out. What HTTP refuses has ended. */
 async function post(
   texts: readonly string[],
   functions: string,
-  { keys }: Endpoints,
+  { path, headersFor }: Route,
 ): Promise<(Ended | undefined)[]> {
   const ended: (Ended | undefined)[] = [];
   for (const body of texts) {
-    const headers = { 'content-type': 'application/cloudevents+json', 'x-functions-key': keys.function };
-    const response = await fetch(`${functions}/api/events`, { method: 'POST', headers, body });
+    const headers = { 'content-type': 'application/cloudevents+json', ...headersFor(body) };
+    const response = await fetch(`${functions}${path}`, { method: 'POST', headers, body });
     if (response.status === 202) {
       await response.body?.cancel();
       ended.push(undefined);

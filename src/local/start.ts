@@ -76,9 +76,14 @@ function endOnSignal(stack: Stack, app: AppProcess | undefined): void {
 }
 
 function describe(endpoints: Endpoints, endpointsFile: string): string {
-  const { functions, dps, serviceBus, tables, keys } = endpoints;
+  const { functions, dps, serviceBus, tables, keys, webhookSecrets } = endpoints;
+  const webhooks = Object.entries(webhookSecrets).map(([sender, secret]) => [
+    'Webhooks',
+    `${functions}/api/webhooks/${sender}  (secret: ${secret})`,
+  ]);
   const lines = [
     ['Functions', functions ? `${functions}  (x-functions-key: ${keys.function})` : 'not started (--no-app)'],
+    ...(functions ? webhooks : []),
     ['DPS', `${dps.endpoint}  devices: ${dps.deviceEndpoint}  id scope: ${dps.idScope}`],
     ['Service Bus', serviceBus.connectionString],
     ['Storage', tables.connectionString.replace(/^.*?(?=BlobEndpoint)/, '')],

@@ -17,4 +17,5 @@ export const unusedEndpoints: Endpoints = {
   },
   tables: { connectionString: 'UseDevelopmentStorage=true' },
   keys: { function: 'the-function-key', master: 'the-master-key' },
+  webhookSecrets: { 'brno-mes': `whsec_${Buffer.alloc(32).toString('base64')}` },
 };

@@ -1,6 +1,8 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
+import { webhookSecretsSetting } from '../../events/webhook-secrets.ts';
+
 /** Where everything of a local stack answers: the contents of the endpoints file. */
 export interface Endpoints {
   /** The function app; absent under --no-app. */
@@ -17,6 +19,8 @@ export interface Endpoints {
   readonly serviceBus: { readonly connectionString: string };
   readonly tables: { readonly connectionString: string };
   readonly keys: { readonly function: string; readonly master: string };
+  /** By sender. */
+  readonly webhookSecrets: Readonly<Record<string, string>>;
 }
 
 export const defaultEndpointsFile = '.local/endpoints.json';
@@ -46,12 +50,18 @@ export function removeEndpoints(file: string): void {
   rmSync(file, { force: true });
 }
 
-/** The app's settings that point it to the stack. */
+/** The app's settings that point it to the stack, and those that its senders sign with. */
 export function settingsFor(endpoints: Endpoints): Record<string, string> {
   return {
     DPS_CONNECTION_STRING: endpoints.dps.connectionString,
     ServiceBusConnection: endpoints.serviceBus.connectionString,
     AzureWebJobsStorage: endpoints.tables.connectionString,
+    ...Object.fromEntries(
+      Object.entries(endpoints.webhookSecrets).map(([sender, secret]) => [
+        webhookSecretsSetting(sender),
+        secret,
+      ]),
+    ),
   };
 }
 
@@ -68,6 +78,8 @@ export function missingSettings(
   environment: NodeJS.ProcessEnv,
 ): Record<string, string> {
   const isSet = (name: string) =>
-    Object.keys(environment).some((other) => environment[other] && alternatives[name]?.test(other));
+    Object.keys(environment).some(
+      (other) => environment[other] && (other === name || alternatives[name]?.test(other)),
+    );
   return Object.fromEntries(Object.entries(settingsFor(endpoints)).filter(([name]) => !isSet(name)));
 }

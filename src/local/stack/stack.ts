@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { queues, topics } from '../../events/messaging-entities.ts';
+import { newWebhookSecret } from '../../events/webhook-secrets.ts';
 import type { ServiceBusEmulator } from '../servicebus/emulator.ts';
 import { startAzurite } from './azurite.ts';
 import type { Endpoints } from './endpoints.ts';
@@ -59,6 +60,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         serviceBus: { connectionString: serviceBus.connectionString },
         tables: { connectionString: tables.connectionString },
         keys: { function: newKey(), master: newKey() },
+        webhookSecrets: { 'brno-mes': newWebhookSecret() },
       },
       serviceBus,
       close,
