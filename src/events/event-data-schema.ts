@@ -3,7 +3,9 @@ import * as z from 'zod';
 import { isJsonObject, type JsonObject } from './json.ts';
 
 /** zod rebuilds objects and loses `__proto__` members; twin content passes through as it came. */
-const opaqueObject = z.custom<JsonObject>(isJsonObject, { error: 'must be a JSON object' });
+const opaqueObject = z
+  .custom<JsonObject>(isJsonObject, { error: 'must be a JSON object' })
+  .meta({ type: 'object' });
 
 const base64 = z
   .string({ error: 'must be a base64 text' })

@@ -232,6 +232,8 @@ export const dpsIdRule =
   '1 to 128 characters, letters, digits and - . _ :, beginning with a letter or digit and ending with one or a dash';
 
 /** The rule of registration ids and enrollment group ids (`dps-contract.md`, section 3). */
+export const dpsIdPattern = /^[A-Za-z0-9](?:[A-Za-z0-9\-._:]{0,126}[A-Za-z0-9-])?$/;
+
 export function isDpsId(id: string): boolean {
-  return /^[A-Za-z0-9](?:[A-Za-z0-9\-._:]{0,126}[A-Za-z0-9-])?$/.test(id);
+  return dpsIdPattern.test(id);
 }

@@ -11,7 +11,7 @@ const eventsPerPage = 100;
 const maxBodyBytes = 1024 * 1024;
 
 const instant = z.iso.datetime({ offset: true }).or(z.iso.date());
-const replaySchema = z.union([
+export const replaySchema = z.union([
   z.strictObject({ keys: z.array(z.string().min(1)).min(1).max(1_000) }),
   z
     .strictObject({ reason: z.string().optional(), since: instant.optional(), until: instant.optional() })

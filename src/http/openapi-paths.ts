@@ -1,0 +1,251 @@
+/** The routes of `GET /api/openapi.json`: a test holds them against those that the app registers. */
+
+type Json = Readonly<Record<string, unknown>>;
+
+const jsonType = 'application/json';
+
+function ref(schema: string): Json {
+  return { $ref: `#/components/schemas/${schema}` };
+}
+
+function content(schema: string, type = jsonType): Json {
+  return { [type]: { schema: ref(schema) } };
+}
+
+function answer(description: string, schema?: string): Json {
+  return schema === undefined ? { description } : { description, content: content(schema) };
+}
+
+function problems(...statuses: readonly number[]): Json {
+  const descriptions: Readonly<Record<number, string>> = {
+    400: 'The request is wrong; errors say which event and where.',
+    401: 'Unknown sender, or missing, late or wrong signature.',
+    403: 'Events are beyond what this sender may send. Nothing was kept.',
+    404: 'There is none.',
+    406: 'None of the accepted representations is offered.',
+    409: 'An audit is running already: Location names it.',
+    413: 'More than 1 MiB or 1,000 events.',
+    415: 'Not a media type that is read here.',
+    503: 'A service that is needed does not answer: Retry-After says when to come again.',
+  };
+  return Object.fromEntries(
+    statuses.map((status) => [
+      status,
+      { description: descriptions[status], content: content('Problem', 'application/problem+json') },
+    ]),
+  );
+}
+
+function inPath(name: string): Json {
+  return { name, in: 'path', required: true, schema: { type: 'string' } };
+}
+
+function inQuery(name: string, schema: Json = { type: 'string' }): Json {
+  return { name, in: 'query', schema };
+}
+
+const continuation = inQuery('continuation');
+const noKey = { security: [] };
+
+const postedEvents: Json = {
+  required: true,
+  content: {
+    ...content('ManufacturingEvent', 'application/cloudevents+json'),
+    ...content('ManufacturingEvents', 'application/cloudevents-batch+json'),
+    [jsonType]: {
+      schema: { anyOf: [ref('ManufacturingEvent'), ref('Definition'), ref('Notice')] },
+    },
+  },
+};
+
+function posting(operationId: string, summary: string, more: Json, refusals: readonly number[]): Json {
+  const { parameters = [], ...rest } = more;
+  return {
+    operationId,
+    summary,
+    description:
+      'Structured, batched and binary mode (with application/json: the data alone, its attributes in ce- headers). All events of a request are valid and queued, or none is. Event Grid’s validation event is answered with its code.',
+    parameters: [
+      { name: 'Prefer', in: 'header', schema: { type: 'string' }, example: 'wait=20' },
+      ...(parameters as Json[]),
+    ],
+    requestBody: postedEvents,
+    responses: {
+      200: answer('With Prefer: wait, once all have ended, in the order of the request.', 'EventList'),
+      202: answer('Queued. The status URLs answer from now on.', 'AcceptedEvents'),
+      ...problems(...refusals),
+    },
+    ...rest,
+  };
+}
+
+function handshake(operationId: string, parameters: readonly Json[] = []): Json {
+  return {
+    operationId,
+    summary: 'The CloudEvents webhook handshake',
+    parameters: [
+      { name: 'WebHook-Request-Origin', in: 'header', required: true, schema: { type: 'string' } },
+      ...parameters,
+    ],
+    responses: { 200: answer('Any origin may send.'), ...problems(400) },
+    ...noKey,
+  };
+}
+
+function subject(kind: 'device' | 'batch', parameter: string, schema: string): Json {
+  const routes = kind === 'device' ? '/devices' : '/batches';
+  return {
+    [`${routes}/{${parameter}}`]: {
+      get: {
+        operationId: kind === 'device' ? 'devices' : 'batches',
+        summary: 'What should be, what is and what it did',
+        parameters: [inPath(parameter), inQuery('format', { enum: ['json', 'html'] })],
+        responses: {
+          200: {
+            description: 'By Accept, or ?format=.',
+            content: { ...content(schema), 'text/html': {} },
+          },
+          ...problems(404, 503),
+        },
+      },
+    },
+    [`${routes}/{${parameter}}/events`]: {
+      get: {
+        operationId: `${kind}-events`,
+        summary: 'Its events, the newest first',
+        parameters: [inPath(parameter), continuation],
+        responses: { 200: answer('A page.', 'EventList') },
+      },
+    },
+    [`${routes}/{${parameter}}/events/{key}`]: {
+      get: {
+        operationId: `${kind}-event`,
+        summary: 'One event: its status and its outcome',
+        parameters: [inPath(parameter), inPath('key')],
+        responses: { 200: answer('The event.', 'EventStatus'), ...problems(404) },
+      },
+    },
+  };
+}
+
+const report: Json = {
+  200: {
+    description: 'By Accept, or ?format=.',
+    content: { ...content('AuditRun'), 'text/html': {}, 'text/csv': {} },
+  },
+  ...problems(404, 406),
+};
+const reportFormat = inQuery('format', { enum: ['json', 'html', 'csv'] });
+const moment = {
+  anyOf: [
+    { type: 'string', format: 'date-time' },
+    { type: 'string', format: 'date' },
+  ],
+};
+
+const audit: Json = {
+  '/audit': {
+    get: {
+      operationId: 'audit-report',
+      summary: 'The newest finished audit',
+      parameters: [reportFormat],
+      responses: report,
+    },
+  },
+  '/audit/runs': {
+    get: {
+      operationId: 'audit-runs',
+      summary: 'All runs, the newest first',
+      parameters: [continuation],
+      responses: { 200: answer('A page.', 'AuditRuns') },
+    },
+    post: {
+      operationId: 'audit-start',
+      summary: 'Starts an audit',
+      responses: { 202: answer('It runs. Location names it.', 'StartedAuditRun'), ...problems(409) },
+    },
+  },
+  '/audit/runs/{id}': {
+    get: {
+      operationId: 'audit-run',
+      summary: 'A run and its progress, or its report',
+      parameters: [inPath('id'), reportFormat],
+      responses: report,
+    },
+  },
+};
+
+const rejected: Json = {
+  '/rejected': {
+    get: {
+      operationId: 'rejected',
+      summary: 'Rejected events, the newest first',
+      parameters: [inQuery('reason'), inQuery('since', moment), inQuery('until', moment), continuation],
+      responses: { 200: answer('A page.', 'RejectedEvents'), ...problems(400) },
+    },
+  },
+  '/rejected/replay': {
+    post: {
+      operationId: 'rejected-replay',
+      summary: 'Puts rejected events back on the queue; twice changes nothing',
+      requestBody: { required: true, content: content('ReplayChoice') },
+      responses: {
+        200: answer('What was queued, and what was not.', 'Replayed'),
+        ...problems(400, 413, 503),
+      },
+    },
+  },
+};
+
+const about: Json = {
+  '/health': {
+    get: {
+      operationId: 'health',
+      summary: 'Whether the app is alive',
+      responses: { 200: answer('It is.', 'Health') },
+      ...noKey,
+    },
+  },
+  '/health/deep': {
+    get: {
+      operationId: 'health-deep',
+      summary: 'Whether DPS, Service Bus and tables can be reached and used',
+      responses: {
+        200: answer('They can.', 'DeepHealth'),
+        503: answer('One of them cannot.', 'DeepHealth'),
+      },
+    },
+  },
+  '/openapi.json': {
+    get: {
+      operationId: 'openapi',
+      summary: 'This document',
+      responses: { 200: { description: 'OpenAPI 3.1.', content: { [jsonType]: {} } } },
+      ...noKey,
+    },
+  },
+};
+
+export const paths: Json = {
+  '/events': {
+    post: posting('events', 'Takes CloudEvents', {}, [400, 413, 415, 503]),
+    options: handshake('events-handshake'),
+  },
+  '/webhooks/{sender}': {
+    post: posting(
+      'webhooks',
+      'Takes CloudEvents of senders that sign as Standard Webhooks says',
+      {
+        parameters: [inPath('sender')],
+        security: [{ webhookId: [], webhookTimestamp: [], webhookSignature: [] }],
+      },
+      [400, 401, 403, 413, 415, 503],
+    ),
+    options: handshake('webhooks-handshake', [inPath('sender')]),
+  },
+  ...subject('device', 'registrationId', 'Device'),
+  ...subject('batch', 'batchId', 'Batch'),
+  ...audit,
+  ...rejected,
+  ...about,
+};

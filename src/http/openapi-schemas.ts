@@ -1,0 +1,255 @@
+import * as z from 'zod';
+import type { EventStatus } from '../enrollment/subject-state.ts';
+import { attestationSchema, definitionSchema, noticeSchema } from '../events/event-data-schema.ts';
+import { eventKinds, isDefinitionKind } from '../events/manufacturing-event.ts';
+import { dpsIdPattern, dpsIdRule } from '../events/read-event.ts';
+import { rejectionReasons } from '../events/rejection.ts';
+import { replaySchema } from './rejected-resource.ts';
+
+/** Everything that has a name in the document. */
+export const named = z.registry<{ id: string }>();
+
+const instant = z.iso.datetime({ offset: true });
+const key = z.string().describe('The event key: 32 hex digits.');
+const continuation = z
+  .string()
+  .optional()
+  .describe('While there is more: hand it back as ?continuation=. Absent on the last page.');
+const json = z.looseObject({});
+const count = z.int().min(0);
+
+function name<T extends z.ZodType>(id: string, schema: T, description?: string): T {
+  named.add(schema, { id });
+  if (description !== undefined) z.globalRegistry.add(schema, { description });
+  return schema;
+}
+
+name('Attestation', attestationSchema);
+name('Definition', definitionSchema, '`data` of device.manufactured, device.changed and batch.started.');
+name('Notice', noticeSchema, '`data` of all other types. Nothing is required.');
+
+function eventOf(kinds: readonly string[], data: Readonly<Record<string, z.ZodType>>) {
+  const meaning = kinds.map((kind) => kind.replace('.', String.raw`\.`)).join('|');
+  return z.looseObject({
+    specversion: z.literal('1.0'),
+    id: z.string().min(1),
+    source: z.string().min(1),
+    type: z
+      .string()
+      .regex(new RegExp(String.raw`^(?:.*\.)?(?:${meaning})$`))
+      .describe('Its last two segments decide.'),
+    subject: z
+      .string()
+      .regex(dpsIdPattern)
+      .describe(`The registration id, or the batch id. It has ${dpsIdRule}.`),
+    time: instant.describe('Not more than 5 minutes ahead.'),
+    datacontenttype: z.string().optional().describe('Absent, or application/json.'),
+    ...data,
+  });
+}
+
+const definitionEvent = name(
+  'DefinitionEvent',
+  eventOf(eventKinds.filter(isDefinitionKind), { data: definitionSchema }),
+);
+const noticeEvent = name(
+  'NoticeEvent',
+  eventOf(
+    eventKinds.filter((kind) => !isDefinitionKind(kind)),
+    { data: noticeSchema },
+  ),
+);
+const cloudEvent = name(
+  'ManufacturingEvent',
+  z.union([definitionEvent, noticeEvent]),
+  'A CloudEvent 1.0 of 192 KiB at most. Id, source and subject are its identity.',
+);
+name('ManufacturingEvents', z.array(cloudEvent).min(1).max(1_000));
+
+const statuses = [
+  'accepted',
+  'processing',
+  'retrying',
+  'succeeded',
+  'superseded',
+  'rejected',
+] as const satisfies readonly EventStatus[];
+
+export const eventStatus = name(
+  'EventStatus',
+  z.object({
+    key,
+    source: z.string(),
+    id: z.string(),
+    type: z.string(),
+    subject: z.string(),
+    time: z.string().optional(),
+    status: z.enum(statuses),
+    receivedAt: instant,
+    finishedAt: instant.optional(),
+    attempts: count,
+    nextAttemptAt: instant.optional(),
+    reason: z.enum(rejectionReasons).optional(),
+    detail: z.string().optional(),
+    pointer: z.string().optional().describe('JSON pointer to the member at fault; "" is the whole body.'),
+    warnings: z.array(z.literal('certificate-expires-soon')),
+    trackingId: z.string().optional().describe("DPS's, where DPS had a say."),
+  }),
+);
+export const eventList = name('EventList', z.object({ events: z.array(eventStatus), continuation }));
+
+export const acceptedEvents = name(
+  'AcceptedEvents',
+  z.object({
+    accepted: z.array(
+      z.object({
+        index: count,
+        source: z.string(),
+        id: z.string(),
+        key,
+        status: z.url().describe('The status resource.'),
+      }),
+    ),
+  }),
+);
+
+const provisioningStatus = z.enum(['enabled', 'disabled']);
+function shouldBe(lives: readonly string[]) {
+  return z
+    .object({
+      product: z.string().optional(),
+      batch: z.string().optional(),
+      enrollment: z.enum(['individual', 'group']).optional(),
+      enrollmentGroupId: z.string().optional(),
+      provisioningStatus: provisioningStatus.optional(),
+      life: z.enum(lives),
+      inSync: z.boolean().describe('Whether DPS was brought to agree.'),
+      lastEvent: key.optional(),
+    })
+    .nullable()
+    .describe('What the events say; null if none spoke of it.');
+}
+const newest = z.array(eventStatus).describe('The newest 20.');
+
+export const device = name(
+  'Device',
+  z.object({
+    registrationId: z.string(),
+    shouldBe: shouldBe(['expected', 'manufactured', 'scrapped']),
+    is: json
+      .nullable()
+      .describe('The individual enrollment as DPS answers it, without keys; null if there is none.'),
+    did: json.nullable().describe("DPS's registration state; null if it never registered."),
+    events: newest,
+  }),
+);
+export const batch = name(
+  'Batch',
+  z.object({
+    batchId: z.string(),
+    shouldBe: shouldBe(['expected', 'started', 'recalled', 'retired']),
+    is: json
+      .nullable()
+      .describe('The enrollment group as DPS answers it, without keys; null if there is none.'),
+    events: newest,
+  }),
+);
+
+const runSummary = z.object({
+  id: z.string(),
+  status: z.enum(['running', 'finished', 'failed']),
+  startedAt: instant,
+  finishedAt: instant.optional(),
+  operations: count.describe('DPS operations spent.'),
+  scanned: z.object({
+    enrollmentGroups: count,
+    groupRegistrations: count,
+    individualEnrollments: count,
+    individualStates: count,
+  }),
+  states: z.object({
+    assigned: count,
+    assigning: count,
+    failed: count,
+    disabled: count,
+    unassigned: count,
+  }),
+});
+const finding = name(
+  'Finding',
+  z.object({
+    severity: z.enum(['critical', 'warning', 'info']),
+    code: z.string(),
+    subject: z.string(),
+    detail: z.string(),
+    firstSeen: instant,
+    lastSeen: instant,
+  }),
+);
+export const auditRun = name('AuditRun', runSummary.extend({ findings: z.array(finding) }));
+export const auditRuns = name('AuditRuns', z.object({ runs: z.array(runSummary), continuation }));
+export const startedRun = name(
+  'StartedAuditRun',
+  z.object({ id: z.string(), status: z.enum(['running', 'finished', 'failed']), url: z.url() }),
+);
+
+export const rejectedEvents = name(
+  'RejectedEvents',
+  z.object({
+    rejected: z.array(
+      z.object({
+        key: z.string(),
+        source: z.string().optional(),
+        id: z.string().optional(),
+        type: z.string().optional(),
+        subject: z.string().optional(),
+        time: z.string().optional(),
+        rejectedAt: instant,
+        reason: z.enum(rejectionReasons),
+        detail: z.string(),
+        pointer: z.string(),
+        replayable: z.boolean(),
+        replayedAt: instant.optional(),
+        history: z.array(json).optional().describe('How it was rejected before it was replayed.'),
+      }),
+    ),
+    continuation,
+  }),
+);
+name('ReplayChoice', replaySchema, 'Chosen keys, or all that a filter fits.');
+export const replayed = name(
+  'Replayed',
+  z.object({ replayed: count, refused: z.array(z.object({ key: z.string(), why: z.string() })) }),
+);
+
+export const alive = name('Health', z.object({ status: z.literal('healthy') }));
+const check = z.object({ ok: z.boolean(), detail: z.string() });
+export const deepHealth = name(
+  'DeepHealth',
+  z.object({
+    status: z.enum(['healthy', 'unhealthy']),
+    checks: z.object({ dps: check, serviceBus: check, tables: check }),
+  }),
+);
+
+/** RFC 9457. */
+export const problem = name(
+  'Problem',
+  z.looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    errors: z
+      .array(
+        z.object({
+          index: count,
+          pointer: z.string(),
+          reason: z.enum([...rejectionReasons, 'not-permitted']),
+          detail: z.string(),
+        }),
+      )
+      .optional()
+      .describe('Of events: one for each that is wrong.'),
+  }),
+);
