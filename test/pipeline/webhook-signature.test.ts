@@ -122,6 +122,9 @@ describe('A webhook secret', () => {
       }),
     );
     fc.assert(fc.property(fc.string(), (text) => readWebhookSecret(text) === undefined));
+    const lengthsTaken = [23, 24, 64, 65].filter((length) => readWebhookSecret(testSecret(1, length)));
+    expect(lengthsTaken).toEqual([24, 64]);
+    expect(readWebhookSecret(testSecret(1).replace('whsec_', 'whsek_'))).toBeUndefined();
   });
 });
 
@@ -131,12 +134,12 @@ describe('Webhook keys', () => {
     const two = readWebhookSecret(testSecret(2))!;
     const keys = new WebhookKeys(
       new Map([
-        ['WEBHOOK_SECRETS_A_1', [one, two]],
+        ['WEBHOOK_SECRETS_A_1_B', [one, two]],
         ['WEBHOOK_SECRETS_B', [one]],
       ]),
     );
-    for (const sender of ['a-1', 'b', 'nobody', '', '__proto__']) expect(keys.of(sender)).toHaveLength(2);
-    expect(keys.of('a-1')).toEqual([one, two]);
+    for (const sender of ['a-1-b', 'b', 'nobody', '', '__proto__']) expect(keys.of(sender)).toHaveLength(2);
+    expect(keys.of('a-1-b')).toEqual([one, two]);
     expect(keys.of('b')[0]).toEqual(one);
     expect(keys.of('nobody')).not.toContainEqual(one);
     expect(new WebhookKeys(new Map()).of('a')).toHaveLength(1);
