@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import packagedProfiles from '../enrollment-profiles.json' with { type: 'json' };
 import { isJsonObject, type JsonObject } from '../events/json.ts';
+import { readJsonFile } from '../json-file.ts';
+import { namePattern } from '../name-pattern.ts';
 
 const opaqueObject = z.custom<JsonObject>(isJsonObject, { error: 'must be a JSON object' });
 const hostName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.-]*$/, { error: 'must be a host name' });
@@ -9,7 +10,7 @@ const hostName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.-]*$/, { error: 'must 
 const profileSchema = z.strictObject({
   product: z
     .string()
-    .regex(/^[^*]+\*?$|^\*$/, { error: 'must be a product name, or a prefix that ends in one *' })
+    .regex(namePattern, { error: 'must be a product name, or a prefix that ends in one *' })
     .describe('A product, or a prefix that ends in one *. The most specific profile wins.'),
   enrollment: z.enum(['individual', 'group']),
   enrollmentGroup: z
@@ -85,7 +86,9 @@ export class EnrollmentProfiles {
 /** Reads the file that `ENROLLMENT_PROFILES` names, or the packaged one. Throws a ProfilesError that fits a line. */
 export function loadProfiles(file: string | undefined): EnrollmentProfiles {
   const name = file ?? 'the packaged enrollment profiles';
-  const parsed = fileSchema.safeParse(file === undefined ? packagedProfiles : readJsonFile(file));
+  const parsed = fileSchema.safeParse(
+    file === undefined ? packagedProfiles : readJsonFile(file, ProfilesError),
+  );
   if (parsed.success) return new EnrollmentProfiles(parsed.data.profiles as EnrollmentProfile[]);
   const issue = parsed.error.issues[0];
   throw new ProfilesError(`${name}: ${issue?.path.join('.')} ${issue?.message}`);
@@ -99,12 +102,4 @@ export function profilesJsonSchema(): JsonObject {
       if (zodSchema === opaqueObject) jsonSchema.type = 'object';
     },
   }) as JsonObject;
-}
-
-function readJsonFile(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new ProfilesError(`${file} cannot be read as JSON: ${(cause as Error).message}`, { cause });
-  }
 }

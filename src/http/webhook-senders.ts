@@ -1,14 +1,12 @@
-import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 
-import { EnrollmentProfiles } from '../enrollment/profiles.ts';
 import type { JsonObject } from '../events/json.ts';
 import { eventKinds, type ManufacturingEvent } from '../events/manufacturing-event.ts';
+import { readJsonFile } from '../json-file.ts';
+import { fitsName, namePattern } from '../name-pattern.ts';
 import packagedSenders from '../senders.json' with { type: 'json' };
 
-const pattern = z
-  .string()
-  .regex(/^[^*]+\*?$|^\*$/, { error: 'must be a name, or a prefix that ends in one *' });
+const pattern = z.string().regex(namePattern, { error: 'must be a name, or a prefix that ends in one *' });
 const typePattern = pattern.refine((name) => eventKinds.some(matcher([name])), {
   error: `fits none of ${eventKinds.join(', ')}`,
 });
@@ -82,17 +80,17 @@ function no(pointer: string, what: string): Beyond {
 
 type Matches = (name: string) => boolean;
 
-/** All patterns are those of profiles, and so is the matching. */
-function matcher(names: readonly string[]): Matches {
-  const profiles = new EnrollmentProfiles(names.map((product) => ({ product, enrollment: 'individual' })));
-  return (name) => profiles.for(name) !== undefined;
+function matcher(patterns: readonly string[]): Matches {
+  return (name) => patterns.some((pattern) => fitsName(pattern, name));
 }
 
 export type WebhookSenders = ReadonlyMap<string, WebhookSender>;
 
 /** Reads the file that `SENDERS` names, or the packaged one. Throws a SendersError that fits a line. */
 export function loadSenders(file: string | undefined): WebhookSenders {
-  const parsed = fileSchema.safeParse(file === undefined ? packagedSenders : readJsonFile(file));
+  const parsed = fileSchema.safeParse(
+    file === undefined ? packagedSenders : readJsonFile(file, SendersError),
+  );
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const where = issue?.path.join('.') ?? '';
@@ -105,12 +103,4 @@ export function loadSenders(file: string | undefined): WebhookSenders {
 /** For editors; lies beside the packaged file. */
 export function sendersJsonSchema(): JsonObject {
   return z.toJSONSchema(fileSchema) as JsonObject;
-}
-
-function readJsonFile(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new SendersError(`${file} cannot be read as JSON: ${(cause as Error).message}`, { cause });
-  }
 }
