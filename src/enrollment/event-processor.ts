@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { bugReport } from '../events/bug-report.ts';
 import { type EventBus, EventBusUnavailableError } from '../events/event-bus.ts';
 import type { EventIdentity } from '../events/manufacturing-event.ts';
 import type { DecodedMessage } from '../events/queue-message.ts';
@@ -7,7 +8,6 @@ import type { Rejection } from '../events/rejection.ts';
 import type { Log } from '../log.ts';
 import { RowConflictError, StorageUnavailableError } from '../storage/tables.ts';
 import type { BackgroundQueue } from './background-queue.ts';
-import { bugReport } from './bug-report.ts';
 import { type EventJudgement, judgeEvent, mergedState } from './event-judgement.ts';
 import { EventPostponement } from './event-postponement.ts';
 import { recordOf, whatItWaitsFor } from './event-record.ts';

@@ -1,5 +1,6 @@
 import { app, type HttpMethod, type HttpRequest } from '@azure/functions';
 
+import { bugReport } from '../events/bug-report.ts';
 import { type Answer, problem } from '../http/answer.ts';
 import type { Request } from '../http/request.ts';
 import { noteFailure } from './failed-invocations.ts';
@@ -19,8 +20,13 @@ export function httpFunction(name: string, { route, methods, auth, handle }: Rou
     methods: [...methods],
     authLevel: auth === 'key' ? 'function' : 'anonymous',
     handler: async (request, context) => {
-      const answer = await handle(requestOf(request)).catch((error: unknown) => {
-        context.error(error);
+      let body = new Uint8Array();
+      const readBody = async () => {
+        body = new Uint8Array(await request.arrayBuffer());
+        return body;
+      };
+      const answer = await handle(requestOf(request, readBody)).catch((error: unknown) => {
+        context.error(bugReport(error, new TextDecoder().decode(body)));
         return problem({
           status: 500,
           detail: `Something went wrong here. The log has more under invocation ${context.invocationId}.`,
@@ -32,14 +38,7 @@ export function httpFunction(name: string, { route, methods, auth, handle }: Rou
   });
 }
 
-function requestOf(request: HttpRequest): Request {
+function requestOf(request: HttpRequest, body: Request['body']): Request {
   const { method, url, headers, query, params } = request;
-  return {
-    method,
-    url,
-    headers,
-    query,
-    params,
-    body: async () => new Uint8Array(await request.arrayBuffer()),
-  };
+  return { method, url, headers, query, params, body };
 }

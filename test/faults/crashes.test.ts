@@ -10,7 +10,7 @@ import { type Fate, FaultyProxy, type SeenRequest, through } from '../support/pr
 import { Random } from '../support/random.ts';
 
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1_000_000));
-const kills = Number(process.env.KILLS ?? 24);
+const kills = Number(process.env.KILLS ?? 50);
 const devicesAtATime = 4;
 
 /** A write to DPS or the tables, a message that is sent (an outcome, or an event that waits), or one that is settled. */
@@ -159,7 +159,6 @@ describe(`${kills} kills before, after and in the answer to writes and messages 
         starting[round % 2] = victim.start(chain);
         await endedInTime(fresh.flat());
       }
-      await Promise.all(starting);
       await Promise.all(starting);
       const events = lives.flat();
       if (kills >= 2 * moments.length)

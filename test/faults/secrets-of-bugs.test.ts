@@ -8,6 +8,8 @@ import {
 } from '@azure/core-tracing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { collectRegistrations } from '../../src/local/functions/core-module.ts';
+import { FunctionApp } from '../../src/local/functions/function-app.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { event, manufactured } from '../support/events.ts';
 import { allQuiet } from '../support/queue.ts';
@@ -93,6 +95,38 @@ describe('what a bug, or an observer of the app, gets to see', () => {
       if (what.startsWith('says')) expect(said).toContain('Cannot read properties of undefined');
     },
   );
+});
+
+describe('what a bug behind a route', () => {
+  it('quotes of the request goes neither to the log nor to the caller', async () => {
+    const app = new FunctionApp(() => {});
+    await collectRegistrations(app, async () => {
+      const { httpFunction } = await import('../../src/functions/http-function.ts');
+      httpFunction('broken', {
+        route: 'broken',
+        methods: ['POST'],
+        auth: 'key',
+        handle: async (request) => {
+          throw new Error(`Bug in ${Buffer.from(await request.body())}`);
+        },
+      });
+    });
+    const { HttpRequest } = await import('@azure/functions');
+    const body = JSON.stringify(manufactured('thermostat-http-bug', attestation(5)));
+    const request = new HttpRequest({
+      method: 'POST',
+      url: 'http://localhost/api/broken',
+      body: { string: body },
+    });
+    const logged: unknown[] = [];
+    const context = { invocationId: 'i-1', error: (...what: unknown[]) => logged.push(...what) };
+    const answer = await app.functions.get('broken')!.callback(request, context);
+    expect(answer).toMatchObject({ status: 500 });
+    expect(logged).toHaveLength(1);
+    const said = inspect([logged, answer], { depth: 9 });
+    expect(said, 'where it happened').toContain('secrets-of-bugs.test.ts');
+    expect(found(said)).toEqual([]);
+  });
 });
 
 /** What instrumentation would record: spans of the Azure SDKs, and undici's requests. */

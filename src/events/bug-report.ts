@@ -1,4 +1,4 @@
-import { isJsonObject } from '../events/json.ts';
+import { isJsonObject } from './json.ts';
 
 const secretMember = /^(?:primaryKey|secondaryKey|sharedAccessKey|data_base64)$/i;
 /** Fewer characters of a key in a row may be chance, and tell nobody anything. */
