@@ -3,7 +3,15 @@ import { type EventKey, sha256 } from '../events/event-identity.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 import { isDpsId } from '../events/read-event.ts';
 import { joinText, splitText } from '../storage/long-text.ts';
-import { type Change, odata, type Page, type Row, type Table, type Values } from '../storage/tables.ts';
+import {
+  type Change,
+  odata,
+  type Page,
+  type Row,
+  RowConflictError,
+  type Table,
+  type Values,
+} from '../storage/tables.ts';
 import {
   type EventRecord,
   emptyState,
@@ -77,6 +85,13 @@ export class Ledger {
     };
   }
 
+  /** Throws a RowConflictError if the state was written since it was read. */
+  async confirm({ subject, stateEtag }: LedgerEntry): Promise<void> {
+    const row = await this.#tables[subject.kind].get(partitionKey(subject.id), stateRow);
+    if (row?.etag === stateEtag) return;
+    throw new RowConflictError(`What is said of ${subject.kind} ${subject.id} has changed in the meantime.`);
+  }
+
   async readState(subject: SubjectRef): Promise<SubjectState | undefined> {
     const row = await this.#tables[subject.kind].get(partitionKey(subject.id), stateRow);
     return row ? stateOf(row) : undefined;
@@ -114,7 +129,7 @@ export class Ledger {
     try {
       await table.insert(partitionKey(subject.id), row, eventValues(event));
     } catch (error) {
-      if ((error as Error).name !== 'RowConflictError') throw error;
+      if (!(error instanceof RowConflictError)) throw error;
     }
   }
 

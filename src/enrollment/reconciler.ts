@@ -32,6 +32,11 @@ export interface Effort {
   readonly isThere: boolean;
   /** The keys that a definition brought, where its message is at hand. */
   readonly suppliedKeys?: SymmetricKeyData | undefined;
+  /**
+   * Throws if what should be has changed since. Asked between reading what is and replacing it by etag: what newer events
+   * have told DPS is so never overwritten, since they are in the ledger before they are in DPS.
+   */
+  readonly confirm?: () => Promise<void>;
 }
 
 /** DPS refuses the definition itself. `cause` is what it said. */
@@ -168,6 +173,7 @@ export class Reconciler {
       if (!suppliesKeys) next = { ...wanted, attestation: mechanism };
     }
     const ifMatch = actual.etag ?? '*';
+    await effort.confirm?.();
     const written = await this.#write(effort.deadline, () => {
       // One collection or the other, each with its own type of item.
       const put =
@@ -191,6 +197,7 @@ export class Reconciler {
           continue;
         }
         const ifMatch = actual.etag ?? '*';
+        await effort.confirm?.();
         const written = await this.#write(effort.deadline, () =>
           raced(this.#client.individualEnrollments.createOrUpdate(wanted, { ifMatch })),
         );

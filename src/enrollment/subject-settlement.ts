@@ -93,6 +93,7 @@ export class SubjectSettlement {
         isThere: mayExist && entry.state.registers.definitions.some(({ accepted }) => accepted),
         // The keys of an event whose register another one holds by now are nobody's.
         suppliedKeys: holdsKeys(entry.state, effort.key) ? effort.suppliedKeys : undefined,
+        confirm: () => this.#ledger.confirm(entry),
       });
     const after = await this.#returned(entry, effort);
     const state = stateAfter(after.entry.state, desired, unfinished);

@@ -36,7 +36,7 @@ describe('The deployable folder', () => {
       'main.mjs',
       'package.json',
     ]);
-    expect(later.length).toBeLessThan(16);
+    expect(later.length).toBeLessThan(24);
     expect(deployable.sizeInBytes).toBeLessThan(3 * 1024 * 1024);
   });
 

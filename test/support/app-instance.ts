@@ -73,6 +73,11 @@ export class AppInstance {
     });
   }
 
+  /** Nothing is at work here, messages included whose locks are lost. */
+  get isIdle(): boolean {
+    return this.#running.size === 0;
+  }
+
   async close(): Promise<void> {
     for (const receiver of this.#receivers) await receiver.close();
     await Promise.all(this.#running);
