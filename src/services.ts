@@ -3,6 +3,7 @@ import type { TokenCredential } from '@azure/core-auth';
 import { AuditPhases } from './audit/audit-phases.ts';
 import { AuditRunner } from './audit/audit-runner.ts';
 import { AuditStore } from './audit/audit-store.ts';
+import { CertificateRegister } from './audit/certificate-register.ts';
 import { RegistrationSnapshot } from './audit/registration-snapshot.ts';
 import { BackgroundWorker } from './background-worker.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -99,6 +100,7 @@ export class Services {
       const { dps, gate, ledger, profiles, sweeper, rejectedEvents, clock, log, background, bus } = this;
       const store = this.auditStore;
       const snapshot = new RegistrationSnapshot(this.table('registrationStates'));
+      const certificates = new CertificateRegister(this.table('registrationStates'));
       const retentionDays = this.settings.eventRetentionDays;
       const parts = {
         dps,
@@ -109,6 +111,7 @@ export class Services {
         rejectedEvents,
         clock,
         snapshot,
+        certificates,
         store,
         retentionDays,
       };

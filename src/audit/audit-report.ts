@@ -1,4 +1,5 @@
-import type { AuditRun, ReportedFinding, Scanned, StateCounts } from './audit-run.ts';
+import type { AuditRun, Scanned, StateCounts } from './audit-run.ts';
+import type { ReportedFinding } from './finding.ts';
 
 /** A run as callers see it (`interfaces.md`, section 2). */
 export interface AuditReport {

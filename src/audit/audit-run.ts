@@ -4,6 +4,7 @@ export type Checkpoint =
   | { readonly phase: 'registrations'; readonly group: number; readonly continuation?: string }
   | { readonly phase: 'enrollments'; readonly continuation?: string }
   | { readonly phase: 'states'; readonly bucket: number }
+  | { readonly phase: 'certificates'; readonly bucket: number }
   | { readonly phase: 'devices'; readonly continuation?: string }
   | { readonly phase: 'batches'; readonly continuation?: string }
   | { readonly phase: 'purge'; readonly kind: 'device' | 'batch' }
@@ -20,9 +21,13 @@ export type StateCounts = Readonly<
   Record<'assigned' | 'assigning' | 'failed' | 'disabled' | 'unassigned', number>
 >;
 
+export type GroupKinds = Readonly<Record<'x509' | 'symmetricKey', number>>;
+
 export interface AuditRun {
   /** The start, as `2026-11-23T04-00-00-000Z`. */
   readonly id: string;
+  /** One more than the newest run's that had finished when it began. */
+  readonly number: number;
   readonly status: 'running' | 'finished' | 'failed';
   readonly startedAt: string;
   readonly finishedAt?: string;
@@ -33,13 +38,21 @@ export interface AuditRun {
   readonly checkpoint: Checkpoint;
   /** Ids of the enrollment groups, in lower case, in the order of their scan. */
   readonly groups: readonly string[];
+  /** How many of them are of each kind. */
+  readonly groupKinds: GroupKinds;
+  /** Findings that were looked at by id before they were noted, as far as that is limited. */
+  readonly confirmations: number;
   /** Why it failed. */
   readonly detail?: string;
 }
 
-export function newRun(startedAt: Date): AuditRun {
+/** Runs that an older version of the app began do not hold these. */
+export const notCountedYet = { groupKinds: { x509: 0, symmetricKey: 0 }, confirmations: 0 } as const;
+
+export function newRun(startedAt: Date, number: number): AuditRun {
   return {
     id: startedAt.toISOString().replaceAll(/[:.]/g, '-'),
+    number,
     status: 'running',
     startedAt: startedAt.toISOString(),
     operations: 0,
@@ -47,27 +60,13 @@ export function newRun(startedAt: Date): AuditRun {
     states: { assigned: 0, assigning: 0, failed: 0, disabled: 0, unassigned: 0 },
     checkpoint: { phase: 'groups' },
     groups: [],
+    ...notCountedYet,
   };
 }
 
-export type Severity = 'critical' | 'warning' | 'info';
-
-export type FindingCode =
-  | 'registered-but-unknown'
-  | 'never-registered'
-  | 'registration-failed'
-  | 'enrollment-missing'
-  | 'enrollment-unknown'
-  | 'not-applied';
-
-export interface Finding {
-  readonly severity: Severity;
-  readonly code: FindingCode;
-  readonly subject: string;
-  readonly detail: string;
-}
-
-export interface ReportedFinding extends Finding {
-  readonly firstSeen: string;
-  readonly lastSeen: string;
+export function counted(counts: StateCounts, statuses: readonly (string | undefined)[]): StateCounts {
+  const next: Record<keyof StateCounts, number> = { ...counts };
+  for (const status of statuses)
+    if (status !== undefined && status in next) next[status as keyof StateCounts]++;
+  return next;
 }

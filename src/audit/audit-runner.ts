@@ -32,7 +32,8 @@ export class AuditRunner {
   /** Throws an AuditRunningError if a run is going on already. */
   async start(): Promise<AuditRun> {
     const { store, background, clock } = this.#parts;
-    const run = newRun(clock.now());
+    const before = await store.newestFinished();
+    const run = newRun(clock.now(), (before?.number ?? 0) + 1);
     await store.begin(run, clock.now());
     await background.continueAudit(run.id, 1);
     return run;

@@ -2,8 +2,9 @@ import { compareText } from '../events/compare-text.ts';
 import { sha256 } from '../events/event-identity.ts';
 import { joinText, splitText } from '../storage/long-text.ts';
 import { odata, type Row, RowConflictError, type Table } from '../storage/tables.ts';
-import type { AuditRun, Finding, ReportedFinding } from './audit-run.ts';
+import { type AuditRun, notCountedYet } from './audit-run.ts';
 import { AuditRunningError } from './audit-running-error.ts';
+import { type Finding, type ReportedFinding, severities } from './finding.ts';
 
 const runs = 'run';
 const lease = { partition: 'lease', row: 'audit' };
@@ -117,8 +118,6 @@ function findingOf(values: Row['values']): ReportedFinding {
   return { severity, code, subject, detail, firstSeen, lastSeen } as unknown as ReportedFinding;
 }
 
-const severities = ['critical', 'warning', 'info'];
-
 function bySeverity(left: ReportedFinding, right: ReportedFinding): number {
   const rank = severities.indexOf(left.severity) - severities.indexOf(right.severity);
   return rank || compareText(left.code, right.code) || compareText(left.subject, right.subject);
@@ -140,5 +139,5 @@ function valuesOf(run: AuditRun) {
 }
 
 function runOf(row: Row): AuditRun {
-  return JSON.parse(joinText('run', row.values) ?? 'null');
+  return { number: 0, ...notCountedYet, ...JSON.parse(joinText('run', row.values) ?? '{}') };
 }

@@ -1,17 +1,26 @@
 import type { DesiredState } from '../enrollment/desired-state.ts';
 import type { SubjectState } from '../enrollment/subject-state.ts';
-import type { Finding } from './audit-run.ts';
-import type { Snapshot } from './registration-snapshot.ts';
+import type { AuditRun } from './audit-run.ts';
+import type { Finding } from './finding.ts';
+import type { GroupRule } from './group-rules.ts';
+import { type HubEvidence, hubFindings } from './hub-findings.ts';
+import { movedEachTime } from './registration-history.ts';
+import type { Registration, Snapshot } from './registration-snapshot.ts';
 
 /** What the audit knows of one device when it has read DPS. */
 export interface DeviceEvidence {
   readonly id: string;
   readonly state: SubjectState;
   readonly desired: DesiredState;
+  readonly run: AuditRun;
   /** The device's row among individual enrollments, if DPS has one now. */
   readonly individual: Snapshot | undefined;
   /** The device's registration record in its group, if there is one now. */
   readonly inGroup: Snapshot | undefined;
+  /** The registration record of a scrapped device, if it still has one. */
+  readonly scrapped: Registration | undefined;
+  /** What holds for all members of its group. */
+  readonly group: GroupRule | undefined;
 }
 
 /** What is wrong with a device that the events speak of. */
@@ -32,6 +41,7 @@ export function deviceFindings(evidence: DeviceEvidence): Finding[] {
   const registration =
     desired.kind === 'member' ? inGroup : desired.kind === 'enrollment' ? individual : undefined;
   if (registration?.status === 'failed') findings.push(registrationFailed(id, registration));
+  findings.push(...hubFindings(hubEvidenceOf(evidence)), ...registersAgainAndAgain(evidence, registration));
   if (isExpectedToRegister(evidence) && !hasRegistered(evidence, registration))
     findings.push({
       severity: 'warning',
@@ -40,6 +50,53 @@ export function deviceFindings(evidence: DeviceEvidence): Finding[] {
       detail: neverRegistered(desired),
     });
   return findings;
+}
+
+/** Members go by their group's query if this run's had them: a group that is gone tells nothing of its devices. */
+function hubEvidenceOf({
+  id,
+  state,
+  desired,
+  run,
+  individual,
+  inGroup,
+  ...more
+}: DeviceEvidence): HubEvidence {
+  const scrapped = state.registers.life?.life === 'scrapped';
+  switch (desired.kind) {
+    case 'enrollment': {
+      const { provisioningStatus, iotHubs } = desired.enrollment;
+      const keptOut = provisioningStatus === 'disabled' ? 'is held' : undefined;
+      return { id, registration: individual, keptOut, iotHubs };
+    }
+    case 'blocked':
+      return { id, registration: individual, keptOut: scrapped ? 'was scrapped' : 'is held' };
+    case 'no-enrollment':
+      return { id, registration: more.scrapped, keptOut: 'was scrapped' };
+    case 'member': {
+      const { closedBy, iotHubs } = more.group ?? {};
+      const keptOut =
+        closedBy &&
+        `belongs to the batch ${desired.enrollmentGroupId}, which ${closedBy === 'held' ? 'is held' : 'was recalled'}`;
+      return { id, registration: inGroup?.runId === run.id ? inGroup : undefined, keptOut, iotHubs };
+    }
+    default:
+      return { id, registration: undefined };
+  }
+}
+
+/** A device that is refused tries again, and rightly so: only those that are let in each time count. */
+function registersAgainAndAgain({ id, run }: DeviceEvidence, registration: Snapshot | undefined): Finding[] {
+  const times = registration?.status === 'assigned' && movedEachTime(registration.seen, run.number);
+  if (!times) return [];
+  return [
+    {
+      severity: 'warning',
+      code: 'registers-again-and-again',
+      subject: id,
+      detail: `The device registered anew between each of the last ${times.length} audits: ${times.join(', ')}. It restarts, loses its connection or never keeps its hub, and each time takes one of the instance's registrations a minute. Look at the device; it should keep the hub it was given, and register only when that refuses it.`,
+    },
+  ];
 }
 
 /** A batch's group that the events ask for and DPS does not have. */

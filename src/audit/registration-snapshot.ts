@@ -1,20 +1,35 @@
 import type { DeviceRegistrationState, IndividualEnrollment } from '../dps/models.ts';
 import { sha256 } from '../events/event-identity.ts';
 import { type Change, odata, type Row, type Table, type Values } from '../storage/tables.ts';
+import type { AuditRun } from './audit-run.ts';
+import { seenBy, seenOf } from './registration-history.ts';
 
-/** What the last audit saw of one registration id in DPS. */
-export interface Snapshot {
-  readonly id: string;
-  /** The run that saw the record, or the enrollment, last. */
-  readonly runId: string;
+/** What became of a device. */
+export interface Registration {
   readonly status: string | undefined;
   readonly assignedHub: string | undefined;
   readonly deviceId: string | undefined;
+  /** Where it was asked for by id: when that was last. */
+  readonly checkedAt: string | undefined;
+}
+
+/** What the last audit saw of one registration id in DPS. */
+export interface Snapshot extends Registration {
+  readonly id: string;
+  /** The run that saw the record, or the enrollment, last. */
+  readonly runId: string;
   readonly errorCode: number | undefined;
   readonly errorMessage: string | undefined;
   readonly lastUpdated: string | undefined;
-  /** Of individual enrollments: when the registration state was asked for last. */
-  readonly checkedAt: string | undefined;
+  /** When the record was last updated, by the number of the run that saw it. */
+  readonly seen: ReadonlyMap<number, string>;
+}
+
+export interface ScrappedRegistration {
+  /** The event that scrapped the device. */
+  readonly scrapping: string;
+  /** The hub that its registration record names, if it has one still. */
+  readonly assignedHub: string | undefined;
 }
 
 const changesPerTransaction = 100;
@@ -30,13 +45,13 @@ export class RegistrationSnapshot {
 
   async saveGroupPage(
     groupId: string,
-    runId: string,
+    run: Pick<AuditRun, 'id' | 'number'>,
     states: readonly DeviceRegistrationState[],
   ): Promise<void> {
     const rows = states.flatMap((state) =>
       state.registrationId === undefined
         ? []
-        : [{ id: state.registrationId.toLowerCase(), values: valuesOf(state, runId) }],
+        : [{ id: state.registrationId.toLowerCase(), values: valuesOf(state, run) }],
     );
     await this.#save(groupPartition(groupId), rows);
   }
@@ -44,26 +59,32 @@ export class RegistrationSnapshot {
   /** Notes that these enrollments exist, without forgetting what is known of their registration states. */
   async saveEnrollments(runId: string, enrollments: readonly IndividualEnrollment[]): Promise<void> {
     const byBucket = Map.groupBy(enrollments, ({ registrationId }) => individualPartition(registrationId));
-    for (const [partition, some] of byBucket) {
-      const rows = await Promise.all(
-        some.map(async ({ registrationId }) => {
-          const id = registrationId.toLowerCase();
-          const known = await this.#table.get(partition, id);
-          return { id, values: { ...known?.values, runId } as Values };
-        }),
-      );
-      await this.#save(partition, rows);
-    }
+    const saved = [...byBucket].map(([partition, some]) =>
+      this.#save(
+        partition,
+        some.map(({ registrationId }) => ({ id: registrationId.toLowerCase(), values: { runId } })),
+      ),
+    );
+    await Promise.all(saved);
   }
 
   async saveIndividualState(
     id: string,
-    runId: string,
+    run: Pick<AuditRun, 'id' | 'number'>,
     state: DeviceRegistrationState | undefined,
     now: Date,
   ): Promise<void> {
-    const values = { ...valuesOf(state ?? { status: 'unassigned' }, runId), checkedAt: now.toISOString() };
-    await this.#table.upsert(individualPartition(id), id, values);
+    const values = { ...valuesOf(state ?? { status: 'unassigned' }, run), checkedAt: now.toISOString() };
+    await this.#save(individualPartition(id), [{ id, values }]);
+  }
+
+  async scrapped(id: string): Promise<ScrappedRegistration | undefined> {
+    const row = await this.#table.get(scrappedPartition(id), id);
+    return row && { scrapping: String(row.values.scrapping), assignedHub: textOf(row, 'assignedHub') };
+  }
+
+  async saveScrapped(id: string, { scrapping, assignedHub }: ScrappedRegistration): Promise<void> {
+    await this.#table.upsert(scrappedPartition(id), id, { scrapping, assignedHub });
   }
 
   async group(groupId: string, id: string): Promise<Snapshot | undefined> {
@@ -99,6 +120,7 @@ export class RegistrationSnapshot {
       await this.#table.delete(row.partitionKey, row.rowKey);
   }
 
+  /** Merged, so that what earlier runs saw stays without being read first. */
   async #save(
     partition: string,
     rows: readonly { readonly id: string; readonly values: Values }[],
@@ -107,7 +129,7 @@ export class RegistrationSnapshot {
     const unique = [...new Map(rows.map((row) => [row.id, row])).values()];
     for (let start = 0; start < unique.length; start += changesPerTransaction) {
       const some = unique.slice(start, start + changesPerTransaction);
-      const changes = some.map(({ id, values }): Change => ({ kind: 'upsert', rowKey: id, values }));
+      const changes = some.map(({ id, values }): Change => ({ kind: 'merge', rowKey: id, values }));
       await this.#table.transact(partition, changes);
     }
   }
@@ -121,33 +143,44 @@ function individualPartition(id: string): string {
   return `i!${sha256(id.toLowerCase()).slice(0, 2)}`;
 }
 
-function valuesOf(state: DeviceRegistrationState, runId: string): Values {
+function scrappedPartition(id: string): string {
+  return `s!${sha256(id).slice(0, 2)}`;
+}
+
+/** A merge leaves what is absent as it was: so nothing is. */
+function valuesOf(state: DeviceRegistrationState, run: Pick<AuditRun, 'id' | 'number'>): Values {
   return {
-    runId,
-    status: state.status,
-    substatus: state.substatus,
-    assignedHub: state.assignedHub,
-    deviceId: state.deviceId,
-    errorCode: state.errorCode,
-    errorMessage: state.errorMessage?.slice(0, 1_000),
-    created: state.createdDateTimeUtc,
-    lastUpdated: state.lastUpdatedDateTimeUtc,
+    runId: run.id,
+    status: state.status ?? '',
+    substatus: state.substatus ?? '',
+    assignedHub: state.assignedHub ?? '',
+    deviceId: state.deviceId ?? '',
+    errorCode: state.errorCode ?? 0,
+    errorMessage: state.errorMessage?.slice(0, 1_000) ?? '',
+    created: state.createdDateTimeUtc ?? '',
+    lastUpdated: state.lastUpdatedDateTimeUtc ?? '',
+    ...seenBy(run.number, state.lastUpdatedDateTimeUtc),
   };
 }
 
 function snapshotOf(row: Row | undefined): Snapshot | undefined {
   if (!row) return undefined;
-  const text = (name: string) => (row.values[name] === undefined ? undefined : String(row.values[name]));
-  const errorCode = row.values.errorCode;
+  const { errorCode } = row.values;
   return {
     id: row.rowKey,
-    runId: text('runId') ?? '',
-    status: text('status'),
-    assignedHub: text('assignedHub'),
-    deviceId: text('deviceId'),
-    errorCode: typeof errorCode === 'number' ? errorCode : undefined,
-    errorMessage: text('errorMessage'),
-    lastUpdated: text('lastUpdated'),
-    checkedAt: text('checkedAt'),
+    runId: textOf(row, 'runId') ?? '',
+    status: textOf(row, 'status'),
+    assignedHub: textOf(row, 'assignedHub'),
+    deviceId: textOf(row, 'deviceId'),
+    errorCode: typeof errorCode === 'number' && errorCode !== 0 ? errorCode : undefined,
+    errorMessage: textOf(row, 'errorMessage'),
+    lastUpdated: textOf(row, 'lastUpdated'),
+    checkedAt: textOf(row, 'checkedAt'),
+    seen: seenOf(row.values),
   };
+}
+
+function textOf({ values }: Row, name: string): string | undefined {
+  const value = values[name];
+  return value === undefined || value === '' ? undefined : String(value);
 }

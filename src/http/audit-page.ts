@@ -1,5 +1,5 @@
 import type { AuditReport } from '../audit/audit-report.ts';
-import type { ReportedFinding } from '../audit/audit-run.ts';
+import { type ReportedFinding, severities } from '../audit/finding.ts';
 import { html, type Markup, page, timeText } from './html.ts';
 
 /** The report for the person who reads it on Monday: what is wrong first, then what was looked at. */
@@ -29,7 +29,7 @@ function lead({ status, startedAt, finishedAt, id }: AuditReport): Markup {
 function verdict(findings: readonly ReportedFinding[]): Markup {
   if (findings.length === 0) return html`<b class="good">Nothing is wrong.</b>`;
   const count = (severity: string) => findings.filter((finding) => finding.severity === severity).length;
-  const parts = ['critical', 'warning', 'info'].filter((severity) => count(severity) > 0);
+  const parts = severities.filter((severity) => count(severity) > 0);
   return html`<b>${parts.map((severity, index) => html`${index > 0 ? ', ' : ''}<span class="${severity}">${count(severity)} ${severity}</span>`)}</b>`;
 }
 

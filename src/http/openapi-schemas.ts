@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { findingCodes, severities } from '../audit/finding.ts';
 import type { EventStatus } from '../enrollment/subject-state.ts';
 import { attestationSchema, definitionSchema, noticeSchema } from '../events/event-data-schema.ts';
 import { eventKinds, isDefinitionKind } from '../events/manufacturing-event.ts';
@@ -178,10 +179,12 @@ const runSummary = z.object({
 const finding = name(
   'Finding',
   z.object({
-    severity: z.enum(['critical', 'warning', 'info']),
-    code: z.string(),
-    subject: z.string(),
-    detail: z.string(),
+    severity: z.enum(severities),
+    code: z.enum(findingCodes),
+    subject: z
+      .string()
+      .describe('A registration id or batch id; else what it concerns: a thumbprint, a limit.'),
+    detail: z.string().describe('What happened, what it means, what to do next.'),
     firstSeen: instant,
     lastSeen: instant,
   }),

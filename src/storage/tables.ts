@@ -16,6 +16,8 @@ export type Change =
   /** The etag is required: without one a transaction's update silently means `*`. */
   | { readonly kind: 'replace'; readonly rowKey: string; readonly values: Values; readonly etag: string }
   | { readonly kind: 'upsert'; readonly rowKey: string; readonly values: Values }
+  /** Of a row that is there, what these values do not name stays. */
+  | { readonly kind: 'merge'; readonly rowKey: string; readonly values: Values }
   | { readonly kind: 'delete'; readonly rowKey: string; readonly etag: string };
 
 export interface Page {
@@ -177,6 +179,7 @@ function actionOf(partitionKey: string, change: Change): TransactionAction {
   if (change.kind === 'delete') return ['delete', { partitionKey, rowKey: change.rowKey, etag: change.etag }];
   const entity = entityOf(partitionKey, change.rowKey, change.values);
   if (change.kind === 'insert') return ['create', entity];
+  if (change.kind === 'merge') return ['upsert', entity, 'Merge'];
   if (change.kind === 'upsert') return ['upsert', entity, 'Replace'];
   return ['update', entity, 'Replace', { etag: change.etag }];
 }

@@ -1,0 +1,117 @@
+import type { Clock } from '../clock.ts';
+import type { DeviceProvisioningClient } from '../dps/client.ts';
+import { ifFound } from '../dps/if-found.ts';
+import type { DeviceRegistrationState, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
+import type { DpsGate } from '../enrollment/dps-gate.ts';
+import type { Ledger } from '../enrollment/ledger.ts';
+import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
+import type { RejectedEvents } from '../enrollment/rejected-events.ts';
+import type { SubjectSweeper } from '../enrollment/subject-sweeper.ts';
+import type { AuditRun } from './audit-run.ts';
+import type { AuditStore } from './audit-store.ts';
+import type { CertificateRegister } from './certificate-register.ts';
+import type { DpsCapacity } from './dps-capacity.ts';
+import type { Finding } from './finding.ts';
+import type { RegistrationSnapshot } from './registration-snapshot.ts';
+
+/** How long the audit waits for a token of its share before its slice gives way. */
+const patienceInMs = 120_000;
+const lookupsAtOnce = 16;
+/**
+ * So many findings a run are looked at by id before they are noted, since queries lag behind writes. Where there are
+ * more (a profile was changed, say), lag is not what explains them, and the quota is worth more.
+ */
+const mostConfirmations = 2_000;
+
+export interface AuditParts {
+  readonly dps: DeviceProvisioningClient;
+  readonly gate: DpsGate;
+  readonly ledger: Ledger;
+  readonly profiles: EnrollmentProfiles;
+  readonly snapshot: RegistrationSnapshot;
+  readonly certificates: CertificateRegister;
+  readonly store: AuditStore;
+  readonly sweeper: SubjectSweeper;
+  readonly rejectedEvents: RejectedEvents;
+  readonly clock: Clock;
+  readonly retentionDays: number;
+  /** What a DPS instance holds; tests have smaller ones. */
+  readonly capacity?: DpsCapacity;
+}
+
+/** One page, or one handful of buckets, of a run: what it reads of DPS and notes. */
+export class AuditStep {
+  readonly parts: AuditParts;
+  /** As it was when the step began. */
+  readonly run: AuditRun;
+  #operations = 0;
+  #confirmations = 0;
+
+  constructor(parts: AuditParts, run: AuditRun) {
+    this.parts = parts;
+    this.run = run;
+  }
+
+  /** The run after this step, with what the step cost. */
+  costed(next: AuditRun): AuditRun {
+    const operations = this.run.operations + this.#operations;
+    return { ...next, operations, confirmations: this.run.confirmations + this.#confirmations };
+  }
+
+  now(): Date {
+    return this.parts.clock.now();
+  }
+
+  async page<T>(
+    read: () => Promise<IteratorResult<T[] & { continuationToken?: string | undefined }>>,
+  ): Promise<{ readonly items: readonly T[]; readonly continuation?: string }> {
+    // A group that was deleted since it was listed has nothing to tell.
+    const next = await this.#call(() => ifFound(read()));
+    if (!next || next.done) return { items: [] };
+    const continuation = next.value.continuationToken;
+    return continuation === undefined ? { items: next.value } : { items: next.value, continuation };
+  }
+
+  registrationState(id: string): Promise<DeviceRegistrationState | undefined> {
+    return this.#call(() => ifFound(this.parts.dps.deviceRegistrationStates.get(id)));
+  }
+
+  enrollment(id: string): Promise<IndividualEnrollment | undefined> {
+    return this.#call(() => ifFound(this.parts.dps.individualEnrollments.get(id)));
+  }
+
+  group(id: string): Promise<EnrollmentGroup | undefined> {
+    return this.#call(() => ifFound(this.parts.dps.enrollmentGroups.get(id)));
+  }
+
+  /** Whether a finding may still be looked at by id; it then counts as done. */
+  mayConfirm(): boolean {
+    if (this.run.confirmations + this.#confirmations >= mostConfirmations) return false;
+    this.#confirmations++;
+    return true;
+  }
+
+  async note(...findings: readonly Finding[]): Promise<void> {
+    for (const finding of findings) await this.parts.store.note(this.run, finding, this.now());
+  }
+
+  async inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+    const queue = [...items];
+    const worker = async () => {
+      for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+    };
+    await Promise.all(Array.from({ length: Math.min(lookupsAtOnce, queue.length) }, worker));
+  }
+
+  #call<T>(operation: () => Promise<T>): Promise<T> {
+    const deadline = this.now().getTime() + patienceInMs;
+    return this.parts.gate.call('audit', deadline, () => {
+      this.#operations++;
+      return operation();
+    });
+  }
+}
+
+export function pageStart(continuationToken: string | undefined): { continuationToken?: string } {
+  return continuationToken === undefined ? {} : { continuationToken };
+}

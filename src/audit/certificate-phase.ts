@@ -1,0 +1,48 @@
+import type { AuditRun } from './audit-run.ts';
+import type { AuditStep } from './audit-step.ts';
+import { certificateSlots } from './certificate-findings.ts';
+import { certificateBuckets, type Holder, type SharedCertificate } from './certificate-register.ts';
+import type { Finding } from './finding.ts';
+
+const bucketsPerStep = 16;
+
+export async function findSharedCertificates(step: AuditStep, from: number): Promise<AuditRun> {
+  if (from >= certificateBuckets) return { ...step.run, checkpoint: { phase: 'devices' } };
+  const buckets = Array.from({ length: bucketsPerStep }, (_, index) => from + index);
+  await step.inParallel(buckets, async (bucket) => {
+    for await (const shared of step.parts.certificates.shared(bucket, step.run.id)) {
+      const confirmed = await stillShared(step, shared);
+      if (confirmed) await step.note(certificateShared(confirmed));
+    }
+  });
+  return { ...step.run, checkpoint: { phase: 'certificates', bucket: from + bucketsPerStep } };
+}
+
+/** Queries lag behind writes: an enrollment that has gone, or has another certificate by now, holds it no more. */
+async function stillShared(
+  step: AuditStep,
+  shared: SharedCertificate,
+): Promise<SharedCertificate | undefined> {
+  const holders: Holder[] = [];
+  for (const holder of shared.holders)
+    if (!step.mayConfirm() || (await holds(step, holder, shared.thumbprint))) holders.push(holder);
+  const count = shared.count - shared.holders.length + holders.length;
+  return count > 1 ? { ...shared, holders, count } : undefined;
+}
+
+async function holds(step: AuditStep, { kind, id }: Holder, thumbprint: string): Promise<boolean> {
+  const stored = kind === 'group' ? await step.group(id) : await step.enrollment(id);
+  if (!stored) return false;
+  return certificateSlots(stored).some(({ info }) => info.sha256Thumbprint.toUpperCase() === thumbprint);
+}
+
+function certificateShared({ thumbprint, holders, count }: SharedCertificate): Finding {
+  const told = holders.map(({ kind, id }) => (kind === 'group' ? `the group ${id}` : id)).join(', ');
+  const more = count > holders.length ? `, and ${count - holders.length} more` : '';
+  return {
+    severity: 'warning',
+    code: 'certificate-shared',
+    subject: thumbprint,
+    detail: `${count} enrollments hold the certificate with this SHA-256 thumbprint: ${told}${more}. Whoever has its private key passes for each of them, and DPS cannot tell whose devices they are. Issue a certificate to each, and send device.changed, or batch.started under a new id, with it.`,
+  };
+}

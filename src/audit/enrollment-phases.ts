@@ -1,0 +1,73 @@
+import { type AuditRun, counted } from './audit-run.ts';
+import { type AuditStep, pageStart } from './audit-step.ts';
+import { quotaFindings } from './capacity-findings.ts';
+import { certificateFindings } from './certificate-findings.ts';
+import { dpsCapacity } from './dps-capacity.ts';
+import { individualBuckets } from './registration-snapshot.ts';
+import { checksFor } from './state-checks.ts';
+import { judgeEnrollment } from './stored-enrollments.ts';
+
+const bucketsPerStep = 16;
+/** So many registration states of individual enrollments are asked for in a run, at one operation each. */
+const mostStateChecks = 18_000;
+
+export async function scanEnrollments(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
+  const { run, parts } = step;
+  const page = await step.page(() =>
+    parts.dps.individualEnrollments.query().byPage(pageStart(continuation)).next(),
+  );
+  await parts.snapshot.saveEnrollments(run.id, page.items);
+  await parts.certificates.save(run.id, page.items);
+  await step.inParallel(page.items, async (enrollment) => {
+    await step.note(...certificateFindings(enrollment, step.now()));
+    await judgeEnrollment(step, enrollment);
+  });
+  const individualEnrollments = run.scanned.individualEnrollments + page.items.length;
+  return {
+    ...run,
+    scanned: { ...run.scanned, individualEnrollments },
+    checkpoint:
+      page.continuation === undefined
+        ? { phase: 'states', bucket: 0 }
+        : { phase: 'enrollments', continuation: page.continuation },
+  };
+}
+
+/** Registration states of individual enrollments come one an operation, so a run asks for the most telling ones. */
+export async function checkStates(step: AuditStep, from: number): Promise<AuditRun> {
+  const { run, parts } = step;
+  if (from >= individualBuckets) {
+    await step.note(...quotaFindings(run, parts.capacity ?? dpsCapacity));
+    return { ...run, checkpoint: { phase: 'certificates', bucket: 0 } };
+  }
+  const left = mostStateChecks - run.scanned.individualStates;
+  const budget = Math.ceil(left / (individualBuckets - from));
+  const buckets = Array.from({ length: bucketsPerStep }, (_, index) => from + index);
+  let checked = 0;
+  const statuses: (string | undefined)[] = [];
+  await step.inParallel(buckets, async (bucket) => {
+    const rows = await checkBucket(step, bucket, budget);
+    checked += rows.checked;
+    statuses.push(...rows.statuses);
+  });
+  return {
+    ...run,
+    scanned: { ...run.scanned, individualStates: run.scanned.individualStates + checked },
+    states: counted(run.states, statuses),
+    checkpoint: { phase: 'states', bucket: from + bucketsPerStep },
+  };
+}
+
+async function checkBucket(step: AuditStep, bucket: number, budget: number) {
+  const { run, parts } = step;
+  await parts.snapshot.dropBucketRowsNotOf(bucket, run.id);
+  const rows = await parts.snapshot.bucket(bucket);
+  const due = checksFor(rows, budget);
+  const statuses = new Map(rows.map((row) => [row.id, row.status]));
+  for (const { id } of due) {
+    const state = await step.registrationState(id);
+    await parts.snapshot.saveIndividualState(id, run, state, step.now());
+    statuses.set(id, state?.status ?? 'unassigned');
+  }
+  return { checked: due.length, statuses: [...statuses.values()] };
+}

@@ -1,0 +1,49 @@
+import { desiredState } from '../enrollment/desired-state.ts';
+import { subjectOf } from '../enrollment/ledger.ts';
+import type { SubjectState } from '../enrollment/subject-state.ts';
+import type { AuditStep } from './audit-step.ts';
+
+/** What holds for every member of a group. */
+export interface GroupRule {
+  /** What the events did to the batch; absent: its devices may register. */
+  readonly closedBy?: 'held' | 'recalled';
+  readonly iotHubs?: readonly string[];
+}
+
+/** Read once a group and step: a page of devices has a handful of groups. */
+export class GroupRules {
+  readonly #step: AuditStep;
+  readonly #ofBatches = new Map<string, Promise<GroupRule | undefined>>();
+
+  constructor(step: AuditStep) {
+    this.#step = step;
+  }
+
+  async of(groupId: string, member: SubjectState): Promise<GroupRule> {
+    const key = groupId.toLowerCase();
+    const known = this.#ofBatches.get(key) ?? this.#ofBatch(key);
+    this.#ofBatches.set(key, known);
+    return (await known) ?? this.#ofProfile(member);
+  }
+
+  async #ofBatch(id: string): Promise<GroupRule | undefined> {
+    const { ledger, profiles } = this.#step.parts;
+    const state = await ledger.readState(subjectOf('batch', id));
+    const desired = state && desiredState('batch', id, state.registers, profiles);
+    if (desired?.kind !== 'group') return undefined;
+    const { provisioningStatus, iotHubs } = desired.group;
+    return {
+      ...(provisioningStatus === 'disabled'
+        ? { closedBy: state?.registers.life?.life === 'recalled' ? 'recalled' : 'held' }
+        : {}),
+      ...(iotHubs ? { iotHubs } : {}),
+    };
+  }
+
+  /** A group that is managed elsewhere: nothing closes it here, and the profile says what is expected of it. */
+  #ofProfile({ registers }: SubjectState): GroupRule {
+    const product = registers.definitions[0]?.definition.product;
+    const iotHubs = product === undefined ? undefined : this.#step.parts.profiles.for(product)?.iotHubs;
+    return iotHubs ? { iotHubs } : {};
+  }
+}

@@ -1,0 +1,24 @@
+import type { SubjectState } from '../enrollment/subject-state.ts';
+import type { AuditStep } from './audit-step.ts';
+import type { Registration } from './registration-snapshot.ts';
+
+/**
+ * A scrapped device keeps its registration record if it registered after it was scrapped, before we heard of it. No
+ * query shows that record, and without an enrollment it can only vanish: so it is asked for once a scrapping, and
+ * again only while it is there.
+ */
+export async function scrappedRegistration(
+  step: AuditStep,
+  id: string,
+  { registers }: SubjectState,
+): Promise<Registration | undefined> {
+  const { snapshot } = step.parts;
+  const scrapping = registers.life?.stamp.key ?? '';
+  const known = await snapshot.scrapped(id);
+  if (known?.scrapping === scrapping && known.assignedHub === undefined) return undefined;
+  const record = await step.registrationState(id);
+  await snapshot.saveScrapped(id, { scrapping, assignedHub: record?.assignedHub });
+  if (!record) return undefined;
+  const { status, assignedHub, deviceId } = record;
+  return { status, assignedHub, deviceId, checkedAt: step.now().toISOString() };
+}
