@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs';
+
+import { AuditPhases } from '../../src/audit/audit-phases.ts';
+import { type AuditRun, newRun } from '../../src/audit/audit-run.ts';
+import { CertificateRegister } from '../../src/audit/certificate-register.ts';
+import { type DpsCapacity, dpsCapacity } from '../../src/audit/dps-capacity.ts';
+import type { FindingCode, ReportedFinding } from '../../src/audit/finding.ts';
+import { RegistrationSnapshot } from '../../src/audit/registration-snapshot.ts';
+import { deriveDeviceKey } from '../../src/dps/device-key.ts';
+import {
+  type DeviceCredential,
+  type RegistrationResult,
+  registerDevice,
+} from '../../src/local/demo/simulated-device.ts';
+import type { AppInstance } from './app-instance.ts';
+import { type Chain, eventually } from './chain.ts';
+
+export class Audited {
+  readonly run: AuditRun;
+  readonly findings: readonly ReportedFinding[];
+
+  constructor(run: AuditRun, findings: readonly ReportedFinding[]) {
+    this.run = run;
+    this.findings = findings;
+  }
+
+  of(code: FindingCode): ReportedFinding[] {
+    return this.findings.filter((each) => each.code === code);
+  }
+
+  subjects(code: FindingCode): string[] {
+    return this.of(code).map(({ subject }) => subject);
+  }
+
+  detail(code: FindingCode, subject: string): string | undefined {
+    return this.of(code).find((each) => each.subject === subject)?.detail;
+  }
+}
+
+/** A run as the app makes it, through the background queue. */
+export async function audit({ services }: AppInstance): Promise<Audited> {
+  const { id } = await services.auditRunner.start();
+  const run = await eventually(async () => {
+    const read = await services.auditStore.read(id);
+    return read?.status === 'finished' && read;
+  }, 'the audit finishes');
+  return new Audited(run, await services.auditStore.findingsOf(run));
+}
+
+/** A run whose every step is made twice, as if each had been stopped before its checkpoint was saved. */
+export async function auditWithRepeats(
+  { services }: AppInstance,
+  number: number,
+  capacity: DpsCapacity = dpsCapacity,
+): Promise<Audited> {
+  const { dps, gate, ledger, profiles, sweeper, rejectedEvents, clock } = services;
+  const table = services.table('registrationStates');
+  const phases = new AuditPhases({
+    ...{ dps, gate, ledger, profiles, sweeper, rejectedEvents, clock, capacity },
+    store: services.auditStore,
+    snapshot: new RegistrationSnapshot(table),
+    certificates: new CertificateRegister(table),
+    retentionDays: 400,
+  });
+  let run = newRun(clock.now(), number);
+  while (run.checkpoint.phase !== 'report') {
+    await phases.step(run);
+    run = await phases.step(run);
+  }
+  await services.auditStore.resolveOthers(run, clock.now());
+  const finished: AuditRun = { ...run, status: 'finished', finishedAt: clock.now().toISOString() };
+  await services.auditStore.save(finished, clock.now());
+  return new Audited(finished, await services.auditStore.findingsOf(finished));
+}
+
+/** Switches a device on that has a symmetric key: its own, or one that its group's is derived to. */
+export async function switchOn(chain: Chain, id: string, group?: string): Promise<RegistrationResult> {
+  const { symmetricKey } =
+    group === undefined
+      ? await chain.dps.individualEnrollments.getAttestationMechanism(id)
+      : await chain.dps.enrollmentGroups.getAttestationMechanism(group);
+  const key = symmetricKey?.primaryKey ?? '';
+  return register(chain, id, {
+    kind: 'symmetricKey',
+    key: group === undefined ? key : deriveDeviceKey(key, id),
+  });
+}
+
+function register(chain: Chain, id: string, credential: DeviceCredential): Promise<RegistrationResult> {
+  const { deviceEndpoint, idScope, caCertificate } = chain.stack.endpoints.dps;
+  return registerDevice(id, credential, {
+    endpoint: deviceEndpoint,
+    idScope,
+    ca: readFileSync(caCertificate, 'utf8'),
+  });
+}
