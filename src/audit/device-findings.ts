@@ -1,5 +1,6 @@
 import type { DesiredState } from '../enrollment/desired-state.ts';
 import type { SubjectState } from '../enrollment/subject-state.ts';
+import { parseInstant } from '../events/instant.ts';
 import type { AuditRun } from './audit-run.ts';
 import type { Finding } from './finding.ts';
 import type { GroupRule } from './group-rules.ts';
@@ -63,14 +64,18 @@ function hubEvidenceOf({
   ...more
 }: DeviceEvidence): HubEvidence {
   const scrapped = state.registers.life?.life === 'scrapped';
+  const own = individual && withLastHub(individual, state);
+  const ofThisRun = inGroup?.runId === run.id ? withLastHub(inGroup, state) : undefined;
   switch (desired.kind) {
     case 'enrollment': {
       const { provisioningStatus, iotHubs } = desired.enrollment;
       const keptOut = provisioningStatus === 'disabled' ? 'is held' : undefined;
-      return { id, registration: individual, keptOut, iotHubs };
+      return { id, registration: own, keptOut, iotHubs };
     }
-    case 'blocked':
-      return { id, registration: individual, keptOut: scrapped ? 'was scrapped' : 'is held' };
+    case 'blocked': {
+      const registration = own?.assignedHub === undefined ? ofThisRun : own;
+      return { id, registration, keptOut: scrapped ? 'was scrapped' : 'is held' };
+    }
     case 'no-enrollment':
       return { id, registration: more.scrapped, keptOut: 'was scrapped' };
     case 'member': {
@@ -78,11 +83,21 @@ function hubEvidenceOf({
       const keptOut =
         closedBy &&
         `belongs to the batch ${desired.enrollmentGroupId}, which ${closedBy === 'held' ? 'is held' : 'was recalled'}`;
-      return { id, registration: inGroup?.runId === run.id ? inGroup : undefined, keptOut, iotHubs };
+      return { id, registration: ofThisRun, keptOut, iotHubs };
     }
     default:
       return { id, registration: undefined };
   }
+}
+
+/** A refused device stays connected where it was; unless its record was deleted since, which is how one says: no more. */
+function withLastHub(registration: Snapshot, { registers }: SubjectState): Registration {
+  const { status, lastHub } = registration;
+  if (status !== 'disabled' || !lastHub) return registration;
+  const returned = registers.return?.done === true ? registers.return.notAfter : undefined;
+  const registeredAt = parseInstant(lastHub.registeredAt);
+  const isGone = returned !== undefined && registeredAt !== undefined && returned >= registeredAt;
+  return isGone ? registration : { ...registration, assignedHub: lastHub.name };
 }
 
 /** A device that is refused tries again, and rightly so: only those that are let in each time count. */

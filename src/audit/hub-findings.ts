@@ -17,7 +17,6 @@ export function hubFindings({ id, registration, keptOut, iotHubs = [] }: HubEvid
   const hub = registration?.assignedHub;
   if (hub === undefined) return [];
   const asOf = registration?.checkedAt === undefined ? '' : ` (as DPS said at ${registration.checkedAt})`;
-  // A device that knocked while it was kept out has a record that says "disabled", and names its hub all the same.
   if (keptOut !== undefined)
     return [disabledYetAssigned(id, keptOut, hub, registration?.deviceId ?? id, asOf)];
   const isListed = iotHubs.some((each) => each.toLowerCase() === hub.toLowerCase());
@@ -44,6 +43,6 @@ function disabledYetAssigned(
     severity: 'warning',
     code: 'disabled-yet-assigned',
     subject: id,
-    detail: `The device ${keptOut}, and had been assigned to ${hub} before${asOf}. That keeps it from registering again; DPS disconnects nobody, so it may still be connected there. Disable the identity ${deviceId} in ${hub}. Nobody asks the hub, so this stays in the report as long as the registration record names one; device.returned deletes the record.`,
+    detail: `The device ${keptOut}, and had been assigned to ${hub} before${asOf}. That keeps it from registering again; DPS disconnects nobody, so it may still be connected there. Disable the identity ${deviceId} in ${hub}. Nobody asks the hub, so this stays in the report until the registration record is gone; device.returned deletes it.`,
   };
 }

@@ -35,13 +35,16 @@ async function judgeDevice(
   const { profiles, snapshot } = step.parts;
   const desired = desiredState('device', id, state.registers, profiles);
   const isMember = desired.kind === 'member';
+  const individual = desired.kind === 'no-enrollment' ? undefined : await snapshot.individual(id);
+  // Where a member that is kept out was connected before, only its record in the group knows once it has knocked.
+  const readsGroup = isMember || (desired.kind === 'blocked' && individual?.status === 'disabled');
   const evidence: DeviceEvidence = {
     id,
     state,
     desired,
     run: step.run,
-    individual: desired.kind === 'no-enrollment' ? undefined : await snapshot.individual(id),
-    inGroup: isMember ? await snapshot.group(desired.enrollmentGroupId, id) : undefined,
+    individual,
+    inGroup: readsGroup ? await snapshot.group(desired.enrollmentGroupId, id) : undefined,
     scrapped: desired.kind === 'no-enrollment' ? await scrappedRegistration(step, id, state) : undefined,
     group: isMember ? await groups.of(desired.enrollmentGroupId, state) : undefined,
   };

@@ -21,6 +21,8 @@ export interface Snapshot extends Registration {
   readonly errorCode: number | undefined;
   readonly errorMessage: string | undefined;
   readonly lastUpdated: string | undefined;
+  /** The hub that it was seen assigned to last, and when it had registered for that. */
+  readonly lastHub: { readonly name: string; readonly registeredAt: string } | undefined;
   /** When the record was last updated, by the number of the run that saw it. */
   readonly seen: ReadonlyMap<number, string>;
 }
@@ -160,12 +162,20 @@ function valuesOf(state: DeviceRegistrationState, run: Pick<AuditRun, 'id' | 'nu
     created: state.createdDateTimeUtc ?? '',
     lastUpdated: state.lastUpdatedDateTimeUtc ?? '',
     ...seenBy(run.number, state.lastUpdatedDateTimeUtc),
+    ...lastHubOf(state),
   };
+}
+
+/** The record of a device that is refused names its hub no more: so that stays until the record has gone. */
+function lastHubOf({ status, assignedHub, lastUpdatedDateTimeUtc }: DeviceRegistrationState): Values {
+  if (status === 'assigned') return { lastHub: assignedHub ?? '', lastHubAt: lastUpdatedDateTimeUtc ?? '' };
+  return status === 'unassigned' ? { lastHub: '' } : {};
 }
 
 function snapshotOf(row: Row | undefined): Snapshot | undefined {
   if (!row) return undefined;
   const { errorCode } = row.values;
+  const lastHub = textOf(row, 'lastHub');
   return {
     id: row.rowKey,
     runId: textOf(row, 'runId') ?? '',
@@ -176,6 +186,8 @@ function snapshotOf(row: Row | undefined): Snapshot | undefined {
     errorMessage: textOf(row, 'errorMessage'),
     lastUpdated: textOf(row, 'lastUpdated'),
     checkedAt: textOf(row, 'checkedAt'),
+    lastHub:
+      lastHub === undefined ? undefined : { name: lastHub, registeredAt: textOf(row, 'lastHubAt') ?? '' },
     seen: seenOf(row.values),
   };
 }
