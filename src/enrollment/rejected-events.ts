@@ -85,9 +85,10 @@ export class RejectedEvents {
     const known = await this.#table.get(partition, row);
     if (!known) return;
     const before: RejectedEvent = JSON.parse(String(known.values.event));
-    // A replay may be judged before it is marked as replayed; and its message may come twice.
+    // Its message may come twice.
     if (event.replay === before.replay) return;
-    const { rejectedAt, reason, detail, replayedAt } = before;
+    // A replay may be judged before it is marked as replayed, but not before it was.
+    const { rejectedAt, reason, detail, replayedAt = event.rejectedAt } = before;
     const history = [...(before.history ?? []), { rejectedAt, reason, detail, replayedAt }];
     const values = { ...(known.values as Values), ...valuesOf({ ...event, history }) };
     await this.#table.replace(partition, row, values, known.etag);

@@ -9,6 +9,13 @@ export interface ReplayResult {
   readonly refused: readonly { readonly key: string; readonly why: string }[];
 }
 
+/**
+ * So many are found before any of them is queued, which is as many as a request may name: two people who ask at once mean
+ * the same rejections, and not those that the other's replay ends in.
+ */
+const atOnce = 1_000;
+const marksAtOnce = 50;
+
 /** Puts rejected events back on the queue, once each: their reason may be gone, with a new profile, say. */
 export class RejectedReplay {
   readonly #events: RejectedEvents;
@@ -22,28 +29,39 @@ export class RejectedReplay {
   async replay(choice: ReplayChoice, now: Date): Promise<ReplayResult> {
     const refused: { key: string; why: string }[] = [];
     let replayed = 0;
+    let next: StoredRejection[] = [];
     const unseen = new Set('keys' in choice ? choice.keys : []);
     const filter: RejectedFilter = 'keys' in choice ? {} : choice;
     for await (const rejection of this.#events.all(filter)) {
       const { event } = rejection;
       if ('keys' in choice && !unseen.delete(event.key)) continue;
       if (event.replayedAt !== undefined) continue;
-      const why = event.replayable ? undefined : (event.notReplayable ?? 'it cannot be replayed');
-      if (why !== undefined) refused.push({ key: event.key, why });
-      else {
-        await this.#queue(rejection);
-        await this.#events.markReplayed(rejection, now);
-        replayed++;
+      if (event.replayable) next.push(rejection);
+      else refused.push({ key: event.key, why: event.notReplayable ?? 'it cannot be replayed' });
+      if (next.length === atOnce) {
+        await this.#queue(next, now);
+        replayed += next.length;
+        next = [];
       }
       if ('keys' in choice && unseen.size === 0) break;
     }
+    await this.#queue(next, now);
     for (const key of unseen) refused.push({ key, why: 'no rejected event has this key' });
-    return { replayed, refused };
+    return { replayed: replayed + next.length, refused };
   }
 
-  /** The replay is named after the rejection: sent twice, it is one message and one judgement. */
-  #queue({ event, body, firstSeen }: StoredRejection): Promise<void> {
-    const replay = bodyKey(`${event.key} ${event.rejectedAt}`);
-    return this.#bus.queueEvents([{ key: event.key, body, attempt: 1, firstSeen, replay, announced: true }]);
+  /** A replay is named after its rejection: sent twice, it is one message and one judgement. */
+  async #queue(rejections: readonly StoredRejection[], now: Date): Promise<void> {
+    if (rejections.length === 0) return;
+    await this.#bus.queueEvents(
+      rejections.map(({ event, body, firstSeen }) => {
+        const replay = bodyKey(`${event.key} ${event.rejectedAt}`);
+        return { key: event.key, body, attempt: 1, firstSeen, replay, announced: true };
+      }),
+    );
+    for (let start = 0; start < rejections.length; start += marksAtOnce) {
+      const some = rejections.slice(start, start + marksAtOnce);
+      await Promise.all(some.map((rejection) => this.#events.markReplayed(rejection, now)));
+    }
   }
 }

@@ -25,10 +25,14 @@ interface AzuriteServer {
 
 type Construct<Result> = { default: new (...args: unknown[]) => Result };
 
+interface LokiCollection {
+  findOne(query?: Readonly<Record<string, unknown>>): unknown;
+  /** The places of the first and the last hit in the index of a key. */
+  calculateRange(operator: '$eq', key: string, value: unknown): [number, number];
+}
+
 interface LokiModule {
-  readonly Collection: {
-    readonly prototype: { findOne(query?: Readonly<Record<string, unknown>>): unknown };
-  };
+  readonly Collection: { readonly prototype: LokiCollection };
 }
 
 const notHere = undefined;
@@ -40,7 +44,7 @@ const productStyleUrl = false;
 
 leaveTelemetryOut();
 const requireAzurite = createRequire(import.meta.resolve('azurite/package.json'));
-findRowsByPartitionFirst();
+findRowsByTheRarerKey();
 let servers: AzuriteServer[] = [];
 
 // The terminal sends Ctrl-C to every process of the group; the parent says when it is time to go.
@@ -77,16 +81,22 @@ function leaveTelemetryOut(): void {
 }
 
 /**
- * Azurite asks its database for { RowKey, PartitionKey }, and only the first of them is looked up in an index. Many rows of ours share a
- * row key, so that it would read all of them for each; few share a partition.
+ * Azurite asks its database for `{ RowKey, PartitionKey }`, and only the first of them is looked up in an index: of many rows
+ * that are named alike, or share a partition, all are read for one. So the rarer of the two goes first.
  */
-function findRowsByPartitionFirst(): void {
+function findRowsByTheRarerKey(): void {
   const { prototype } = (requireAzurite('lokijs') as LokiModule).Collection;
   const { findOne } = prototype;
   prototype.findOne = function (query) {
-    if (query?.PartitionKey === undefined) return findOne.call(this, query);
-    const { PartitionKey, ...rest } = query;
-    return findOne.call(this, { PartitionKey, ...rest });
+    const { PartitionKey, RowKey, ...rest } = query ?? {};
+    if (PartitionKey === undefined || RowKey === undefined) return findOne.call(this, query);
+    const countOf = (key: string, value: unknown) => {
+      const [first, last] = this.calculateRange('$eq', key, value);
+      return last - first;
+    };
+    const byPartition = countOf('PartitionKey', PartitionKey) < countOf('RowKey', RowKey);
+    const keys = byPartition ? { PartitionKey, RowKey } : { RowKey, PartitionKey };
+    return findOne.call(this, { ...keys, ...rest });
   };
 }
 
