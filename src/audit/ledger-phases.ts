@@ -62,7 +62,9 @@ export async function judgeBatches(step: AuditStep, continuation: string | undef
   await step.inParallel(page.states, async ({ id, state: read }) => {
     const state = await sweep(step, { kind: 'batch', id }, read);
     if (!state) return;
-    await step.note(...batchFindings(id, desiredState('batch', id, state.registers, profiles), groups));
+    const findings = batchFindings(id, desiredState('batch', id, state.registers, profiles), groups);
+    // The groups were listed when the run began: this one may have been made since.
+    if (findings.length > 0 && !(await step.group(id))) await step.note(...findings);
   });
   return {
     ...step.run,

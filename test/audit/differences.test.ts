@@ -2,11 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
+import { newRun } from '../../src/audit/audit-run.ts';
 import type { EnrollmentGroup, IndividualEnrollment } from '../../src/dps/models.ts';
 import { makeCertificate } from '../dps-client/certificates.ts';
 import type { AppInstance } from '../support/app-instance.ts';
-import { audit } from '../support/audits.ts';
+import { audit, phasesOf } from '../support/audits.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { authorizationFor } from '../support/dps-signature.ts';
 import { event, keyOf, manufactured } from '../support/events.ts';
@@ -219,6 +219,13 @@ describe('enrollment-differs', () => {
     }, 'the release is retried');
     expect((await audited()).of('enrollment-differs')).not.toContain('thermostat-9');
     await chain.control('faults', 'PUT', []);
+  });
+
+  it('misses no group that was made after the run had listed them', async () => {
+    const run = { ...newRun(chain.clock.now(), 9), checkpoint: { phase: 'batches' } as const };
+    await phasesOf(app).step(run);
+    const found = await app.services.auditStore.findingsOf(run);
+    expect(found.filter(({ code }) => code === 'enrollment-missing')).toEqual([]);
   });
 
   async function audited() {

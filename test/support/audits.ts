@@ -47,30 +47,36 @@ export async function audit({ services }: AppInstance): Promise<Audited> {
   return new Audited(run, await services.auditStore.findingsOf(run));
 }
 
-/** A run whose every step is made twice, as if each had been stopped before its checkpoint was saved. */
-export async function auditWithRepeats(
-  { services }: AppInstance,
-  number: number,
-  capacity: DpsCapacity = dpsCapacity,
-): Promise<Audited> {
+/** The phases of the app, step by step. */
+export function phasesOf({ services }: AppInstance, capacity: DpsCapacity = dpsCapacity): AuditPhases {
   const { dps, gate, ledger, profiles, sweeper, rejectedEvents, clock } = services;
   const table = services.table('registrationStates');
-  const phases = new AuditPhases({
+  return new AuditPhases({
     ...{ dps, gate, ledger, profiles, sweeper, rejectedEvents, clock, capacity },
     store: services.auditStore,
     snapshot: new RegistrationSnapshot(table),
     certificates: new CertificateRegister(table),
     retentionDays: 400,
   });
+}
+
+/** A run whose every step is made twice, as if each had been stopped before its checkpoint was saved. */
+export async function auditWithRepeats(
+  instance: AppInstance,
+  number: number,
+  capacity?: DpsCapacity,
+): Promise<Audited> {
+  const phases = phasesOf(instance, capacity);
+  const { auditStore: store, clock } = instance.services;
   let run = newRun(clock.now(), number);
   while (run.checkpoint.phase !== 'report') {
     await phases.step(run);
     run = await phases.step(run);
   }
-  await services.auditStore.resolveOthers(run, clock.now());
+  await store.resolveOthers(run, clock.now());
   const finished: AuditRun = { ...run, status: 'finished', finishedAt: clock.now().toISOString() };
-  await services.auditStore.save(finished, clock.now());
-  return new Audited(finished, await services.auditStore.findingsOf(finished));
+  await store.save(finished, clock.now());
+  return new Audited(finished, await store.findingsOf(finished));
 }
 
 /** Switches a device on that has a symmetric key: its own, or one that its group's is derived to. */
