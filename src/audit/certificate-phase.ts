@@ -1,20 +1,16 @@
 import type { AuditRun } from './audit-run.ts';
 import type { AuditStep } from './audit-step.ts';
+import { bucketCount, bucketsPerStep } from './buckets.ts';
 import { certificateSlots } from './certificate-findings.ts';
-import { certificateBuckets, type Holder, type SharedCertificate } from './certificate-register.ts';
+import type { Holder, SharedCertificate } from './certificate-register.ts';
 import type { Finding } from './finding.ts';
 
-const bucketsPerStep = 16;
-
 export async function findSharedCertificates(step: AuditStep, from: number): Promise<AuditRun> {
-  if (from >= certificateBuckets) return { ...step.run, checkpoint: { phase: 'devices' } };
-  const buckets = Array.from({ length: bucketsPerStep }, (_, index) => from + index);
-  await step.inParallel(buckets, async (bucket) => {
-    for await (const shared of step.parts.certificates.shared(bucket, step.run.id)) {
-      const confirmed = await stillShared(step, shared);
-      if (confirmed) await step.note(certificateShared(confirmed));
-    }
-  });
+  if (from >= bucketCount) return { ...step.run, checkpoint: { phase: 'devices' } };
+  for await (const shared of step.parts.certificates.shared(from, step.run.id)) {
+    const confirmed = await stillShared(step, shared);
+    if (confirmed) await step.note(certificateShared(confirmed));
+  }
   return { ...step.run, checkpoint: { phase: 'certificates', bucket: from + bucketsPerStep } };
 }
 

@@ -1,8 +1,9 @@
-import { type Change, odata, type Table } from '../storage/tables.ts';
+import type { Change, Table } from '../storage/tables.ts';
+import { bucketsFilter } from './buckets.ts';
 import { certificateSlots, type StoredEnrollment, storedId } from './certificate-findings.ts';
 
-/** Two hex digits of the thumbprint. */
-export const certificateBuckets = 256;
+/** Buckets by two hex digits of the thumbprint. */
+const certificates = 'c!';
 /** So many holders of one certificate are kept in memory, and told. */
 const holdersTold = 10;
 
@@ -51,11 +52,10 @@ export class CertificateRegister {
       );
   }
 
-  /** Those of a bucket that more than one holds. What this run did not meet is forgotten. */
-  async *shared(bucket: number, runId: string): AsyncGenerator<SharedCertificate> {
-    const partition = `c!${bucket.toString(16).padStart(2, '0').toUpperCase()}`;
+  /** Those of a step's buckets that more than one holds. What this run did not meet is forgotten. */
+  async *shared(from: number, runId: string): AsyncGenerator<SharedCertificate> {
     let current: { thumbprint: string; holders: Holder[]; count: number } | undefined;
-    for await (const row of this.#table.rows(odata`PartitionKey eq ${partition}`)) {
+    for await (const row of this.#table.rows(bucketsFilter(certificates, from))) {
       if (row.values.runId !== runId) {
         await this.#table.delete(row.partitionKey, row.rowKey);
         continue;
@@ -74,7 +74,7 @@ export class CertificateRegister {
 }
 
 function partitionOf(thumbprint: string): string {
-  return `c!${thumbprint.slice(0, 2)}`;
+  return `${certificates}${thumbprint.slice(0, 2).toLowerCase()}`;
 }
 
 function halves<T>(items: readonly T[]): readonly (readonly T[])[] {

@@ -1,13 +1,13 @@
 import { type AuditRun, counted } from './audit-run.ts';
 import { type AuditStep, pageStart } from './audit-step.ts';
+import { bucketCount, bucketsPerStep } from './buckets.ts';
 import { quotaFindings } from './capacity-findings.ts';
 import { certificateFindings } from './certificate-findings.ts';
 import { dpsCapacity } from './dps-capacity.ts';
-import { individualBuckets } from './registration-snapshot.ts';
+import type { Snapshot } from './registration-snapshot.ts';
 import { checksFor } from './state-checks.ts';
 import { judgeEnrollment } from './stored-enrollments.ts';
 
-const bucketsPerStep = 16;
 /** So many registration states of individual enrollments are asked for in a run, at one operation each. */
 const mostStateChecks = 18_000;
 
@@ -36,13 +36,13 @@ export async function scanEnrollments(step: AuditStep, continuation: string | un
 /** Registration states of individual enrollments come one an operation, so a run asks for the most telling ones. */
 export async function checkStates(step: AuditStep, from: number): Promise<AuditRun> {
   const { run, parts } = step;
-  if (from >= individualBuckets) {
+  if (from >= bucketCount) {
     await step.note(...quotaFindings(run, parts.capacity ?? dpsCapacity));
     return { ...run, checkpoint: { phase: 'certificates', bucket: 0 } };
   }
   const left = mostStateChecks - run.scanned.individualStates;
-  const budget = Math.ceil(left / (individualBuckets - from));
-  const buckets = Array.from({ length: bucketsPerStep }, (_, index) => from + index);
+  const budget = Math.ceil(left / (bucketCount - from));
+  const buckets = await parts.snapshot.buckets(from, run.id);
   let checked = 0;
   const statuses: (string | undefined)[] = [];
   await step.inParallel(buckets, async (bucket) => {
@@ -58,10 +58,8 @@ export async function checkStates(step: AuditStep, from: number): Promise<AuditR
   };
 }
 
-async function checkBucket(step: AuditStep, bucket: number, budget: number) {
+async function checkBucket(step: AuditStep, rows: readonly Snapshot[], budget: number) {
   const { run, parts } = step;
-  await parts.snapshot.dropBucketRowsNotOf(bucket, run.id);
-  const rows = await parts.snapshot.bucket(bucket);
   const due = checksFor(rows, budget);
   const statuses = new Map(rows.map((row) => [row.id, row.status]));
   for (const { id } of due) {

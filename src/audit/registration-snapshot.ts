@@ -2,6 +2,7 @@ import type { DeviceRegistrationState, IndividualEnrollment } from '../dps/model
 import { sha256 } from '../events/event-identity.ts';
 import { type Change, odata, type Row, type Table, type Values } from '../storage/tables.ts';
 import type { AuditRun } from './audit-run.ts';
+import { bucketsFilter } from './buckets.ts';
 import { seenBy, seenOf } from './registration-history.ts';
 
 /** What became of a device. */
@@ -35,7 +36,7 @@ export interface ScrappedRegistration {
 }
 
 const changesPerTransaction = 100;
-export const individualBuckets = 256;
+const individuals = 'i!';
 
 /** The audit's picture of DPS registration states in Table Storage. Ids are in lower case. */
 export class RegistrationSnapshot {
@@ -97,27 +98,22 @@ export class RegistrationSnapshot {
     return snapshotOf(await this.#table.get(individualPartition(id), id));
   }
 
-  async bucket(bucket: number): Promise<Snapshot[]> {
-    const partition = `i!${bucket.toString(16).padStart(2, '0')}`;
-    const found: Snapshot[] = [];
-    for await (const row of this.#table.rows(odata`PartitionKey eq ${partition}`)) {
+  /** The rows of a step's buckets, a list for each. Those that this run did not meet go: their enrollments are gone. */
+  async buckets(from: number, runId: string): Promise<Snapshot[][]> {
+    const found = new Map<string, Snapshot[]>();
+    for await (const row of this.#table.rows(bucketsFilter(individuals, from))) {
       const snapshot = snapshotOf(row);
-      if (snapshot) found.push(snapshot);
+      const bucket = found.get(row.partitionKey) ?? [];
+      found.set(row.partitionKey, bucket);
+      if (snapshot?.runId === runId) bucket.push(snapshot);
+      else await this.#table.delete(row.partitionKey, row.rowKey);
     }
-    return found;
+    return [...found.values()];
   }
 
   /** Rows that this run did not meet: their records are gone from DPS. */
   async dropGroupRowsNotOf(groupId: string, runId: string): Promise<void> {
-    await this.#drop(odata`PartitionKey eq ${groupPartition(groupId)} and runId ne ${runId}`);
-  }
-
-  async dropBucketRowsNotOf(bucket: number, runId: string): Promise<void> {
-    const partition = `i!${bucket.toString(16).padStart(2, '0')}`;
-    await this.#drop(odata`PartitionKey eq ${partition} and runId ne ${runId}`);
-  }
-
-  async #drop(filter: string): Promise<void> {
+    const filter = odata`PartitionKey eq ${groupPartition(groupId)} and runId ne ${runId}`;
     for await (const row of this.#table.rows(filter, ['PartitionKey', 'RowKey']))
       await this.#table.delete(row.partitionKey, row.rowKey);
   }
@@ -142,7 +138,7 @@ function groupPartition(groupId: string): string {
 }
 
 function individualPartition(id: string): string {
-  return `i!${sha256(id.toLowerCase()).slice(0, 2)}`;
+  return `${individuals}${sha256(id.toLowerCase()).slice(0, 2)}`;
 }
 
 function scrappedPartition(id: string): string {
