@@ -100,7 +100,7 @@ describe('the circuit breaker', () => {
 
 describe('three instances on one quota, on a turned clock', () => {
   const operationsPerMinute = 120;
-  const devices = 1_500;
+  const devices = 900;
   let chain: Chain;
   beforeAll(async () => {
     chain = await Chain.start({
