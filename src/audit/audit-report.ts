@@ -1,7 +1,7 @@
 import type { AuditRun, Scanned, StateCounts } from './audit-run.ts';
 import type { ReportedFinding } from './finding.ts';
 
-/** A run as callers see it (`interfaces.md`, section 2). */
+/** A run as callers see it. */
 export interface AuditReport {
   readonly id: string;
   readonly status: AuditRun['status'];

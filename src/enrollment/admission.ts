@@ -117,7 +117,7 @@ function judgeDevice(definition: DefinitionData, profile: EnrollmentProfile): Re
   );
 }
 
-/** IoT Hub's rule of device ids (`dps-contract.md`, section 3). */
+/** IoT Hub's rule of device ids. */
 function judgeDeviceId(definition: DefinitionData): Rejection | undefined {
   if (definition.deviceId === undefined || /^[A-Za-z0-9\-.%_*?!(),:=@$']{1,128}$/.test(definition.deviceId))
     return undefined;

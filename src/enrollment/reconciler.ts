@@ -1,13 +1,7 @@
 import type { Clock } from '../clock.ts';
-import { checkCertificate } from '../dps/certificate-checks.ts';
 import type { DeviceProvisioningClient } from '../dps/client.ts';
 import { isStoredAs } from '../dps/enrollment-equality.ts';
-import {
-  AlreadyExistsError,
-  InvalidRequestError,
-  NotFoundError,
-  PreconditionFailedError,
-} from '../dps/errors.ts';
+import { InvalidRequestError, NotFoundError } from '../dps/errors.ts';
 import { ifFound } from '../dps/if-found.ts';
 import type {
   AttestationMechanism,
@@ -17,10 +11,12 @@ import type {
 } from '../dps/models.ts';
 import { type Instant, parseInstant } from '../events/instant.ts';
 import type { SymmetricKeyData } from '../events/manufacturing-event.ts';
+import { blockingEnrollment, isBlocking } from './blocking-enrollment.ts';
 import type { DesiredState } from './desired-state.ts';
 import type { DpsGate } from './dps-gate.ts';
 import type { EnrollmentWriter } from './enrollment-writer.ts';
 import { LaterError } from './later-error.ts';
+import { raced, refusable } from './write-answers.ts';
 
 /** What the caller knows that DPS cannot tell. */
 export interface Effort {
@@ -37,17 +33,6 @@ export interface Effort {
    * have told DPS is so never overwritten, since they are in the ledger before they are in DPS.
    */
   readonly confirm?: () => Promise<void>;
-}
-
-/** DPS refuses the definition itself. `cause` is what it said. */
-export class RefusedError extends Error {
-  override name = 'RefusedError';
-  override readonly cause: InvalidRequestError;
-
-  constructor(cause: InvalidRequestError) {
-    super(cause.message);
-    this.cause = cause;
-  }
 }
 
 /** A write that loses the race against others so often is left to a later attempt. */
@@ -283,49 +268,6 @@ function withKeys<T extends IndividualEnrollment | EnrollmentGroup>(
   return { ...enrollment, attestation: { type: 'symmetricKey', symmetricKey: { primaryKey, secondaryKey } } };
 }
 
-function blockingEnrollment(id: string, leafCertificate: string | undefined): IndividualEnrollment {
-  const attestation: AttestationMechanism =
-    leafCertificate === undefined
-      ? { type: 'symmetricKey' }
-      : { type: 'x509', x509: { clientCertificates: { primary: { certificate: leafCertificate } } } };
-  return { registrationId: id, attestation, provisioningStatus: 'disabled' };
-}
-
-/** Only what keeps the device out counts: disabled, and with the leaf certificate where there is one. */
-function isBlocking(actual: IndividualEnrollment, wanted: IndividualEnrollment): boolean {
-  if (actual.provisioningStatus !== 'disabled' || actual.attestation.type !== wanted.attestation.type)
-    return false;
-  const leaf = wanted.attestation.x509?.clientCertificates?.primary?.certificate;
-  if (leaf === undefined) return true;
-  const thumbprint = checkCertificate(leaf, { now: new Date(0) }).info?.sha256Thumbprint;
-  return (
-    actual.attestation.x509?.clientCertificates?.primary?.info?.sha256Thumbprint.toUpperCase() === thumbprint
-  );
-}
-
 async function absentIsFine(deleting: Promise<void>): Promise<void> {
   await ifFound(deleting);
-}
-
-/** Somebody else wrote in the meantime: read again and decide again. */
-async function raced<T>(writing: Promise<T>): Promise<T | 'raced'> {
-  try {
-    return await writing;
-  } catch (error) {
-    const lost =
-      error instanceof PreconditionFailedError ||
-      error instanceof AlreadyExistsError ||
-      error instanceof NotFoundError;
-    if (lost) return 'raced';
-    throw error;
-  }
-}
-
-async function refusable<T>(writing: Promise<T>): Promise<T> {
-  try {
-    return await writing;
-  } catch (error) {
-    if (error instanceof InvalidRequestError) throw new RefusedError(error);
-    throw error;
-  }
 }

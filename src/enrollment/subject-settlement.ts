@@ -8,9 +8,10 @@ import { forgetKeys, keysApplied } from './keys-register.ts';
 import { LaterError } from './later-error.ts';
 import type { Ledger, LedgerEntry } from './ledger.ts';
 import type { EnrollmentProfiles } from './profiles.ts';
-import { type Reconciler, RefusedError } from './reconciler.ts';
+import type { Reconciler } from './reconciler.ts';
 import { definitionAccepted, type Judged, returnDone, verdictOf, withdrawDefinition } from './registers.ts';
 import { type EventRecord, inSync, isInSync, type OutcomeFacts, type SubjectState } from './subject-state.ts';
+import { RefusedError } from './write-answers.ts';
 
 export interface SettlementEffort {
   /** Milliseconds since 1970. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Instant } from './instant.ts';
 import { canonicalJson } from './json.ts';
 
-/** 32 hex digits that stand for source, id and subject (`interfaces.md`, section 1). */
+/** 32 hex digits that stand for source, id and subject. */
 export type EventKey = string;
 
 export function eventKey(source: string, id: string, subject: string): EventKey {

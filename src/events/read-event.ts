@@ -231,7 +231,7 @@ function isJsonContentType(contentType: unknown): boolean {
 export const dpsIdRule =
   '1 to 128 characters, letters, digits and - . _ :, beginning with a letter or digit and ending with one or a dash';
 
-/** The rule of registration ids and enrollment group ids (`dps-contract.md`, section 3). */
+/** The rule of registration ids and enrollment group ids. */
 export const dpsIdPattern = /^[A-Za-z0-9](?:[A-Za-z0-9\-._:]{0,126}[A-Za-z0-9-])?$/;
 
 export function isDpsId(id: string): boolean {

@@ -1,4 +1,4 @@
-/** Every reason that `rejected` can have, in the order of `interfaces.md`. */
+/** Every reason that `rejected` can have. */
 export const rejectionReasons = [
   'malformed-json',
   'not-a-cloudevent',

@@ -9,7 +9,7 @@ export interface Answer {
   readonly body?: string;
 }
 
-/** One event of a request that is not as it should be (`interfaces.md`, section 2). */
+/** One event of a request that is not as it should be. */
 export interface EventError {
   readonly index: number;
   readonly pointer: string;

@@ -1,4 +1,4 @@
-/** The tables of `interfaces.md`, section 4; the deployment makes the same. */
+/** The tables; the deployment makes the same. */
 export const tableNames = {
   devices: 'devices',
   batches: 'batches',
