@@ -3,6 +3,17 @@ import type { DecodedMessage } from '../events/queue-message.ts';
 import type { EventWarning } from '../events/rejection.ts';
 import type { EventRecord } from './subject-state.ts';
 
+/** Of an event that has arrived and was not looked at yet. */
+export function acceptedRecord(identity: EventIdentity, arrivedAt: Date): EventRecord {
+  return {
+    ...namesOf(identity),
+    status: 'accepted',
+    receivedAt: arrivedAt.toISOString(),
+    attempts: 0,
+    warnings: [],
+  };
+}
+
 /** The ledger's record of an event that is worked on. */
 export function recordOf(
   identity: EventIdentity,
@@ -10,21 +21,18 @@ export function recordOf(
   known: EventRecord | undefined,
   warnings: readonly EventWarning[],
 ): EventRecord {
-  const { key, source, id, type, subject, time, fingerprint } = identity;
   return {
-    key,
-    source,
-    id,
-    type,
-    subject,
-    ...(time === undefined ? {} : { time }),
-    fingerprint,
+    ...namesOf(identity),
     status: 'processing',
     receivedAt: known?.receivedAt ?? message.firstSeen.toISOString(),
     attempts: Math.max(message.attempt, (known?.attempts ?? 0) + (message.deliveryCount > 1 ? 1 : 0), 1),
     warnings,
     ...(message.replay === undefined ? {} : { replay: message.replay }),
   };
+}
+
+function namesOf({ key, source, id, type, subject, time, fingerprint }: EventIdentity) {
+  return { key, source, id, type, subject, ...(time === undefined ? {} : { time }), fingerprint };
 }
 
 /** From its first failed attempt until that is over an event is `retrying`, even while it is tried. */

@@ -1,10 +1,11 @@
 import * as z from 'zod';
 import packagedProfiles from '../enrollment-profiles.json' with { type: 'json' };
-import { isJsonObject, type JsonObject } from '../events/json.ts';
+import { opaqueObject } from '../events/event-data-schema.ts';
+import type { JsonObject } from '../events/json.ts';
+import { dpsIdPattern } from '../events/read-event.ts';
 import { readJsonFile } from '../json-file.ts';
 import { namePattern } from '../name-pattern.ts';
 
-const opaqueObject = z.custom<JsonObject>(isJsonObject, { error: 'must be a JSON object' });
 const hostName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.-]*$/, { error: 'must be a host name' });
 
 const profileSchema = z.strictObject({
@@ -15,7 +16,7 @@ const profileSchema = z.strictObject({
   enrollment: z.enum(['individual', 'group']),
   enrollmentGroup: z
     .string()
-    .regex(/^[A-Za-z0-9](?:[A-Za-z0-9\-._:]{0,126}[A-Za-z0-9-])?$/)
+    .regex(dpsIdPattern)
     .optional()
     .describe('Of group profiles: a group that is managed elsewhere. Absent: a group a batch.'),
   attestation: z.enum(['symmetricKey', 'tpm', 'x509']).optional().describe('Absent: the event says.'),
@@ -96,10 +97,5 @@ export function loadProfiles(file: string | undefined): EnrollmentProfiles {
 
 /** For editors; lies beside the packaged file. */
 export function profilesJsonSchema(): JsonObject {
-  return z.toJSONSchema(fileSchema, {
-    unrepresentable: 'any',
-    override: ({ zodSchema, jsonSchema }) => {
-      if (zodSchema === opaqueObject) jsonSchema.type = 'object';
-    },
-  }) as JsonObject;
+  return z.toJSONSchema(fileSchema, { unrepresentable: 'any' }) as JsonObject;
 }

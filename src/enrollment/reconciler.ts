@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { DeviceProvisioningClient } from '../dps/client.ts';
 import { isStoredAs } from '../dps/enrollment-equality.ts';
-import { InvalidRequestError, NotFoundError } from '../dps/errors.ts';
+import { InvalidRequestError } from '../dps/errors.ts';
 import { ifFound } from '../dps/if-found.ts';
 import type {
   AttestationMechanism,
@@ -74,15 +74,8 @@ export class Reconciler {
     }
   }
 
-  async registrationState(id: string, deadline: number): Promise<DeviceRegistrationState | undefined> {
-    return this.#read(deadline, async () => {
-      try {
-        return await this.#client.deviceRegistrationStates.get(id);
-      } catch (error) {
-        if (error instanceof NotFoundError) return undefined;
-        throw error;
-      }
-    });
+  registrationState(id: string, deadline: number): Promise<DeviceRegistrationState | undefined> {
+    return this.#read(deadline, () => ifFound(this.#client.deviceRegistrationStates.get(id)));
   }
 
   /** Deletes a registration record unless the device has registered since. */

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { isJsonObject, type JsonObject } from './json.ts';
 
 /** zod rebuilds objects and loses `__proto__` members; twin content passes through as it came. */
-const opaqueObject = z
+export const opaqueObject = z
   .custom<JsonObject>(isJsonObject, { error: 'must be a JSON object' })
   .meta({ type: 'object' });
 

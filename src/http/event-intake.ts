@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { admit } from '../enrollment/admission.ts';
+import { acceptedRecord } from '../enrollment/event-record.ts';
 import { type Ledger, subjectOf } from '../enrollment/ledger.ts';
 import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
 import { type EventRecord, isFinal } from '../enrollment/subject-state.ts';
@@ -137,23 +138,6 @@ export class EventIntake {
     const statuses = events.flatMap(({ event }) => records.get(event.key) ?? []).map(eventStatus);
     return json(200, { events: statuses }, { 'preference-applied': `wait=${seconds}` });
   }
-}
-
-function acceptedRecord(event: ManufacturingEvent, arrivedAt: Date): EventRecord {
-  const { key, source, id, type, subject, time, fingerprint } = event;
-  return {
-    key,
-    source,
-    id,
-    type,
-    subject,
-    ...(time === undefined ? {} : { time }),
-    fingerprint,
-    status: 'accepted',
-    receivedAt: arrivedAt.toISOString(),
-    attempts: 0,
-    warnings: [],
-  };
 }
 
 function accepted(request: Request, events: readonly ValidEvent[], single: boolean): Answer {
