@@ -6,8 +6,8 @@ import { ServiceError } from './errors.ts';
 import { MAX_CA_CERTIFICATES, MAX_CONTROL_BODY_BYTES } from './limits.ts';
 import { peoplePage } from './people-page.ts';
 import { readBody } from './request-body.ts';
-import type { Service } from './request-handler.ts';
 import { seed } from './seed.ts';
+import type { Service } from './service.ts';
 import type { Configuration } from './state.ts';
 
 export const CONTROL_PREFIX = '/_emulator';

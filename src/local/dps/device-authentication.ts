@@ -9,6 +9,7 @@ const KEY_NAME = 'registration';
 const MAX_COMMON_NAME = 64;
 
 export interface DeviceCredentials {
+  readonly transport: 'http' | 'mqtt';
   readonly authorization: string | undefined;
   /** As the device presented it in the TLS handshake, leaf first; empty without a client certificate. */
   readonly chain: readonly X509Certificate[];
@@ -70,20 +71,35 @@ function readProof(
   credentials: DeviceCredentials,
   context: AuthenticationContext,
 ): Proof {
-  if (credentials.authorization !== undefined)
-    return sasProof(registrationId, credentials.authorization, context);
+  if (credentials.authorization !== undefined) {
+    return credentials.transport === 'http'
+      ? sasProof(registrationId, credentials.authorization, context, 'unauthorizedDevice')
+      : mqttSasProof(registrationId, credentials.authorization, context);
+  }
   if (credentials.chain.length > 0) return x509Proof(registrationId, credentials.chain, context);
   throw new ServiceError('unauthorized');
 }
 
-function sasProof(registrationId: string, authorization: string, context: AuthenticationContext): Proof {
+/** Over MQTT a token needs no `skn` (the Python SDK sends none), a wrong signature is a 401000, and there is no TPM. */
+function mqttSasProof(registrationId: string, password: string, context: AuthenticationContext): Proof {
+  const hasKeyName = parseSas(password)?.keyName !== '';
+  const authorization = hasKeyName ? password : `${password}&skn=${KEY_NAME}`;
+  return sasProof(registrationId, authorization, { ...context, tpmKeys: () => [] }, 'unauthorized');
+}
+
+function sasProof(
+  registrationId: string,
+  authorization: string,
+  context: AuthenticationContext,
+  refusal: 'unauthorized' | 'unauthorizedDevice',
+): Proof {
   const token = parseSas(authorization);
   const resource = `${context.idScope}/registrations/${registrationId}`.toLowerCase();
   if (token?.resource !== resource || token.keyName !== KEY_NAME || isExpired(token, context.now())) {
     throw new ServiceError('unauthorized');
   }
   return {
-    refusal: new ServiceError('unauthorizedDevice'),
+    refusal: new ServiceError(refusal),
     name: ({ attestation }) => (attestation.type === 'tpm' ? 'tpm' : 'symmetricKey'),
     matches: ({ key, attestation }) => {
       if (attestation.type === 'tpm')

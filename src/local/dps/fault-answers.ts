@@ -1,43 +1,38 @@
 import { randomUUID } from 'node:crypto';
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { STATUS_CODES } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { TLSSocket } from 'node:tls';
+import type { Answer, ReplyChannel } from './answers.ts';
 import { ServiceError } from './errors.ts';
 import type { FaultRule } from './faults.ts';
-import type { Answer } from './operations.ts';
 
 const GARBAGE = '<html>\u0000 this is no JSON {"errorCode": ';
 
-interface FaultContext {
-  /** Runs the operation; its error is an answer, too. */
-  run(): Promise<Answer>;
-  send(answer: Answer): void;
-  errorAnswer(error: ServiceError): Answer;
-}
-
-/** Lets a fault happen to a request. @returns the status that the client was sent, or `reset`. */
+/**
+ * Lets a fault happen to a request.
+ * @param run runs the operation; its error is an answer, too.
+ * @returns the status that the client was sent, or `reset`.
+ */
 export async function runFault(
   fault: FaultRule,
-  request: IncomingMessage,
-  response: ServerResponse,
-  context: FaultContext,
+  run: () => Promise<Answer>,
+  reply: ReplyChannel,
 ): Promise<number | 'reset'> {
   if (fault.latencyMs !== undefined) await delay(fault.latencyMs);
-  if (fault.reset === 'before') return cut(request);
-  const answer = fault.status === undefined ? await context.run() : refusal(fault, fault.status);
-  if (fault.reset === 'after') return cut(request);
-  if (fault.body === 'garbage') context.send({ ...answer, text: GARBAGE });
-  else if (fault.body === 'truncated') return sendHalf(response, answer);
-  else context.send(answer);
+  if (fault.reset === 'before') {
+    reply.cut();
+    return 'reset';
+  }
+  const answer = fault.status === undefined ? await run() : refusal(fault, fault.status);
+  if (fault.reset === 'after') {
+    reply.cut();
+    return 'reset';
+  }
+  if (fault.body === 'truncated') {
+    reply.sendHalf(answer);
+  } else {
+    reply.send(fault.body === 'garbage' ? { ...answer, text: GARBAGE } : answer);
+  }
   return answer.status;
-}
-
-function cut(request: IncomingMessage): 'reset' {
-  const { socket } = request;
-  // A TLS connection cannot be reset, only dropped without its farewell.
-  if (socket instanceof TLSSocket) socket.destroy();
-  else socket.resetAndDestroy();
-  return 'reset';
 }
 
 function refusal({ errorCode, retryAfter }: FaultRule, status: number): Answer {
@@ -53,16 +48,4 @@ function refusal({ errorCode, retryAfter }: FaultRule, status: number): Answer {
       ...(retryAfter === undefined ? {} : { 'Retry-After': retryAfter }),
     },
   };
-}
-
-/** Promises the whole body and sends half of it, then ends the connection. */
-function sendHalf(response: ServerResponse, { status, text = '', headers }: Answer): number {
-  const body = Buffer.from(text);
-  response.writeHead(status, {
-    'Content-Type': 'application/json; charset=utf-8',
-    ...headers,
-    'Content-Length': String(Math.max(body.length, 2)),
-  });
-  response.write(body.subarray(0, Math.floor(body.length / 2)), () => response.destroy());
-  return status;
 }

@@ -1,8 +1,9 @@
-import { randomUUID } from 'node:crypto';
+import type { Answer } from './answers.ts';
 import { runBulk } from './bulk.ts';
 import type { DeviceCredentials } from './device-authentication.ts';
+import * as deviceOperations from './device-operations.ts';
 import { sameId, textForVersion } from './enrollment-input.ts';
-import { type EnrollmentKind, GROUP, INDIVIDUAL, isValidId, keyOf } from './enrollment-kinds.ts';
+import { type EnrollmentKind, GROUP, INDIVIDUAL, keyOf } from './enrollment-kinds.ts';
 import {
   attestationMechanism,
   deleteEnrollment,
@@ -12,16 +13,13 @@ import {
 } from './enrollment-writes.ts';
 import { ServiceError } from './errors.ts';
 import { parseIfMatch } from './etags.ts';
-import { invalid, isObject, type JsonObject, optionalString } from './json-input.ts';
-import { RETRY_AFTER_SECONDS } from './limits.ts';
+import { invalid, type JsonObject, optionalString } from './json-input.ts';
 import { checkQuery, type PageRequest, takePage } from './queries.ts';
-import type { OperationAnswer, Registrations } from './registration.ts';
+import type { Registrations } from './registration.ts';
 import { registrationStateText, unassignedText } from './registration-texts.ts';
-import type { OperationName, Route } from './routes.ts';
+import { type OperationName, type Route, validId } from './routes.ts';
 import type { Right, StoredEnrollment } from './state.ts';
 import type { TpmChallenges } from './tpm-challenges.ts';
-
-export const PREVIEW_VERSION = '2025-07-01-preview';
 
 /** A request whose caller was let through, ready to run. */
 export interface Call extends WriteContext {
@@ -37,12 +35,6 @@ export interface Call extends WriteContext {
   readonly challenges: TpmChallenges;
   /** Empty where the operation takes no body. */
   readonly body: JsonObject;
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly text?: string;
-  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Operation {
@@ -69,7 +61,7 @@ function enrollmentOperations(kind: EnrollmentKind): Record<EnrollmentVerb, Oper
       right: 'EnrollmentWrite',
       body: 'ignored',
       run: (call) => {
-        deleteEnrollment(kind, validId(call), parseIfMatch(call.ifMatch), call);
+        deleteEnrollment(kind, validId(call.route), parseIfMatch(call.ifMatch), call);
         return { status: 204 };
       },
     },
@@ -79,7 +71,7 @@ function enrollmentOperations(kind: EnrollmentKind): Record<EnrollmentVerb, Oper
       right: 'EnrollmentWrite',
       body: 'ignored',
       run: (call) =>
-        ok(JSON.stringify(attestationMechanism(findEnrollment(kind, validId(call), call.state)))),
+        ok(JSON.stringify(attestationMechanism(findEnrollment(kind, validId(call.route), call.state)))),
     },
     RunBulkOperation: {
       right: 'EnrollmentWrite',
@@ -116,17 +108,21 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
     body: 'ignored',
     run: queryRegistrations,
   },
-  RuntimeRegistration_RegisterDevice: { right: 'device', body: 'optional', run: register },
-  RuntimeRegistration_OperationStatusLookup: { right: 'device', body: 'ignored', run: operationStatus },
+  RuntimeRegistration_RegisterDevice: { right: 'device', body: 'optional', run: registerOverHttp },
+  RuntimeRegistration_OperationStatusLookup: {
+    right: 'device',
+    body: 'ignored',
+    run: deviceOperations.operationStatus,
+  },
   RuntimeRegistration_DeviceRegistrationStatusLookup: {
     right: 'device',
     body: 'optional',
-    run: registrationStatus,
+    run: deviceOperations.registrationStatus,
   },
 };
 
 function getEnrollment(kind: EnrollmentKind, call: Call): Answer {
-  const enrollment = findEnrollment(kind, validId(call), call.state);
+  const enrollment = findEnrollment(kind, validId(call.route), call.state);
   const text = textForVersion(enrollment, call.isPreview);
   if (kind === GROUP) return ok(text);
   const registration = call.state.registrations.get(enrollment.key);
@@ -147,7 +143,7 @@ function registrationIdOf({ text }: StoredEnrollment): string {
 }
 
 function putEnrollment(kind: EnrollmentKind, call: Call): Answer {
-  const id = validId(call);
+  const id = validId(call.route);
   const named = optionalString(call.body, kind.idMember);
   if (named !== undefined && !sameId(named, id)) throw invalid(kind.idMember, 'must be the id in the path');
   return ok(writeEnrollment(kind, call.body, id, parseIfMatch(call.ifMatch), call)());
@@ -163,14 +159,14 @@ function queryEnrollments(kind: EnrollmentKind, call: Call): Answer {
 }
 
 function getRegistration(call: Call): Answer {
-  const registration = call.state.registrations.get(keyOf(validId(call)));
+  const registration = call.state.registrations.get(keyOf(validId(call.route)));
   if (registration === undefined) throw new ServiceError('registrationNotFound');
   return ok(registrationStateText(registration));
 }
 
 function deleteRegistration(call: Call): Answer {
   const ifMatch = parseIfMatch(call.ifMatch);
-  const registration = call.state.registrations.get(keyOf(validId(call)));
+  const registration = call.state.registrations.get(keyOf(validId(call.route)));
   if (registration === undefined) throw new ServiceError('registrationNotFound');
   if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== registration.etag)
     throw new ServiceError('preconditionFailed');
@@ -179,7 +175,7 @@ function deleteRegistration(call: Call): Answer {
 }
 
 function queryRegistrations(call: Call): Answer {
-  const { key } = findEnrollment(GROUP, validId(call), call.state);
+  const { key } = findEnrollment(GROUP, validId(call.route), call.state);
   const { items, continuation } = takePage(
     call.state.registrationsOf(key),
     `registrations/${key}`,
@@ -188,49 +184,13 @@ function queryRegistrations(call: Call): Answer {
   return page(items.map(registrationStateText), 'DeviceRegistration', continuation);
 }
 
-async function register(call: Call): Promise<Answer> {
-  const { registrations, challenges, body, credentials, route } = call;
-  checkDeviceCall(call);
-  if (isObject(body.tpm) && credentials.authorization === undefined) {
-    return device(401, JSON.stringify(challenges.challenge(route.id, body)));
-  }
-  const certificateRequest = call.isPreview ? optionalString(body, 'csr') : undefined;
-  const answer = await registrations.register(deviceCall(call), body, certificateRequest);
-  const location = `${call.origin}/${route.idScope}/registrations/${encodeURIComponent(route.id)}/register`;
-  return operation(answer, { Location: location });
-}
-
-function operationStatus(call: Call): Answer {
-  checkDeviceCall(call);
-  return operation(call.registrations.operationStatus(deviceCall(call), call.route.operationId), {});
-}
-
-function registrationStatus(call: Call): Answer {
-  checkDeviceCall(call);
-  if (call.isPreview && call.body.csr !== undefined) throw invalid('csr', 'is for registering only');
-  return device(200, call.registrations.status(deviceCall(call)));
-}
-
-/** An unknown id scope: the code is not established. */
-function checkDeviceCall(call: Call): void {
-  if (keyOf(call.route.idScope) !== keyOf(call.idScope)) throw new ServiceError('unauthorized');
-  const named = optionalString(call.body, 'registrationId');
-  if (named !== undefined && !sameId(named, validId(call)))
-    throw invalid('registrationId', 'must be the id in the path');
-  validId(call);
-}
-
-function deviceCall({ route, credentials, apiVersion }: Call) {
-  return { registrationId: route.id, credentials, apiVersion };
-}
-
-function operation({ isFinal, text }: OperationAnswer, headers: Record<string, string>): Answer {
-  if (isFinal) return device(200, text);
-  return device(202, text, { ...headers, 'Retry-After': String(RETRY_AFTER_SECONDS) });
-}
-
-function device(status: number, text: string, headers: Record<string, string> = {}): Answer {
-  return { status, text, headers: { ...headers, 'x-ms-request-id': randomUUID() } };
+/** Over HTTP a registration that is under way has an address, too. */
+async function registerOverHttp(call: Call): Promise<Answer> {
+  const answer = await deviceOperations.register(call);
+  if (answer.status !== 202) return answer;
+  const { origin, route } = call;
+  const location = `${origin}/${route.idScope}/registrations/${encodeURIComponent(route.id)}/register`;
+  return { ...answer, headers: { ...answer.headers, Location: location } };
 }
 
 function page(texts: readonly string[], itemType: string, continuation: string | undefined): Answer {
@@ -247,9 +207,4 @@ function page(texts: readonly string[], itemType: string, continuation: string |
 
 function ok(text: string): Answer {
   return { status: 200, text };
-}
-
-function validId({ route }: Call): string {
-  if (!isValidId(route.id)) throw new ServiceError('invalidArgument', 'The id in the path is not valid.');
-  return route.id;
 }

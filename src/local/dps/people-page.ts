@@ -1,5 +1,5 @@
-import type { Service } from './request-handler.ts';
 import type { LoggedRequest } from './request-log.ts';
+import type { Service } from './service.ts';
 import type { EmulatorState, StoredEnrollment, StoredRegistration } from './state.ts';
 
 const SHOWN = 50;

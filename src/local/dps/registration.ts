@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type AllocationFailure, type AllocationRules, allocate, candidateHubs } from './allocation.ts';
 import { askWebhook, type WebhookDecision } from './allocation-webhook.ts';
+import { OLD_VERSION } from './api-versions.ts';
 import { type Admission, admitDevice, type DeviceCredentials } from './device-authentication.ts';
 import { GROUP, keyOf } from './enrollment-kinds.ts';
 import { ServiceError } from './errors.ts';
@@ -40,7 +41,6 @@ interface Operation {
   result: ((isOldVersion: boolean) => string) | undefined;
 }
 
-const OLD_VERSION = '2019-03-31';
 const OPERATION_PREFIX = `5.${randomBytes(8).toString('hex')}`;
 
 /** Registers devices, and remembers how that went for their status lookups. */
@@ -79,7 +79,7 @@ export class Registrations {
     const finish = (outcome: Outcome) => {
       // After a reset nobody waits for this any more, and nothing of it may appear.
       if (!this.#operations.has(operationId)) return;
-      const registration = this.#record(call.registrationId, admission, outcome);
+      const registration = this.#commitOutcome(call.registrationId, admission, outcome);
       operation.result = (isOldVersion) =>
         registrationResultText(proof, registration, isOldVersion, chain || undefined);
     };
@@ -137,7 +137,7 @@ export class Registrations {
   }
 
   #disable(call: DeviceCall, admission: Admission): OperationAnswer {
-    this.#record(call.registrationId, admission, { status: 'disabled' });
+    this.#commitOutcome(call.registrationId, admission, { status: 'disabled' });
     const registrationState = { registrationId: call.registrationId, status: 'disabled' };
     return {
       isFinal: true,
@@ -192,7 +192,12 @@ export class Registrations {
     return askWebhook(webhook.webhookUrl, request, linkedHubs).then(settle);
   }
 
-  #record(registrationId: string, { kind, enrollment }: Admission, outcome: Outcome): StoredRegistration {
+  /** The one place where the outcome of a registration is committed, whatever transport the device came by. */
+  #commitOutcome(
+    registrationId: string,
+    { kind, enrollment }: Admission,
+    outcome: Outcome,
+  ): StoredRegistration {
     const { state } = this.#context;
     const key = keyOf(registrationId);
     const before = state.registrations.get(key);

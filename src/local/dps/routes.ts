@@ -1,3 +1,4 @@
+import { isValidId } from './enrollment-kinds.ts';
 import { ServiceError } from './errors.ts';
 
 /** Operations, named as in the specification. */
@@ -102,4 +103,10 @@ function decode(segment: string): string {
   } catch {
     throw new ServiceError('invalidArgument', 'The path is not well encoded.');
   }
+}
+
+/** The id in the path. @throws ServiceError `invalidArgument` if it is none. */
+export function validId({ id }: Route): string {
+  if (!isValidId(id)) throw new ServiceError('invalidArgument', 'The id in the path is not valid.');
+  return id;
 }
