@@ -1,8 +1,9 @@
+import { consoleLog as log } from './log.ts';
 import type { Services } from './services.ts';
-import { readSettings } from './settings.ts';
+import { type Environment, readSettings, type Settings } from './settings.ts';
 
 /** The app: settings are read now, so that a wrong one stops the start. */
-export const settings = readSettings(process.env);
+export const settings = settingsOf(process.env);
 
 let loaded: Promise<Services> | undefined;
 
@@ -13,4 +14,19 @@ export function services(): Promise<Services> {
 }
 
 // The packaged files are under test; one of somebody's own is a setting, and a wrong one stops the start, too.
-if ((settings.enrollmentProfilesFile ?? settings.sendersFile) !== undefined) await services();
+if ((settings.enrollmentProfilesFile ?? settings.sendersFile) !== undefined)
+  await services().catch(sayWhyItDoesNotStart);
+
+function settingsOf(environment: Environment): Settings {
+  try {
+    return readSettings(environment);
+  } catch (error) {
+    return sayWhyItDoesNotStart(error);
+  }
+}
+
+/** Azure goes on without any function and says no more than what is written here: an alert looks for this line. */
+function sayWhyItDoesNotStart(error: unknown): never {
+  log('error', 'start-failed', { why: error instanceof Error ? error.message : String(error) });
+  throw error;
+}

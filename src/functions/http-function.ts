@@ -20,6 +20,7 @@ export function httpFunction(name: string, { route, methods, auth, handle }: Rou
     methods: [...methods],
     authLevel: auth === 'key' ? 'function' : 'anonymous',
     handler: async (request, context) => {
+      if (isBodyLost(request)) return lengthRequired();
       let body = new Uint8Array();
       const readBody = async () => {
         body = new Uint8Array(await request.arrayBuffer());
@@ -35,6 +36,19 @@ export function httpFunction(name: string, { route, methods, auth, handle }: Rou
       if (answer.status >= 500) noteFailure(name, context.invocationId, String(answer.status));
       return answer;
     },
+  });
+}
+
+/** The Functions host hands no body over that comes in chunks: what was sent is not known here. */
+function isBodyLost({ headers, body }: HttpRequest): boolean {
+  return headers.has('transfer-encoding') && body === null;
+}
+
+function lengthRequired(): Answer {
+  return problem({
+    status: 411,
+    detail:
+      'The body came in chunks, of which Azure Functions hands none over. Send it whole, with a Content-Length.',
   });
 }
 

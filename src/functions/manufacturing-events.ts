@@ -15,20 +15,28 @@ app.generic('manufacturing-events', {
   }),
   handler: async (body: unknown, context: InvocationContext) => {
     const { clock, processor } = await services();
-    const { applicationProperties, contentType, enqueuedTimeUtc, deliveryCount } =
-      context.triggerMetadata ?? {};
+    const { applicationProperties, contentType, enqueuedTime, deliveryCount } = context.triggerMetadata ?? {};
     const message = decodeMessage({
       body: bytesOf(body),
       contentType: typeof contentType === 'string' ? contentType : undefined,
       properties: (applicationProperties ?? {}) as Record<string, unknown>,
-      enqueuedAt: enqueuedTimeUtc === undefined ? clock.now() : new Date(String(enqueuedTimeUtc)),
-      deliveryCount: Number(deliveryCount ?? 1),
+      enqueuedAt: enqueuedAt(enqueuedTime) ?? clock.now(),
+      deliveryCount: Math.max(1, Number(deliveryCount ?? 1)),
     });
     await processor.process(message);
   },
 });
 
-/** What an administrator sends by hand is text, or the JSON value of it. */
+/**
+ * `EnqueuedTime` names its zone; `EnqueuedTimeUtc` does not, and would be read in the zone of `TZ`. A message made by hand was
+ * never enqueued: .NET has the year 1 for that.
+ */
+function enqueuedAt(enqueuedTime: unknown): Date | undefined {
+  const at = new Date(String(enqueuedTime));
+  return at.getUTCFullYear() > 1 ? at : undefined;
+}
+
+/** Bytes, as `dataType` asks for. */
 function bytesOf(body: unknown): Uint8Array {
   if (body instanceof Uint8Array) return body;
   return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));

@@ -24,6 +24,7 @@ function problems(...statuses: readonly number[]): Json {
     404: 'There is none.',
     406: 'None of the accepted representations is offered.',
     409: 'An audit is running already: Location names it.',
+    411: 'The body came in chunks, without a Content-Length.',
     413: 'More than 1 MiB or 1,000 events.',
     415: 'Not a media type that is read here.',
     503: 'A service that is needed does not answer: Retry-After says when to come again.',
@@ -191,7 +192,7 @@ const rejected: Json = {
       requestBody: { required: true, content: content('ReplayChoice') },
       responses: {
         200: answer('What was queued, and what was not.', 'Replayed'),
-        ...problems(400, 413, 503),
+        ...problems(400, 411, 413, 503),
       },
     },
   },
@@ -228,7 +229,7 @@ const about: Json = {
 
 export const paths: Json = {
   '/events': {
-    post: posting('events', 'Takes CloudEvents', {}, [400, 413, 415, 503]),
+    post: posting('events', 'Takes CloudEvents', {}, [400, 411, 413, 415, 503]),
     options: handshake('events-handshake'),
   },
   '/webhooks/{sender}': {
@@ -239,7 +240,7 @@ export const paths: Json = {
         parameters: [inPath('sender')],
         security: [{ webhookId: [], webhookTimestamp: [], webhookSignature: [] }],
       },
-      [400, 401, 403, 413, 415, 503],
+      [400, 401, 403, 411, 413, 415, 503],
     ),
     options: handshake('webhooks-handshake', [inPath('sender')]),
   },

@@ -19,8 +19,6 @@ export interface AppRequest {
 
 export type AppReport = { readonly ready: string } | { readonly failed: string };
 
-/** An event that is being retried is not waited for: its message comes again. */
-const longestDrainInMs = 10_000;
 let isEnding = false;
 /** Said by app-process.ts, which forks this and sends the rest. */
 const forkedFlag = '--forked';
@@ -73,8 +71,7 @@ function endOnce(host: FunctionsHost): () => void {
   return () => {
     if (isEnding) process.exit(1);
     isEnding = true;
-    setTimeout(() => process.exit(0), longestDrainInMs).unref();
-    void host.stop().then(() => process.exit(0));
+    void host.stop().finally(() => process.exit(0));
   };
 }
 

@@ -15,6 +15,8 @@ const env = {
   WORK_QUEUE: 'work',
   'AzureWebJobs.work.Disabled': '1',
   'AzureWebJobs.slow.Disabled': '1',
+  'AzureWebJobs.binary.Disabled': '1',
+  'AzureWebJobs.stuck.Disabled': '1',
 };
 const startSample = (more: Partial<Parameters<typeof startAppProcess>[0]> = {}): Promise<AppProcess> =>
   startAppProcess({ endpoints: unusedEndpoints, env, appDirectory, output: 'ignore', ...more });

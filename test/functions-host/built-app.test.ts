@@ -20,6 +20,8 @@ beforeAll(async () => {
     WORK_QUEUE: 'work',
     'AzureWebJobs.work.Disabled': '1',
     'AzureWebJobs.slow.Disabled': '1',
+    'AzureWebJobs.binary.Disabled': '1',
+    'AzureWebJobs.stuck.Disabled': '1',
   };
   app = await startAppProcess({ endpoints: unusedEndpoints, env, appDirectory: elsewhere, output: 'ignore' });
 });

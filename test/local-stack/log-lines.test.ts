@@ -77,24 +77,32 @@ describe('The app logs, in lines that alerts look for,', () => {
   it('how long the oldest event has waited, whenever the timer fires', async () => {
     const fired = await post('/admin/functions/queue-watch', { input: '' }, stack.endpoints.keys.master);
     expect(fired.status).toBe(202);
-    await written(/^oldest-message \{"queue":"manufacturing-events","ageInSeconds":\d+\}$/m);
+    await written(
+      / Host\.Function\.Console: oldest-message \{"queue":"manufacturing-events","ageInSeconds":\d+\}$/m,
+    );
   });
 
   it('each event that is rejected', async () => {
     await client.createSender(manufacturingEventsQueue.name).sendMessages({ body: { specversion: '1.0' } });
-    await written(/^event-rejected \{"key":"[0-9a-f]{32}","reason":"not-a-cloudevent","pointer":"\/id"\}$/m);
+    await written(
+      / Host\.Function\.Console: event-rejected \{"key":"[0-9a-f]{32}","reason":"not-a-cloudevent","pointer":"\/id"\}$/m,
+    );
   });
 
   it('each invocation that fails', async () => {
     await client.createSender(backgroundWorkQueue.name).sendMessages({ body: { task: 'unknown' } });
-    await written(/^function-failed \{"function":"background-work","invocation":"[^"]+","why":"Error"\}$/m);
+    await written(
+      / Host\.Function\.Console: function-failed \{"function":"background-work","invocation":"[^"]+","why":"Error"\}$/m,
+    );
   });
 
   it('each answer of the kind 5xx, and no other', async () => {
     await stack.close();
     const asked = await post('/api/audit/runs', {}, stack.endpoints.keys.function);
     expect(asked.status).toBeGreaterThanOrEqual(500);
-    await written(/^function-failed \{"function":"audit-start","invocation":"[^"]+","why":"50\d"\}$/m);
+    await written(
+      / Host\.Function\.Console: function-failed \{"function":"audit-start","invocation":"[^"]+","why":"50\d"\}$/m,
+    );
     const refused = await post('/api/events', {}, stack.endpoints.keys.function);
     expect(refused.status).toBe(400);
     expect(output).not.toMatch(/function-failed \{"function":"events"/);

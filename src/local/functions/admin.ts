@@ -60,7 +60,7 @@ function runByHand(app: FunctionApp, registered: RegisteredFunction, body: Buffe
     return true;
   }
   if (trigger.type !== 'servicebustrigger') return false;
-  invoke(app, registered, invocationByHand(trigger.name, input)).catch((error) =>
+  invoke(app, registered, invocationByHand(trigger.name, trigger.binding, input)).catch((error) =>
     logFailure(app, registered, error),
   );
   return true;

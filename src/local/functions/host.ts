@@ -1,18 +1,21 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { handleAdmin } from './admin.ts';
 import { isDisabled, loadLocalSettings } from './app-settings.ts';
+import { takeConsoleLines } from './console-lines.ts';
 import { FunctionApp, triggerOf } from './function-app.ts';
 import { readHostJson } from './host-json.ts';
 import { endWith } from './http-response.ts';
 import { HttpTriggers } from './http-trigger.ts';
 import type { Keys } from './keys.ts';
+import type { Listener } from './listener.ts';
 import { loadApp } from './load-app.ts';
 import { type Log, logToStandardError } from './log.ts';
 import type { RegisteredFunction } from './protocol.ts';
 import { startServiceBusListener } from './service-bus-trigger.ts';
-import { type Listener, startTimer } from './timer-trigger.ts';
+import { startTimer } from './timer-trigger.ts';
 
 export interface FunctionsHostOptions {
   /** With host.json, and package.json whose `main` (a glob is allowed) names the modules to load. */
@@ -26,16 +29,33 @@ export interface FunctionsHostOptions {
 
 export interface FunctionsHost {
   readonly url: string;
-  /** Takes nothing new, lets what runs end, and closes. */
-  stop(): Promise<void>;
+  /**
+   * Takes nothing new, lets what runs end, and closes. As in Azure, what runs longer than 10 s is left behind: its
+   * message is locked until the lock expires, and comes again.
+   */
+  stop(drainInMs?: number): Promise<void>;
 }
+
+const longestDrainInMs = 10_000;
 
 /**
  * Runs a function app in this process: HTTP, timer and Service Bus triggers. What the app throws while it loads (a
  * missing setting, say) is thrown on. An app can be loaded once a process, because modules are evaluated once.
  */
 export async function startFunctionsHost(options: FunctionsHostOptions): Promise<FunctionsHost> {
-  const { keys, log = logToStandardError } = options;
+  const { log = logToStandardError } = options;
+  const giveConsoleBack = takeConsoleLines(log);
+  try {
+    const { url, stop } = await start(options, log);
+    return { url, stop: (drainInMs) => stop(drainInMs).finally(giveConsoleBack) };
+  } catch (error) {
+    giveConsoleBack();
+    throw error;
+  }
+}
+
+async function start(options: FunctionsHostOptions, log: Log): Promise<FunctionsHost> {
+  const { keys } = options;
   const appDirectory = path.resolve(options.appDirectory);
   const settings = readHostJson(appDirectory);
   loadLocalSettings(appDirectory);
@@ -48,9 +68,11 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
   const triggers = new HttpTriggers(app, byTrigger.get('httptrigger') ?? [], settings.routePrefix, keys);
   const server = createServer(app, keys, triggers);
   await listen(server, options.port ?? 7071, options.hostname ?? '127.0.0.1');
-  const listeners: Listener[] = [];
-  const close = async () => {
-    await Promise.all([closeServer(server), ...listeners.map((listener) => listener.stop())]);
+  const listeners: Listener[] = [listenerOf(server)];
+  const stop = async (drainInMs = longestDrainInMs) => {
+    const drained = Promise.all(listeners.map((listener) => listener.drain()));
+    await Promise.race([drained, setTimeout(drainInMs, undefined, { ref: false })]);
+    await Promise.all(listeners.map((listener) => listener.close()));
     await app.runHooks('appTerminate', { hookData: {}, appHookData: {} });
   };
   try {
@@ -59,11 +81,11 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
       listeners.push(await startServiceBusListener(app, consumer, settings.serviceBus));
     }
   } catch (error) {
-    await close();
+    await stop();
     throw error;
   }
   const { port } = server.address() as AddressInfo;
-  return { url: `http://${options.hostname ?? 'localhost'}:${port}`, stop: close };
+  return { url: `http://${options.hostname ?? 'localhost'}:${port}`, stop };
 }
 
 function enabledFunctions(app: FunctionApp): RegisteredFunction[] {
@@ -116,9 +138,13 @@ function listen(server: http.Server, port: number, hostname: string): Promise<vo
   });
 }
 
-function closeServer(server: http.Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });
+function listenerOf(server: http.Server): Listener {
+  return {
+    drain: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      }),
+    close: async () => server.closeAllConnections(),
+  };
 }

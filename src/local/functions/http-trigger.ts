@@ -88,7 +88,7 @@ async function httpDataOf(
   url: URL,
   parameters: Record<string, string>,
 ): Promise<HttpData> {
-  const body = await readBody(request);
+  const body = await bodyThatArrives(request);
   const query: Record<string, string> = {};
   for (const [name, value] of url.searchParams)
     query[name] = name in query ? `${query[name]},${value}` : value;
@@ -102,8 +102,25 @@ async function httpDataOf(
   };
 }
 
+/** The real host hands a body over only where `Content-Length` announces one: of a chunked request none arrives. */
+async function bodyThatArrives(request: IncomingMessage): Promise<Buffer> {
+  const body = await readBody(request);
+  return request.headers['content-length'] === undefined ? Buffer.alloc(0) : body;
+}
+
 function headersOf(request: IncomingMessage): Record<string, string> {
-  return Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
+  return Object.fromEntries(
+    Object.entries(request.headers).map(([name, value]) => [name, asKestrelReads(String(value))]),
+  );
+}
+
+/** Node takes the bytes of a header for Latin-1, the real host for UTF-8. */
+function asKestrelReads(value: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(value, 'latin1'));
+  } catch {
+    return value;
+  }
 }
 
 function traceContextOf({ headers }: IncomingMessage) {

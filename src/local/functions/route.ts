@@ -80,7 +80,7 @@ function escapeLiteral(literal: string): string {
 /** An encoded slash stays encoded, as ASP.NET Core leaves it. */
 function decode(part: string): string {
   try {
-    return decodeURIComponent(part.replace(/%2f/gi, '%252F'));
+    return decodeURIComponent(part.replace(/%(?=2f)/gi, '%25'));
   } catch {
     return part;
   }

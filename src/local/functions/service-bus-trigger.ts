@@ -3,11 +3,11 @@ import { resolveSettings } from './app-settings.ts';
 import { type FunctionApp, triggerOf } from './function-app.ts';
 import type { HostSettings } from './host-json.ts';
 import { invoke, logFailure } from './invocation.ts';
+import type { Listener } from './listener.ts';
 import type { Binding, RegisteredFunction } from './protocol.ts';
 import { connectToServiceBus } from './service-bus-connection.ts';
 import { invocationOf } from './service-bus-message.ts';
 import { type Outcome, SettlementTurns } from './settlement-turns.ts';
-import type { Listener } from './timer-trigger.ts';
 
 /** Runs the function for each message of its queue or subscription, so many at a time, and settles by the result. */
 export async function startServiceBusListener(
@@ -32,14 +32,17 @@ export async function startServiceBusListener(
     if (outcome === 'complete') await receiver.completeMessage(message);
     else await receiver.abandonMessage(message);
   };
+  const outcomeOf = async (message: ServiceBusReceivedMessage): Promise<Outcome> => {
+    try {
+      await invoke(app, registered, invocationOf(bindingName, binding, message));
+      return 'complete';
+    } catch (error) {
+      logFailure(app, registered, error);
+      return 'abandon';
+    }
+  };
   const run = async (message: ServiceBusReceivedMessage) => {
-    const outcome = await invoke(app, registered, invocationOf(bindingName, binding, message)).then(
-      () => 'complete' as const,
-      (error) => {
-        logFailure(app, registered, error);
-        return 'abandon' as const;
-      },
-    );
+    const outcome = await outcomeOf(message);
     await settle(message, outcome).catch((error) => logFailure(app, registered, error));
   };
   const subscription = receiver.subscribe(
@@ -54,9 +57,11 @@ export async function startServiceBusListener(
     { autoCompleteMessages: false, maxConcurrentCalls: settings.maxConcurrentCalls },
   );
   return {
-    async stop() {
+    async drain() {
       await subscription.close(); // the link stays open, so that what runs can still be settled
       await Promise.all(running);
+    },
+    async close() {
       await receiver.close();
       await client.close();
     },
@@ -64,7 +69,11 @@ export async function startServiceBusListener(
 }
 
 function createReceiver(client: ServiceBusClient, binding: Binding, renewalInMs: number): ServiceBusReceiver {
-  const options = { skipParsingBodyAsJson: true, maxAutoLockRenewalDurationInMs: renewalInMs };
+  const options = {
+    skipParsingBodyAsJson: true,
+    skipConvertingDate: true,
+    maxAutoLockRenewalDurationInMs: renewalInMs,
+  };
   if (binding.queueName !== undefined) {
     return client.createReceiver(resolveSettings(String(binding.queueName)), options);
   }

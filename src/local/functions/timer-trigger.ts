@@ -2,12 +2,8 @@ import { Cron } from 'croner';
 import { resolveSettings } from './app-settings.ts';
 import { type FunctionApp, triggerOf } from './function-app.ts';
 import { invoke, logFailure, requestFor } from './invocation.ts';
+import type { Listener } from './listener.ts';
 import type { RegisteredFunction } from './protocol.ts';
-
-export interface Listener {
-  /** Takes nothing new, and waits for what runs. */
-  stop(): Promise<void>;
-}
 
 interface ScheduleStatus {
   readonly Last: string;
@@ -32,10 +28,11 @@ export function startTimer(app: FunctionApp, registered: RegisteredFunction): Li
   const cron: Cron = parseSchedule(registered, schedule, () => fire(cron.nextRun()));
   if (binding.runOnStartup === true) void fire(cron.nextRun());
   return {
-    async stop() {
+    async drain() {
       cron.stop();
       await running;
     },
+    async close() {},
   };
 }
 

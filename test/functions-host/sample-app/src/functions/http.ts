@@ -56,4 +56,16 @@ app.http('echo', {
   methods: ['POST', 'OPTIONS'],
   handler: async (request) => ({ body: Buffer.from(await request.arrayBuffer()) }),
 });
+app.http('header', {
+  methods: ['GET'],
+  handler: async (request) => ({ jsonBody: { x: request.headers.get('x-text') } }),
+});
+app.http('console', {
+  methods: ['POST'],
+  handler: async (request) => {
+    const [stream = 'log', text] = (await request.text()).split(' ', 2) as ['log' | 'error', string];
+    console[stream](text);
+    return { status: 200 };
+  },
+});
 app.http('turnedOff', { methods: ['GET'], handler: async () => ({ body: 'on' }) });

@@ -1,4 +1,4 @@
-import { app, type InvocationContext, type Timer } from '@azure/functions';
+import { app, type InvocationContext, type Timer, trigger } from '@azure/functions';
 
 /** What the sample app was called with. The tests that load it in their own process read it. */
 export const calls = {
@@ -36,5 +36,26 @@ app.serviceBusQueue('slow', {
     calls.slow.push(`began ${body}`);
     await new Promise((resolve) => setTimeout(resolve, 400));
     calls.slow.push(`ended ${body}`);
+  },
+});
+
+app.generic('binary', {
+  trigger: trigger.generic({
+    type: 'serviceBusTrigger',
+    connection: 'ServiceBusConnection',
+    queueName: 'binary',
+    dataType: 'binary',
+  }),
+  handler: async (body: unknown, context: InvocationContext) => {
+    calls.messages.push({ body, metadata: context.triggerMetadata });
+  },
+});
+
+app.serviceBusQueue('stuck', {
+  connection: 'ServiceBusConnection',
+  queueName: 'stuck',
+  handler: async (body: unknown) => {
+    calls.slow.push(`stuck ${body}`);
+    await new Promise(() => {});
   },
 });
