@@ -1,6 +1,7 @@
 import { type CertificateProblemCode, checkCertificate } from './certificate-checks.ts';
 import type { AttestationMechanism, X509Certificates } from './models.ts';
 import { symmetricKeyProblem } from './symmetric-keys.ts';
+import { readTpmPublic } from './tpm-public.ts';
 
 /** A reason not to send an attestation. */
 export interface AttestationProblem {
@@ -65,8 +66,8 @@ function tpmProblems(
     const detail = 'A TPM belongs to one device, so DPS has no enrollment groups with it.';
     return [{ code: 'not-for-groups', member: 'tpm', detail }];
   }
-  if (!/^[A-Za-z0-9+/]{16,}={0,2}$/.test(endorsementKey)) {
-    const detail = 'The endorsement key is not base64 of a public key.';
+  if (!readTpmPublic(endorsementKey)) {
+    const detail = 'The endorsement key is not base64 of a TPM2B_PUBLIC of an RSA or ECC key.';
     return [{ code: 'bad-key', member: 'tpm.endorsementKey', detail }];
   }
   return [];

@@ -1,7 +1,9 @@
-import { type KeyObject, X509Certificate } from 'node:crypto';
-import { signatureAlgorithmOf } from './signature-algorithm.ts';
+import { type ReadCertificate, readCertificateText } from './certificate-reader.ts';
 
-/** `weak`: RSA under 2048 bits, EC under 256, or signed with SHA-1 or MD5. */
+/**
+ * `weak`: RSA under 2048 bits, EC under 256, a curve or a kind of key that is not in common use, or signed with SHA-1 or
+ * MD5.
+ */
 export type CertificateProblemCode =
   | 'unreadable'
   | 'expired'
@@ -29,7 +31,9 @@ export interface CertificateInfo {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly isCa: boolean;
-  /** `rsa`, `ec`, `ed25519`, … */
+  /** What basicConstraints says; `absent` where the certificate has no such extension. */
+  readonly authority: 'yes' | 'no' | 'absent';
+  /** `rsa`, `ec`, `ed25519`, …, `unknown`. */
   readonly keyType: string;
   /** The modulus of RSA, the field of EC; absent for keys that come in one size. */
   readonly keyBits: number | undefined;
@@ -54,9 +58,7 @@ export interface CertificateCheck {
   readonly expiresInMs: number | undefined;
 }
 
-const MIN_RSA_BITS = 2048;
-const MIN_EC_BITS = 256;
-const WEAK_HASHES: ReadonlySet<string> = new Set(['MD5', 'SHA1']);
+const WEAK_HASHES: ReadonlySet<string> = new Set(['MD2', 'MD4', 'MD5', 'SHA1']);
 
 /**
  * Checks a certificate before it becomes part of an enrollment.
@@ -65,7 +67,7 @@ const WEAK_HASHES: ReadonlySet<string> = new Set(['MD5', 'SHA1']);
  * @returns what it says and what is wrong with it; no problems means that it is good to send.
  */
 export function checkCertificate(text: string, expectations: CertificateExpectations): CertificateCheck {
-  const certificate = readCertificate(text);
+  const certificate = readCertificateText(text);
   if (typeof certificate === 'string') {
     return {
       info: undefined,
@@ -76,8 +78,8 @@ export function checkCertificate(text: string, expectations: CertificateExpectat
   const info = infoOf(certificate);
   const problems = [
     validityProblem(info, expectations.now),
-    strengthProblem(info),
-    expectations.mustBeCa && !info.isCa ? notACa(info) : undefined,
+    strengthProblem(certificate),
+    expectations.mustBeCa && info.authority === 'no' ? notACa(info) : undefined,
     nameProblem(info, expectations.registrationId),
   ];
   return {
@@ -87,62 +89,23 @@ export function checkCertificate(text: string, expectations: CertificateExpectat
   };
 }
 
-const FIRST_PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/;
-
-/** The certificate, or a sentence that says why there is none. */
-function readCertificate(text: string): X509Certificate | string {
-  if (text.includes('PRIVATE KEY-----')) {
-    return 'The text holds a private key, which must not leave where it was made. Send the certificate alone.';
-  }
-  const pem = FIRST_PEM_CERTIFICATE.exec(text)?.[0];
-  if (!pem && text.includes('-----BEGIN')) {
-    return 'The PEM text holds no whole certificate (BEGIN CERTIFICATE to END CERTIFICATE).';
-  }
-  if (!pem && !/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(text)) {
-    return 'The text is neither PEM nor base64 of DER.';
-  }
-  try {
-    const certificate = new X509Certificate(pem ?? Buffer.from(text, 'base64'));
-    certificate.publicKey;
-    return certificate;
-  } catch {
-    return 'The text is not an X.509 certificate that can be read.';
-  }
-}
-
-function infoOf(certificate: X509Certificate): CertificateInfo {
-  const key = certificate.publicKey;
+function infoOf(certificate: ReadCertificate): CertificateInfo {
+  const { subject, issuer, publicKey, authority } = certificate;
   return {
-    subjectName: nameOf(certificate.subject),
-    issuerName: nameOf(certificate.issuer),
-    commonName: commonNameOf(certificate),
-    serialNumber: certificate.serialNumber.toUpperCase(),
-    sha1Thumbprint: certificate.fingerprint.replaceAll(':', ''),
-    sha256Thumbprint: certificate.fingerprint256.replaceAll(':', ''),
-    notBefore: new Date(certificate.validFrom),
-    notAfter: new Date(certificate.validTo),
-    isCa: certificate.ca,
-    keyType: key.asymmetricKeyType ?? 'unknown',
-    keyBits: bitsOf(key),
-    signatureHash: signatureAlgorithmOf(certificate.raw),
+    subjectName: subject.text,
+    issuerName: issuer.text,
+    commonName: subject.commonName,
+    serialNumber: certificate.serialNumber,
+    sha1Thumbprint: certificate.sha1Thumbprint,
+    sha256Thumbprint: certificate.sha256Thumbprint,
+    notBefore: certificate.notBefore,
+    notAfter: certificate.notAfter,
+    isCa: authority === 'yes',
+    authority,
+    keyType: publicKey.type,
+    keyBits: publicKey.bits,
+    signatureHash: certificate.signatureHash,
   };
-}
-
-/** Node has a line a part, the most general first; .NET, and so DPS, writes the most special first. */
-function nameOf(name: string | undefined): string {
-  return (name ?? '').split('\n').reverse().join(', ');
-}
-
-function commonNameOf(certificate: X509Certificate): string | undefined {
-  const name = certificate.toLegacyObject().subject?.CN;
-  return Array.isArray(name) ? name.at(-1) : name;
-}
-
-/** `prime256v1`, `secp384r1`, `brainpoolP256r1`: the size is the first number of three digits. */
-function bitsOf(key: KeyObject): number | undefined {
-  const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {};
-  const curveBits = /\d{3}/.exec(namedCurve ?? '')?.[0];
-  return modulusLength ?? (curveBits ? Number(curveBits) : undefined);
 }
 
 function validityProblem(info: CertificateInfo, now: Date): CertificateProblem | undefined {
@@ -158,14 +121,9 @@ function validityProblem(info: CertificateInfo, now: Date): CertificateProblem |
   return undefined;
 }
 
-function strengthProblem(info: CertificateInfo): CertificateProblem | undefined {
-  const { keyType, keyBits, signatureHash } = info;
-  const minimum = keyType === 'ec' ? MIN_EC_BITS : MIN_RSA_BITS;
-  if (keyBits !== undefined && keyBits < minimum) {
-    return {
-      code: 'weak',
-      detail: `The certificate's ${keyType.toUpperCase()} key has ${keyBits} bits; it should have ${minimum} or more.`,
-    };
+function strengthProblem({ publicKey, signatureHash }: ReadCertificate): CertificateProblem | undefined {
+  if (publicKey.weakness !== undefined) {
+    return { code: 'weak', detail: publicKey.weakness };
   }
   if (signatureHash && WEAK_HASHES.has(signatureHash)) {
     return {
@@ -179,7 +137,7 @@ function strengthProblem(info: CertificateInfo): CertificateProblem | undefined 
 function notACa(info: CertificateInfo): CertificateProblem {
   return {
     code: 'not-a-ca',
-    detail: `"${info.subjectName}" is not the certificate of an authority (basicConstraints CA:TRUE), so it signs no devices.`,
+    detail: `"${info.subjectName}" is not the certificate of an authority (it says basicConstraints CA:FALSE), so it signs no devices.`,
   };
 }
 

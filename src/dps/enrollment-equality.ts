@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { readCertificateText } from './certificate-reader.ts';
 import type {
   AttestationMechanism,
   EnrollmentGroup,
@@ -142,11 +142,6 @@ function thumbprintOf(slot: X509CertificateWithInfo | null | undefined): string 
   if (!slot?.certificate) {
     return slot?.info?.sha256Thumbprint.toUpperCase();
   }
-  const pem = slot.certificate.includes('-----BEGIN');
-  try {
-    const source = pem ? slot.certificate : Buffer.from(slot.certificate, 'base64');
-    return new X509Certificate(source).fingerprint256.replaceAll(':', '');
-  } catch {
-    return 'unreadable';
-  }
+  const certificate = readCertificateText(slot.certificate);
+  return typeof certificate === 'string' ? 'unreadable' : certificate.sha256Thumbprint;
 }

@@ -9,6 +9,7 @@ import type { AppInstance } from '../support/app-instance.ts';
 import { audit, phasesOf } from '../support/audits.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { authorizationFor } from '../support/dps-signature.ts';
+import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { event, keyOf, manufactured } from '../support/events.ts';
 import { FaultyProxy, throughProxy } from '../support/proxy.ts';
 import { requestsSoFar } from '../support/queue.ts';
@@ -81,7 +82,7 @@ describe('enrollment-differs', () => {
       manufactured('kiosk-1', { product: 'kiosk-k' }),
       manufactured('meter-1', {
         product: 'meter-m',
-        attestation: { type: 'tpm', endorsementKey: 'AToAAQALAAMAsgAg' },
+        attestation: { type: 'tpm', endorsementKey: endorsementKeyOf('meter') },
       }),
       manufactured('gateway-1', {
         product: 'gateway-x',

@@ -12,6 +12,7 @@ import { DeviceProvisioningClient } from '../../src/dps/client.ts';
 import type { IndividualEnrollment } from '../../src/dps/models.ts';
 import { generateSasToken } from '../../src/dps/sas-token.ts';
 import { startDpsEmulator } from '../../src/local/dps/emulator.ts';
+import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import type { Figure } from './figure.ts';
 
 type Method = 'GET' | 'PUT' | 'POST';
@@ -78,7 +79,7 @@ function enrollment(registrationId: string): IndividualEnrollment {
   return {
     registrationId,
     deviceId: registrationId,
-    attestation: { type: 'tpm', tpm: { endorsementKey: Buffer.alloc(64, 7).toString('base64') } },
+    attestation: { type: 'tpm', tpm: { endorsementKey: endorsementKeyOf(7) } },
     initialTwin: { tags: { plant: 'brno', line: 3 }, properties: { desired: { interval: 30 } } },
     reprovisionPolicy: { updateHubAssignment: true, migrateDeviceData: true },
     allocationPolicy: 'hashed',

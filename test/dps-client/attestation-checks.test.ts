@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkAttestation } from '../../src/dps/attestation-checks.ts';
+import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { makeCertificate } from './certificates.ts';
 
 const now = new Date();
@@ -24,7 +25,7 @@ describe('An attestation', () => {
   });
 
   it('by TPM needs an endorsement key, and is not for groups', () => {
-    const tpm = { endorsementKey: good };
+    const tpm = { endorsementKey: endorsementKeyOf(1) };
     expect(checkAttestation({ type: 'tpm', tpm }, { now, registrationId: 'dev-1' })).toEqual([]);
     expect(checkAttestation({ type: 'tpm', tpm }, { now })).toMatchObject([{ code: 'not-for-groups' }]);
     const bad = { endorsementKey: 'not base64!' };

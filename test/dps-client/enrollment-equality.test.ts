@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isSameJson, isStoredAs } from '../../src/dps/enrollment-equality.ts';
 import type { EnrollmentGroup, IndividualEnrollment } from '../../src/dps/models.ts';
+import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { makeCertificate } from './certificates.ts';
 import { useEmulator } from './emulator.ts';
 
@@ -40,7 +41,7 @@ describe('An enrollment as it is stored', () => {
       fc.asyncProperty(members, async (given) => {
         const sent: IndividualEnrollment = {
           registrationId: 'dev-1',
-          attestation: { type: 'tpm', tpm: { endorsementKey: Buffer.alloc(64, 1).toString('base64') } },
+          attestation: { type: 'tpm', tpm: { endorsementKey: endorsementKeyOf(1) } },
           ...given,
         };
         await client.individualEnrollments.createOrUpdate(sent);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AlreadyExistsError, NotFoundError, PreconditionFailedError } from '../../src/dps/errors.ts';
 import type { EnrollmentGroup, IndividualEnrollment } from '../../src/dps/models.ts';
+import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { makeCertificate } from './certificates.ts';
 import { useEmulator } from './emulator.ts';
 
@@ -9,7 +10,7 @@ const emulator = useEmulator();
 const full: IndividualEnrollment = {
   registrationId: 'dev-1',
   deviceId: 'my-device',
-  attestation: { type: 'tpm', tpm: { endorsementKey: Buffer.alloc(64, 7).toString('base64') } },
+  attestation: { type: 'tpm', tpm: { endorsementKey: endorsementKeyOf(7) } },
   optionalDeviceInformation: { color: 'white' },
   capabilities: { iotEdge: true },
   initialTwin: { tags: { plant: 'brno', version: 7 }, properties: { desired: { interval: 30 } } },

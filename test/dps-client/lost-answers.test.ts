@@ -7,6 +7,7 @@ import {
   UnavailableError,
 } from '../../src/dps/errors.ts';
 import type { IndividualEnrollment } from '../../src/dps/models.ts';
+import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { CapturedClock } from './captured-clock.ts';
 import { makeCertificate } from './certificates.ts';
 import { useEmulator } from './emulator.ts';
@@ -47,7 +48,7 @@ describe('A creation whose answer was lost', () => {
     const der = Buffer.from(certificate.rawData).toString('base64');
     const attestations: IndividualEnrollment['attestation'][] = [
       { type: 'symmetricKey', symmetricKey: { primaryKey: key(1), secondaryKey: key(2) } },
-      { type: 'tpm', tpm: { endorsementKey: key(3) } },
+      { type: 'tpm', tpm: { endorsementKey: endorsementKeyOf(3) } },
       { type: 'x509', x509: { clientCertificates: { primary: { certificate: pem } } } },
       {
         type: 'x509',
@@ -85,7 +86,7 @@ describe('A creation whose answer was lost', () => {
       'another key',
       { attestation: { type: 'symmetricKey', symmetricKey: { primaryKey: key(9), secondaryKey: key(2) } } },
     ],
-    ['another attestation', { attestation: { type: 'tpm', tpm: { endorsementKey: key(3) } } }],
+    ['another attestation', { attestation: { type: 'tpm', tpm: { endorsementKey: endorsementKeyOf(3) } } }],
     ['another member', { iotHubs: ['hub.azure-devices.net'] }],
   ])('is a conflict if the id had been taken by %s', async (_name, difference) => {
     await using dps = client();
@@ -126,7 +127,7 @@ describe('A creation whose answer was lost', () => {
 });
 
 describe('A status that may hide a success', () => {
-  const attestation = { type: 'tpm' as const, tpm: { endorsementKey: key(3) } };
+  const attestation = { type: 'tpm' as const, tpm: { endorsementKey: endorsementKeyOf(3) } };
   const sent = { registrationId: 'dev-1', attestation };
   const conflict = { status: 409, body: { errorCode: 409201, message: 'Enrollment already exists.' } };
   const stored = { status: 200, body: { ...sent, etag: 'x' } };

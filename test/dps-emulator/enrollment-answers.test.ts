@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { type Identity, makeCertificate } from './certificates.ts';
 import { startTestEmulator, symmetric, symmetricGroup, type TestEmulator } from './harness.ts';
 
@@ -161,7 +162,7 @@ describe('keys', () => {
   });
 
   it('of a TPM are shown by GET, queries and the attestation mechanism', async () => {
-    const attestation = { type: 'tpm', tpm: { endorsementKey: 'AToAAQAL' } };
+    const attestation = { type: 'tpm', tpm: { endorsementKey: endorsementKeyOf('dev') } };
     await emulator.call('PUT', '/enrollments/dev-1', { body: { registrationId: 'dev-1', attestation } });
     expect((await emulator.call('GET', '/enrollments/dev-1')).json.attestation).toEqual(attestation);
     expect((await emulator.call('POST', '/enrollments/dev-1/attestationmechanism')).json).toEqual(

@@ -4,11 +4,20 @@ import type { IndividualEnrollment } from '../models.ts';
 
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '');
 
+// The public area of an RSA endorsement key up to its modulus; read yours on the devices, see individual-tpm.ts.
+const publicArea = Buffer.from(
+  '013a0001000b000300b20020837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa00060080004300100800000000000100',
+  'hex',
+);
+
 const enrollments = Array.from(
   { length: 25 },
   (_, i): IndividualEnrollment => ({
     registrationId: `sample-bulk-${i}`,
-    attestation: { type: 'tpm', tpm: { endorsementKey: Buffer.alloc(64, i).toString('base64') } },
+    attestation: {
+      type: 'tpm',
+      tpm: { endorsementKey: Buffer.concat([publicArea, Buffer.alloc(256, i + 1)]).toString('base64') },
+    },
   }),
 );
 

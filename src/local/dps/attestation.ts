@@ -1,10 +1,6 @@
 import { randomFillSync } from 'node:crypto';
-import {
-  certificateInfo,
-  parseCertificate,
-  sha256Thumbprint,
-  type X509CertificateInfo,
-} from './certificate-info.ts';
+import { readTpmPublic } from '../../dps/tpm-public.ts';
+import { certificateInfo, parseCertificate, type X509CertificateInfo } from './certificate-info.ts';
 import type { EnrollmentKind } from './enrollment-kinds.ts';
 import {
   invalid,
@@ -119,7 +115,8 @@ function readTpm(input: JsonObject, kind: EnrollmentKind): ReadAttestation {
   if (tpm === undefined) throw invalid('attestation.tpm', 'is required');
   const endorsementKey = requiredString(tpm, 'endorsementKey');
   const storageRootKey = optionalString(tpm, 'storageRootKey');
-  if (!decodeBase64(endorsementKey)) throw invalid('endorsementKey', 'must be base64');
+  if (!readTpmPublic(endorsementKey))
+    throw invalid('endorsementKey', 'must be base64 of a TPM2B_PUBLIC of an RSA or ECC key');
   if (storageRootKey !== undefined && !decodeBase64(storageRootKey))
     throw invalid('storageRootKey', 'must be base64');
   return {
@@ -201,11 +198,13 @@ function readSlot(
   if (text === undefined) return keptSlot(member, slot, context);
   const certificate = parseCertificate(text);
   const isSigning = member === 'signingCertificates';
-  if (isSigning && !certificate.ca) throw invalid(member, 'must be certificates of an authority (CA)');
+  // The service was seen to take one without any extension.
+  if (isSigning && certificate.authority === 'no')
+    throw invalid(member, 'must be certificates of an authority (CA)');
   return {
     info: certificateInfo(certificate),
-    thumbprint: sha256Thumbprint(certificate),
-    der: isSigning ? certificate.raw.toString('base64') : undefined,
+    thumbprint: certificate.sha256Thumbprint,
+    der: isSigning ? Buffer.from(certificate.der).toString('base64') : undefined,
   };
 }
 

@@ -4,7 +4,7 @@ import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promis
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
-import { commonName, parseCertificate } from './certificate-info.ts';
+import { parseCertificate } from './certificate-info.ts';
 import { keyOf } from './enrollment-kinds.ts';
 import { invalid } from './json-input.ts';
 
@@ -87,7 +87,7 @@ export async function issueDeviceCertificate(
     days: DEVICE_DAYS,
     extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])],
   });
-  const name = commonName(parseCertificate(leaf.toString('base64')));
+  const name = parseCertificate(leaf.toString('base64')).subject.commonName;
   if (name === undefined || keyOf(name) !== keyOf(registrationId))
     throw invalid('csr', 'must have the registration id as its common name');
   return [leaf.toString('base64'), authority.certificate.toString('base64')];

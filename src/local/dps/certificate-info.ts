@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { type ReadCertificate, readCertificateText } from '../../dps/certificate-reader.ts';
 import { ServiceError } from './errors.ts';
 
 /** What the service shows of a certificate instead of its text. Dates like `2023-05-19T23:10:43Z`, hex in upper case. */
@@ -17,80 +18,48 @@ export interface X509CertificateInfo {
  * Reads a certificate as clients send it: PEM text, or base64 of the DER without header and footer.
  * @throws ServiceError `invalidArgument`
  */
-export function parseCertificate(text: string): X509Certificate {
-  const certificate = tryParse(
-    text.includes('-----BEGIN') ? text : Buffer.from(text.replace(/\s/g, ''), 'base64'),
-  );
-  const dates = [certificate?.validFromDate, certificate?.validToDate];
-  if (certificate === undefined || dates.some((date) => Number.isNaN(date?.getTime()))) {
-    throw new ServiceError('invalidArgument', 'A certificate is neither PEM nor base64 of DER.');
+export function parseCertificate(text: string): ReadCertificate {
+  const certificate = readCertificateText(text);
+  if (typeof certificate === 'string') {
+    throw new ServiceError('invalidArgument', `A certificate cannot be read. ${certificate}`);
   }
   return certificate;
 }
 
-function tryParse(content: string | Buffer): X509Certificate | undefined {
-  try {
-    return new X509Certificate(content);
-  } catch {
-    return undefined;
-  }
-}
-
-export function certificateInfo(certificate: X509Certificate): X509CertificateInfo {
+export function certificateInfo(certificate: ReadCertificate): X509CertificateInfo {
   return {
-    subjectName: distinguishedName(certificate.subject),
-    sha1Thumbprint: certificate.fingerprint.replaceAll(':', ''),
-    sha256Thumbprint: certificate.fingerprint256.replaceAll(':', ''),
-    issuerName: distinguishedName(certificate.issuer),
-    notBeforeUtc: withoutFraction(certificate.validFromDate),
-    notAfterUtc: withoutFraction(certificate.validToDate),
-    serialNumber: certificate.serialNumber.toUpperCase(),
-    version: versionOf(certificate.raw),
+    subjectName: certificate.subject.text,
+    sha1Thumbprint: certificate.sha1Thumbprint,
+    sha256Thumbprint: certificate.sha256Thumbprint,
+    issuerName: certificate.issuer.text,
+    notBeforeUtc: withoutFraction(certificate.notBefore),
+    notAfterUtc: withoutFraction(certificate.notAfter),
+    serialNumber: certificate.serialNumber,
+    version: certificate.version,
   };
 }
 
-export function sha256Thumbprint(certificate: X509Certificate): string {
-  return certificate.fingerprint256.replaceAll(':', '');
+export function isValidAt(certificate: ReadCertificate, ms: number): boolean {
+  return certificate.notBefore.getTime() <= ms && ms <= certificate.notAfter.getTime();
 }
 
-/** The last CN of the subject: the most specific one. */
-export function commonName(certificate: X509Certificate): string | undefined {
-  const names = certificate.subject.split('\n').filter((part) => part.startsWith('CN='));
-  return names.at(-1)?.slice('CN='.length);
-}
-
-export function isValidAt(certificate: X509Certificate, ms: number): boolean {
-  return certificate.validFromDate.getTime() <= ms && ms <= certificate.validToDate.getTime();
-}
-
-/** Node gives a line an attribute, in the certificate's order; .NET prints them the other way round, most specific first. */
-function distinguishedName(lines: string | undefined): string {
-  return (lines ?? '').split('\n').filter(Boolean).reverse().map(attribute).join(', ');
-}
-
-/** .NET has short names of its own for two attributes, and quotes where OpenSSL escapes. */
-function attribute(line: string): string {
-  const equals = line.indexOf('=');
-  const name = line
-    .slice(0, equals)
-    .replace(/^ST$/, 'S')
-    .replace(/^emailAddress$/, 'E');
-  const value = line.slice(equals + 1).replace(/\\([,+"\\<>;# ])/g, '$1');
-  const isPlain = !/[,+="<>#;\n]|^\s|\s$/.test(value);
-  return `${name}=${isPlain ? value : `"${value.replaceAll('"', '""')}"`}`;
+/**
+ * Whether one certificate was issued with another one's key. Whether that may be an authority is the caller's to say.
+ * OpenSSL sees only keys of kinds that Node is known to survive.
+ */
+export function isIssuedBy(child: ReadCertificate, issuer: ReadCertificate): boolean {
+  const { type, curve } = issuer.publicKey;
+  const isKnownKey = type === 'ec' ? curve !== undefined : type.startsWith('rsa') || type.startsWith('ed');
+  if (!isKnownKey || child.issuer.text !== issuer.subject.text) return false;
+  try {
+    const certificate = new X509Certificate(child.der);
+    const authority = new X509Certificate(issuer.der);
+    return certificate.checkIssued(authority) && certificate.verify(authority.publicKey);
+  } catch {
+    return false;
+  }
 }
 
 function withoutFraction(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;
-}
-
-/** TBSCertificate begins with `[0] { INTEGER version - 1 }`, unless the version is 1. */
-function versionOf(der: Buffer): number {
-  const tbs = contentStart(der, contentStart(der, 0));
-  return der[tbs] === 0xa0 ? (der[tbs + 4] ?? 0) + 1 : 1;
-}
-
-function contentStart(der: Buffer, element: number): number {
-  const length = der[element + 1] ?? 0;
-  return element + 2 + (length < 0x80 ? 0 : length & 0x7f);
 }

@@ -1,17 +1,26 @@
-import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { type ReadCertificate, readCertificateDer } from '../../dps/certificate-reader.ts';
 
-const chains = new WeakMap<TLSSocket, X509Certificate[]>();
+/** Nobody has a longer chain on purpose. */
+const MAX_CHAIN = 10;
 
-/** The client's certificates, leaf first. Kept with the connection: they cannot change on it. */
-export function presentedChain(socket: TLSSocket): X509Certificate[] {
+const chains = new WeakMap<TLSSocket, ReadCertificate[]>();
+
+/**
+ * The client's certificates, leaf first, up to the first that cannot be read. Kept with the connection: they cannot change
+ * on it. `getPeerCertificate()` would end Node 24 with a segmentation fault on Brainpool curves.
+ */
+export function presentedChain(socket: TLSSocket): ReadCertificate[] {
   const known = chains.get(socket);
   if (known !== undefined) return known;
-  const chain: X509Certificate[] = [];
-  let certificate = socket.getPeerCertificate(true);
-  // A self-signed certificate is its own issuer there.
-  while (certificate?.raw !== undefined && !chain.some(({ raw }) => raw.equals(certificate.raw))) {
-    chain.push(new X509Certificate(certificate.raw));
+  const chain: ReadCertificate[] = [];
+  let certificate = socket.getPeerX509Certificate();
+  while (certificate !== undefined && chain.length < MAX_CHAIN) {
+    const { raw } = certificate;
+    const read = readCertificateDer(raw);
+    // A self-signed certificate is its own issuer there.
+    if (read === undefined || chain.some(({ der }) => raw.equals(der))) break;
+    chain.push(read);
     certificate = certificate.issuerCertificate;
   }
   chains.set(socket, chain);

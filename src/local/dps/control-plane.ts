@@ -1,8 +1,9 @@
-import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as z from 'zod';
+import { readCertificateText } from '../../dps/certificate-reader.ts';
 import { faultsBody, hubsBody, policiesBody, quotaBody, seedBody } from './control-input.ts';
 import { ServiceError } from './errors.ts';
+import { isFromForeignPage, isLoopbackAddress } from './foreign-pages.ts';
 import { MAX_CA_CERTIFICATES, MAX_CONTROL_BODY_BYTES } from './limits.ts';
 import { peoplePage } from './people-page.ts';
 import { readBody } from './request-body.ts';
@@ -55,7 +56,8 @@ export async function handleControl(
   response: ServerResponse,
 ): Promise<void> {
   try {
-    if (!isLocal(request)) throw new ControlError(403, 'The control plane answers to this machine only.');
+    if (!isLoopbackAddress(request.socket.remoteAddress) || isFromForeignPage(request))
+      throw new ControlError(403, 'The control plane answers to this machine only.');
     const path = (request.url ?? '')
       .replace(/\?.*$/s, '')
       .slice(CONTROL_PREFIX.length + 1)
@@ -118,22 +120,15 @@ function putCertificate(service: Service, body: Buffer, name: string): ControlAn
   const { certificates } = service.state.configuration;
   if (!/^[A-Za-z0-9._-]{1,128}$/.test(name))
     throw new ControlError(400, 'The name of the certificate is not valid.');
-  const certificate = parsePem(body);
-  if (!certificate?.ca) throw new ControlError(400, 'The body must be the PEM of a certificate authority.');
+  const certificate = readCertificateText(body.toString('latin1'));
+  if (typeof certificate === 'string' || certificate.authority === 'no')
+    throw new ControlError(400, 'The body must be the PEM of a certificate authority.');
   if (!Object.hasOwn(certificates, name) && Object.keys(certificates).length >= MAX_CA_CERTIFICATES) {
     throw new ControlError(400, `There is room for ${MAX_CA_CERTIFICATES} certificates.`);
   }
   return configure(service, {
-    certificates: { ...certificates, [name]: certificate.raw.toString('base64') },
+    certificates: { ...certificates, [name]: Buffer.from(certificate.der).toString('base64') },
   });
-}
-
-function parsePem(body: Buffer): X509Certificate | undefined {
-  try {
-    return new X509Certificate(body);
-  } catch {
-    return undefined;
-  }
 }
 
 function configure({ state }: Service, changed: Partial<Configuration>): ControlAnswer {
@@ -151,14 +146,6 @@ function read<Schema extends z.ZodType>(schema: Schema, body: Buffer): z.infer<S
   const parsed = schema.safeParse(value);
   if (!parsed.success) throw new ControlError(400, z.prettifyError(parsed.error));
   return parsed.data;
-}
-
-/** A page of another site could reach us through the user's browser: browsers then say where the page is from. */
-function isLocal({ socket, headers }: IncomingMessage): boolean {
-  const isLoopback = /^(::ffff:)?127\.|^::1$/.test(socket.remoteAddress ?? '');
-  const isOwnOrigin = headers.origin === undefined || URL.parse(headers.origin)?.host === headers.host;
-  const hasLocalName = /^(localhost|127\.[\d.]+|\[::1\])(:\d+)?$/i.test(headers.host ?? 'localhost');
-  return isLoopback && isOwnOrigin && hasLocalName;
 }
 
 function refusal(error: unknown): ControlAnswer {

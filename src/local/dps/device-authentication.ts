@@ -1,5 +1,5 @@
-import { X509Certificate } from 'node:crypto';
-import { commonName, isValidAt, sha256Thumbprint } from './certificate-info.ts';
+import { type ReadCertificate, readCertificateDer } from '../../dps/certificate-reader.ts';
+import { isIssuedBy, isValidAt } from './certificate-info.ts';
 import { type EnrollmentKind, GROUP, INDIVIDUAL, keyOf } from './enrollment-kinds.ts';
 import { ServiceError } from './errors.ts';
 import { deriveDeviceKey, isExpired, isSignedWith, parseSas, type SasToken } from './sas.ts';
@@ -12,7 +12,7 @@ export interface DeviceCredentials {
   readonly transport: 'http' | 'mqtt';
   readonly authorization: string | undefined;
   /** As the device presented it in the TLS handshake, leaf first; empty without a client certificate. */
-  readonly chain: readonly X509Certificate[];
+  readonly chain: readonly ReadCertificate[];
 }
 
 /** The enrollment that decides about a device, and how the device proved that it may use it. */
@@ -134,11 +134,11 @@ function symmetricKeys(attestation: { primaryKey: string; secondaryKey: string }
 
 function x509Proof(
   registrationId: string,
-  presented: readonly X509Certificate[],
+  presented: readonly ReadCertificate[],
   context: AuthenticationContext,
 ): Proof {
   const [leaf] = presented;
-  const name = leaf && commonName(leaf);
+  const name = leaf?.subject.commonName;
   const isNamed =
     name !== undefined && name.length <= MAX_COMMON_NAME && keyOf(name) === keyOf(registrationId);
   if (leaf === undefined || !isNamed || !isValidAt(leaf, context.now()))
@@ -147,14 +147,14 @@ function x509Proof(
     refusal: new ServiceError('invalidCertificate'),
     name: () => 'x509',
     matches: ({ attestation }) =>
-      attestation.type === 'x509' && attestation.thumbprints.includes(sha256Thumbprint(leaf)),
+      attestation.type === 'x509' && attestation.thumbprints.includes(leaf.sha256Thumbprint),
     findGroup: () => findX509Group(presented, context),
   };
 }
 
 /** Goes up the chain; the first certificate that is the authority of a group decides. */
 function findX509Group(
-  presented: readonly X509Certificate[],
+  presented: readonly ReadCertificate[],
   context: AuthenticationContext,
 ): StoredEnrollment | undefined {
   const groups = [...context.state.group.values()].map((group) => ({
@@ -165,41 +165,40 @@ function findX509Group(
   for (const next of [...presented.slice(1), undefined]) {
     if (current === undefined || !isValidAt(current, context.now())) return undefined;
     const child = current;
-    const isIssuer = (anchor: X509Certificate) =>
-      isValidAt(anchor, context.now()) && isIssuedBy(child, anchor);
+    // The service has taken signing certificates without any extension; only one that says that it is none is not one.
+    const isIssuer = (anchor: ReadCertificate) =>
+      anchor.authority !== 'no' && isValidAt(anchor, context.now()) && isIssuedBy(child, anchor);
     const found = groups.find(({ anchors }) => anchors.some(isIssuer));
     if (found !== undefined) return found.group;
-    if (next === undefined || !isIssuedBy(child, next)) return undefined;
+    if (next?.authority !== 'yes' || !isIssuedBy(child, next)) return undefined;
     current = next;
   }
   return undefined;
 }
 
-function isIssuedBy(child: X509Certificate, issuer: X509Certificate): boolean {
-  return issuer.ca && child.checkIssued(issuer) && child.verify(issuer.publicKey);
-}
-
-const anchorCache = new Map<string, X509Certificate>();
+const anchorCache = new Map<string, readonly ReadCertificate[]>();
 const MAX_CACHED_ANCHORS = 1_000;
 
-function anchorsOf({ attestation }: StoredEnrollment, state: EmulatorState): X509Certificate[] {
-  if (attestation.type === 'x509') return attestation.signingCertificates.map(parseDer);
+function anchorsOf({ attestation }: StoredEnrollment, state: EmulatorState): ReadCertificate[] {
+  if (attestation.type === 'x509') return attestation.signingCertificates.flatMap(parseDer);
   if (attestation.type !== 'caReferences') return [];
   return attestation.names.flatMap((name) => {
     const der = Object.hasOwn(state.configuration.certificates, name)
       ? state.configuration.certificates[name]
       : undefined;
-    return der === undefined ? [] : [parseDer(der)];
+    return der === undefined ? [] : parseDer(der);
   });
 }
 
-function parseDer(base64: string): X509Certificate {
+/** None if it cannot be read, as one of a journal that another version has written may be. */
+function parseDer(base64: string): readonly ReadCertificate[] {
   const known = anchorCache.get(base64);
   if (known !== undefined) return known;
   if (anchorCache.size >= MAX_CACHED_ANCHORS) anchorCache.clear();
-  const certificate = new X509Certificate(Buffer.from(base64, 'base64'));
-  anchorCache.set(base64, certificate);
-  return certificate;
+  const certificate = readCertificateDer(Buffer.from(base64, 'base64'));
+  const anchors = certificate === undefined ? [] : [certificate];
+  anchorCache.set(base64, anchors);
+  return anchors;
 }
 
 function isDisabledEnrollment(enrollment: StoredEnrollment): boolean {

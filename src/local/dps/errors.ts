@@ -36,6 +36,12 @@ export const SERVICE_ERRORS = {
     message: 'The policy or role lacks the right for this operation.',
     evidence: 'code guessed',
   },
+  foreignPage: {
+    status: 403,
+    code: 403000,
+    message: 'The emulator answers to this machine only, and not to pages of other sites.',
+    evidence: 'chosen',
+  },
   limitReached: {
     status: 403,
     code: 403001,

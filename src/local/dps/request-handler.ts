@@ -4,6 +4,7 @@ import type { Answer, ReplyChannel } from './answers.ts';
 import { API_VERSIONS, PREVIEW_VERSION } from './api-versions.ts';
 import { presentedChain } from './client-certificates.ts';
 import { ServiceError } from './errors.ts';
+import { isFromForeignPage } from './foreign-pages.ts';
 import { type JsonObject, parseJsonObject } from './json-input.ts';
 import { MAX_BODY_BYTES } from './limits.ts';
 import { type Call, OPERATIONS, type Operation } from './operations.ts';
@@ -46,6 +47,7 @@ async function answerOf(
   const operation = OPERATIONS[route.operation];
   const apiVersion = /(?:^|&)api-version=([^&]*)/.exec(query)?.[1] ?? '';
   if (!API_VERSIONS.has(apiVersion)) throw new ServiceError('unsupportedApiVersion');
+  if (isFromForeignPage(request)) throw new ServiceError('foreignPage');
   const { headers, socket } = request;
   const isTls = socket instanceof TLSSocket;
   if (operation.right !== 'device') {

@@ -7,6 +7,7 @@ import {
   type KeyObject,
   publicEncrypt,
 } from 'node:crypto';
+import { readTpmPublic } from '../../dps/tpm-public.ts';
 
 /**
  * Seals a key for a TPM, as the service does: what comes out can be activated only by the TPM that has the endorsement key
@@ -27,34 +28,30 @@ export interface TpmPublic {
 }
 
 const SHA256 = Buffer.from('000b', 'hex');
-const RSA = 0x0001;
 /** AES-128-CFB, scheme null, 2048 bits. */
 const STORAGE_PARAMETERS = Buffer.from('00060080004300100800', 'hex');
 const DEFAULT_EXPONENT = 65_537;
 
 /** @returns undefined for anything but an RSA-2048 storage key with SHA-256. */
 export function parseTpmPublic(base64: string): TpmPublic | undefined {
-  const bytes = Buffer.from(base64, 'base64');
-  if (bytes.length < 12 || bytes.readUInt16BE(0) !== bytes.length - 2) return undefined;
-  const area = bytes.subarray(2);
-  if (area.readUInt16BE(0) !== RSA || !area.subarray(2, 4).equals(SHA256)) return undefined;
-  const parameters = 10 + area.readUInt16BE(8);
-  const modulus = parameters + STORAGE_PARAMETERS.length + 6;
-  if (area.length !== modulus + 256 || area.readUInt16BE(modulus - 2) !== 256) return undefined;
-  if (!area.subarray(parameters, parameters + STORAGE_PARAMETERS.length).equals(STORAGE_PARAMETERS))
-    return undefined;
+  const read = readTpmPublic(base64);
+  if (read?.modulus === undefined || !isStorageKey(read.area)) return undefined;
   const exponent = Buffer.alloc(4);
-  exponent.writeUInt32BE(area.readUInt32BE(modulus - 6) || DEFAULT_EXPONENT);
-  const jwk = {
-    kty: 'RSA',
-    n: area.subarray(modulus).toString('base64url'),
-    e: exponent.toString('base64url'),
-  };
+  exponent.writeUInt32BE(read.exponent || DEFAULT_EXPONENT);
+  const jwk = { kty: 'RSA', n: read.modulus.toString('base64url'), e: exponent.toString('base64url') };
   try {
-    return { key: createPublicKey({ format: 'jwk', key: jwk }), name: nameOf(area) };
+    return { key: createPublicKey({ format: 'jwk', key: jwk }), name: nameOf(read.area) };
   } catch {
     return undefined;
   }
+}
+
+function isStorageKey(area: Buffer): boolean {
+  const parameters = 10 + area.readUInt16BE(8);
+  return (
+    area.subarray(2, 4).equals(SHA256) &&
+    area.subarray(parameters, parameters + STORAGE_PARAMETERS.length).equals(STORAGE_PARAMETERS)
+  );
 }
 
 /** @param key 32 bytes: the HMAC key that the TPM will hold. */
