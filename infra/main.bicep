@@ -9,9 +9,38 @@ import { existingIotHub, newIotHub, privateTarget, resourceNames, webhookSender 
 @maxLength(64)
 param environmentName string
 
-@description('Location of all resources, such as `westeurope`.')
-@minLength(1)
-@maxLength(64)
+@description('Location of all resources: where there are both Flex Consumption and DPS.')
+@allowed([
+  'australiaeast'
+  'australiasoutheast'
+  'brazilsouth'
+  'canadacentral'
+  'centralindia'
+  'centralus'
+  'eastasia'
+  'eastus'
+  'eastus2'
+  'francecentral'
+  'germanywestcentral'
+  'japaneast'
+  'koreacentral'
+  'northcentralus'
+  'northeurope'
+  'norwayeast'
+  'southafricanorth'
+  'southcentralus'
+  'southeastasia'
+  'southindia'
+  'swedencentral'
+  'uaenorth'
+  'uksouth'
+  'ukwest'
+  'westcentralus'
+  'westeurope'
+  'westus'
+  'westus2'
+  'westus3'
+])
 @metadata({ azd: { type: 'location' } })
 param location string
 
@@ -55,7 +84,7 @@ param existingWorkspaceId string = ''
 
 @description('Version of Node that runs the app.')
 @allowed(['22', '24'])
-param nodeVersion string = '22'
+param nodeVersion string = '24'
 
 @description('Most instances of a function. DPS takes 1,000 operations a minute, however many ask.')
 @minValue(40)
@@ -66,8 +95,15 @@ param maximumInstanceCount int = 40
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('Lets the app manage its queues (Azure Service Bus Data Owner on them), so that the platform sees their lengths and scales to target at once. Off: fewer rights, and instances are added step by step.')
-param targetBasedScaling bool = false
+@description('Lets the app manage its queues (Azure Service Bus Data Owner on them), so that the platform sees how long they are. Off: fewer rights, but the platform only peeks at the head of a queue, and takes one whose head is to be tried again later for empty.')
+param targetBasedScaling bool = true
+
+@description('Object id of a person who may look at data, put in secrets of webhook senders, send events and read outcomes; empty: nobody.')
+@maxLength(36)
+param dataRolesFor string = ''
+
+@description('Keeps the key vault from being purged for 90 days after it was deleted; its name is taken for as long. Cannot be taken back.')
+param purgeProtection bool = false
 
 @description('DPS operations a minute that the app may use, over all instances.')
 @minValue(1)
@@ -235,6 +271,7 @@ module keyVault 'modules/key-vault.bicep' = {
     name: keyVaultName
     location: location
     tags: allTags
+    purgeProtection: purgeProtection
     isolated: networkIsolation
     workspaceId: workspaceId
     diagnosticsName: diagnosticsName
@@ -302,6 +339,7 @@ module rolesOfApp 'modules/roles-of-app.bicep' = {
   params: {
     identityId: identityId
     principalId: identity.outputs.principalId
+    personId: dataRolesFor
     storageAccountName: storageAccountName
     keyVaultName: keyVaultName
     applicationInsightsName: applicationInsightsName
@@ -314,6 +352,7 @@ module rolesOnServiceBus 'modules/roles-on-service-bus.bicep' = {
   params: {
     identityId: identityId
     principalId: identity.outputs.principalId
+    personId: dataRolesFor
     namespaceName: serviceBusName
     queueNames: queueNames
     topicNames: topicNames
@@ -327,6 +366,7 @@ module rolesOnDps 'modules/roles-on-dps.bicep' = {
   params: {
     identityId: identityId
     principalId: identity.outputs.principalId
+    personId: dataRolesFor
     dpsName: dpsName
   }
   dependsOn: [dps]
@@ -347,6 +387,14 @@ var monitorZones = [
   'privatelink.ods.opinsights.azure.com'
   'privatelink.agentsvc.azure-automation.net'
 ]
+// Only of what is ours: an empty zone would hide the private endpoints that others have made.
+var zoneNames = concat(
+  [blobZone, tableZone, zones.vault, zones.app],
+  ownServiceBus || !empty(madeHubs) ? [zones.serviceBus] : [],
+  ownDps ? [zones.dps] : [],
+  empty(madeHubs) ? [] : [zones.iotHub],
+  monitorZones
+)
 
 module network 'modules/network.bicep' = if (networkIsolation) {
   scope: group
@@ -355,7 +403,7 @@ module network 'modules/network.bicep' = if (networkIsolation) {
     location: location
     tags: allTags
     addressPrefix: networkAddressPrefix
-    zoneNames: concat([blobZone, tableZone], map(items(zones), zone => zone.value), monitorZones)
+    zoneNames: zoneNames
     workspaceId: workspaceId
     diagnosticsName: diagnosticsName
   }
@@ -395,7 +443,7 @@ module functionApp 'modules/function-app.bicep' = {
     workspaceId: workspaceId
     diagnosticsName: diagnosticsName
   }
-  dependsOn: [network, rolesOfApp, rolesOnServiceBus, rolesOnDps]
+  dependsOn: [network, privateEndpoints, rolesOfApp, rolesOnServiceBus, rolesOnDps]
 }
 
 // Only what is ours: what was brought along has its own way through networks.
@@ -405,7 +453,6 @@ var endpointTargets privateTarget[] = networkIsolation
         { name: 'pe-blob-${token}', resourceId: storageId, group: 'blob', zones: [blobZone] }
         { name: 'pe-table-${token}', resourceId: storageId, group: 'table', zones: [tableZone] }
         { name: 'pe-vault-${token}', resourceId: keyVaultId, group: 'vault', zones: [zones.vault] }
-        { name: 'pe-app-${token}', resourceId: functionAppId, group: 'sites', zones: [zones.app] }
         {
           name: 'pe-monitor-${token}'
           resourceId: monitoringScopeId
@@ -445,7 +492,19 @@ module privateEndpoints 'modules/private-endpoints.bicep' = if (networkIsolation
     location: location
     tags: allTags
   }
-  dependsOn: [network, storage, keyVault, functionApp, privateMonitoring, serviceBusNamespace, dps, iotHubs]
+  dependsOn: [network, storage, keyVault, privateMonitoring, serviceBusNamespace, dps, iotHubs]
+}
+
+// After the app, which needs the others to start.
+module privateEndpointOfApp 'modules/private-endpoints.bicep' = if (networkIsolation) {
+  scope: group
+  params: {
+    targets: [{ name: 'pe-app-${token}', resourceId: functionAppId, group: 'sites', zones: [zones.app] }]
+    subnetId: '${networkId}/subnets/private-endpoints'
+    location: location
+    tags: allTags
+  }
+  dependsOn: [functionApp]
 }
 
 module alerts 'modules/alerts.bicep' = {
@@ -458,6 +517,7 @@ module alerts 'modules/alerts.bicep' = {
     tags: allTags
     workspaceId: workspaceId
     applicationInsightsId: applicationInsightsId
+    functionAppId: functionAppId
     serviceBusId: serviceBusId
     storageId: storageId
     dpsId: dpsId

@@ -66,7 +66,7 @@ type resourceNames = {
 }
 
 @export()
-@description('An IoT hub to make and link to DPS.')
+@description('An IoT hub to make and link to DPS. Every deployment writes it anew: routes, endpoints and file upload that were set up by hand are gone then. A hub that is configured elsewhere belongs into `existingIotHubs`.')
 @sealed()
 type newIotHub = {
   @description('Name; globally unique. Left out: named by its place in the list.')

@@ -16,11 +16,16 @@ export class QueueWatch {
   }
 
   async look(): Promise<void> {
-    const since = await this.#bus.oldestEvent();
-    const ageInMs = since === undefined ? 0 : Math.max(0, this.#clock.now().getTime() - since.getTime());
     this.#log('information', 'oldest-message', {
       queue: manufacturingEventsQueue.name,
-      ageInSeconds: Math.round(ageInMs / 1_000),
+      ageInSeconds: this.#ageInSeconds(await this.#bus.oldestEvent()),
     });
+  }
+
+  /** `unknown` where so many events are to be tried again later that none that is due was found: an alert says so. */
+  #ageInSeconds(since: Date | 'none' | 'unknown'): number | 'unknown' {
+    if (since === 'none') return 0;
+    if (since === 'unknown') return 'unknown';
+    return Math.max(0, Math.round((this.#clock.now().getTime() - since.getTime()) / 1_000));
   }
 }

@@ -23,6 +23,9 @@ param workspaceId string
 @description('Resource id of Application Insights: others may write to the same workspace.')
 param applicationInsightsId string
 
+@description('Function app.')
+param functionAppId string
+
 @description('Service Bus namespace.')
 param serviceBusId string
 
@@ -133,7 +136,7 @@ var metricAlerts = [
   }
 ]
 
-resource onMetrics 'Microsoft.Insights/metricAlerts@2026-01-01' = [
+resource onMetrics 'Microsoft.Insights/metricAlerts@2018-03-01' = [
   for alert in metricAlerts: {
     name: '${alert.name}-${nameEnding}'
     location: 'global'
@@ -192,11 +195,25 @@ resource onHealth 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
 }
 
 // What the app says itself, in the words of its log lines (a test holds them against the code), and what DPS's logs say.
-var traces = 'AppTraces\n| where _ResourceId =~ "${applicationInsightsId}"'
+// A table comes with its first row. Until then a query that names it would fail, but for `union isfuzzy=true`; the empty
+// datatable says which columns there will be.
+var traces = 'union isfuzzy=true (datatable(TimeGenerated: datetime, Message: string, _ResourceId: string)[]), AppTraces\n| where _ResourceId =~ "${applicationInsightsId}"'
 
-var dpsLogs = 'AzureDiagnostics\n| where _ResourceId =~ "${dpsId}"'
+var hostLogs = 'union isfuzzy=true (datatable(TimeGenerated: datetime, Message: string, _ResourceId: string)[]), AppTraces, FunctionAppLogs\n| where _ResourceId in~ ("${applicationInsightsId}", "${functionAppId}")'
+
+var dpsLogs = 'union isfuzzy=true (datatable(TimeGenerated: datetime, Category: string, ResultType: string, ResultSignature: string, _ResourceId: string)[]), AzureDiagnostics\n| where _ResourceId =~ "${dpsId}"'
 
 var logAlerts = [
+  {
+    name: 'start-failed'
+    description: 'The app does not start: the line says which setting, or which file, is wrong. No function runs until it is mended.'
+    severity: 1
+    query: '${hostLogs}\n| where Message has "start-failed"'
+    frequency: 'PT5M'
+    window: 'PT15M'
+    range: 'PT30M'
+    threshold: 0
+  }
   {
     name: 'events-rejected'
     description: 'Events were rejected: GET /api/rejected says which and why, POST /api/rejected/replay sends them again.'
@@ -211,9 +228,9 @@ var logAlerts = [
     // Service Bus does not measure ages, so the app looks every five minutes. No line at all is as bad as an old message.
     // Not the queue background-work: while an audit runs there is always a slice in it. For that there is audit-missed.
     name: 'oldest-message'
-    description: 'An event has waited for more than ${oldestMessageMinutes} minutes, or the app does not run, which looks every five.'
+    description: 'An event has waited for more than ${oldestMessageMinutes} minutes, or so many are to be tried again later that its age is not known, or the app does not run, which looks every five.'
     severity: 2
-    query: '${traces}\n| where Message has "oldest-message"\n| extend AgeInSeconds = toint(extract("ageInSeconds.:([0-9]+)", 1, Message))\n| summarize Lines = count(), Oldest = max(AgeInSeconds)\n| where Lines == 0 or Oldest > ${oldestMessageMinutes * 60}'
+    query: '${traces}\n| where Message has "oldest-message"\n| extend AgeInSeconds = toint(extract("ageInSeconds.:([0-9]+)", 1, Message))\n| summarize Lines = count(), Unknown = countif(isnull(AgeInSeconds)), Oldest = max(AgeInSeconds)\n| where Lines == 0 or Unknown > 0 or Oldest > ${oldestMessageMinutes * 60}'
     frequency: 'PT5M'
     window: 'PT15M'
     range: 'PT20M'
@@ -281,7 +298,7 @@ var logAlerts = [
   }
 ]
 
-resource onLogs 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+resource onLogs 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
   for alert in logAlerts: {
     name: '${alert.name}-${nameEnding}'
     location: location

@@ -11,6 +11,9 @@ param location string
 @description('Tags.')
 param tags object
 
+@description('Whether nobody can purge it before its 90 days are over. Cannot be taken back.')
+param purgeProtection bool
+
 @description('Whether only private endpoints reach it.')
 param isolated bool
 
@@ -20,7 +23,7 @@ param workspaceId string
 @description('Name of the diagnostic setting.')
 param diagnosticsName string
 
-resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
+resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   name: name
   location: location
   tags: tags
@@ -30,7 +33,7 @@ resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
     enableRbacAuthorization: true
     enableSoftDelete: true
     softDeleteRetentionInDays: 90
-    enablePurgeProtection: true
+    ...(purgeProtection ? { enablePurgeProtection: true } : {}) // Azure refuses false
     publicNetworkAccess: isolated ? 'Disabled' : 'Enabled'
     networkAcls: {
       bypass: 'None'

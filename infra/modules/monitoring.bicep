@@ -27,7 +27,7 @@ param retentionInDays int
 @description('Whether telemetry is taken through a private endpoint only.')
 param isolated bool
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = if (empty(existingWorkspaceId)) {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = if (empty(existingWorkspaceId)) {
   name: workspaceName
   location: location
   tags: tags

@@ -25,7 +25,7 @@ param workspaceId string
 @description('Name of the diagnostic setting.')
 param diagnosticsName string
 
-resource network 'Microsoft.Network/virtualNetworks@2025-09-01' = {
+resource network 'Microsoft.Network/virtualNetworks@2025-01-01' = {
   name: name
   location: location
   tags: tags
@@ -71,6 +71,7 @@ resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01
     tags: tags
     properties: {
       registrationEnabled: false
+      resolutionPolicy: 'NxDomainRedirect' // a name that is not in the zone is asked for outside: of what was brought along
       virtualNetwork: { id: network.id }
     }
   }

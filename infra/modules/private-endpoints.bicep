@@ -1,4 +1,5 @@
-// Private endpoints, and their addresses in the private DNS zones.
+// Private endpoints, and their addresses in the private DNS zones. One after the other: an account that another endpoint is
+// being made for, or a zone that is being written, refuses.
 
 import { privateTarget } from '../types.bicep'
 
@@ -14,7 +15,8 @@ param location string
 @description('Tags.')
 param tags object
 
-resource endpoints 'Microsoft.Network/privateEndpoints@2025-09-01' = [
+@batchSize(1)
+resource endpoints 'Microsoft.Network/privateEndpoints@2025-01-01' = [
   for target in targets: {
     name: target.name
     location: location
@@ -36,7 +38,8 @@ resource endpoints 'Microsoft.Network/privateEndpoints@2025-09-01' = [
   }
 ]
 
-resource addresses 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-09-01' = [
+@batchSize(1)
+resource addresses 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-01-01' = [
   for (target, index) in targets: {
     parent: endpoints[index]
     name: 'default'

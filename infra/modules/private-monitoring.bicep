@@ -33,5 +33,6 @@ resource scope 'Microsoft.Insights/privateLinkScopes@2021-09-01' = {
   resource workspace 'scopedResources' = if (!empty(workspaceId)) {
     name: 'workspace'
     properties: { linkedResourceId: workspaceId }
+    dependsOn: [applicationInsights] // the scope takes one at a time
   }
 }

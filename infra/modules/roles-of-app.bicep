@@ -1,12 +1,16 @@
-// What the function app may do with what this deployment always makes: storage, key vault, Application Insights.
+// What the function app, and the person who asked for it, may do with what this deployment always makes: storage, key
+// vault, Application Insights.
 
 import { roles } from 'role-definitions.bicep'
 
-@description('Resource id of the identity: makes the names of the assignments.')
+@description('Resource id of the identity: makes the names of the assignments. Its object id would make what-if blind.')
 param identityId string
 
 @description('Object id of the identity.')
 param principalId string
+
+@description('Object id of a person who may look at data and put in secrets; empty: nobody.')
+param personId string
 
 @description('Name of the storage account.')
 param storageAccountName string
@@ -17,11 +21,11 @@ param keyVaultName string
 @description('Name of the Application Insights component.')
 param applicationInsightsName string
 
-resource storageAccount 'Microsoft.Storage/storageAccounts@2026-04-01' existing = {
+resource storageAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   name: storageAccountName
 }
 
-resource keyVault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
+resource keyVault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
   name: keyVaultName
 }
 
@@ -73,5 +77,25 @@ resource telemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     )
     principalId: principalId
     principalType: 'ServicePrincipal'
+  }
+}
+
+resource personTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(personId)) {
+  name: guid(storageAccount.id, personId, roles.storageTableDataReader)
+  scope: storageAccount
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageTableDataReader)
+    principalId: personId
+    principalType: 'User'
+  }
+}
+
+resource personSecrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(personId)) {
+  name: guid(keyVault.id, personId, roles.keyVaultSecretsOfficer)
+  scope: keyVault
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.keyVaultSecretsOfficer)
+    principalId: personId
+    principalType: 'User'
   }
 }

@@ -22,23 +22,23 @@ var queueSettings = {
   maxSizeInMegabytes: 5120
 }
 
-resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' existing = {
+resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' existing = {
   name: namespaceName
 }
 
-resource manufacturingEvents 'Microsoft.ServiceBus/namespaces/queues@2026-01-01' = {
+resource manufacturingEvents 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = {
   parent: namespace
   name: 'manufacturing-events'
   properties: queueSettings
 }
 
-resource backgroundWork 'Microsoft.ServiceBus/namespaces/queues@2026-01-01' = {
+resource backgroundWork 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = {
   parent: namespace
   name: 'background-work'
   properties: queueSettings
 }
 
-resource enrollmentOutcomes 'Microsoft.ServiceBus/namespaces/topics@2026-01-01' = {
+resource enrollmentOutcomes 'Microsoft.ServiceBus/namespaces/topics@2024-01-01' = {
   parent: namespace
   name: 'enrollment-outcomes'
   properties: {

@@ -14,7 +14,7 @@ param tags object
 @description('Whether only private endpoints reach it.')
 param isolated bool
 
-resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' = {
+resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
   name: name
   location: location
   tags: tags

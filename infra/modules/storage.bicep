@@ -35,7 +35,7 @@ var tableNames = [
   'auditfindings'
 ]
 
-resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
   location: location
   tags: tags

@@ -3,6 +3,7 @@ using '../main.bicep'
 
 param environmentName = 'hubs'
 param location = 'westeurope'
+param targetBasedScaling = false
 param allocationPolicy = 'GeoLatency'
 param newIotHubs = [
   { allocationWeight: 3 }

@@ -95,17 +95,18 @@ export class EventBus {
   }
 
   /** Since when the event that has waited longest could have been worked on. Those scheduled for later do not wait. */
-  async oldestEvent(): Promise<Date | undefined> {
+  async oldestEvent(): Promise<Date | 'none' | 'unknown'> {
     const client = await this.#opened();
     const receiver = client.createReceiver(manufacturingEventsQueue.name);
     try {
       for (let seen = 0; seen < peekedAtMost; ) {
         const messages = await receiver.peekMessages(peekedAtOnce);
         const oldest = messages.find(({ state }) => state === 'active');
-        if (oldest || messages.length === 0) return oldest?.enqueuedTimeUtc;
+        if (oldest?.enqueuedTimeUtc) return oldest.enqueuedTimeUtc;
+        if (messages.length === 0) return 'none';
         seen += messages.length;
       }
-      return undefined;
+      return 'unknown';
     } finally {
       await receiver.close();
     }

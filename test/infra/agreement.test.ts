@@ -3,6 +3,7 @@ import path from 'node:path';
 import { expect, it } from 'vitest';
 import { queues, topics } from '../../src/events/messaging-entities.ts';
 import { webhookSecretsSetting } from '../../src/events/webhook-secrets.ts';
+import { maxRequestBytes } from '../../src/http/cloud-events-binding.ts';
 import { readSettings } from '../../src/settings.ts';
 import { tableNames } from '../../src/storage/table-names.ts';
 import {
@@ -180,20 +181,36 @@ describeBicep('The deployment agrees with the code', () => {
       /^(?:DPS_ENDPOINT|DPS_OPERATIONS_PER_MINUTE|AZURE_CLIENT_ID|AUDIT_SCHEDULE|AUDIT_QUOTA_SHARE|EVENT_RETENTION_DAYS|WEBHOOK_SECRETS_[A-Z0-9_]+)$/;
     const connections =
       /^(?:AzureWebJobsStorage|ServiceBusConnection|TableStorage)__(?:fullyQualifiedNamespace|blobServiceUri|tableServiceUri|credential|clientId)$/;
-    const telemetry = /^APPLICATIONINSIGHTS_(?:CONNECTION|AUTHENTICATION)_STRING$/;
+    const telemetry =
+      /^APPLICATIONINSIGHTS_(?:CONNECTION|AUTHENTICATION)_STRING$|^OTEL_TRACES_SAMPLER(?:_ARG)?$/;
+    const host = /^FUNCTIONS_REQUEST_BODY_SIZE_LIMIT$/;
     for (const deployment of Object.values(evaluated))
       for (const name of Object.keys(settingsOf(deployment)))
         expect(
-          [ours, connections, telemetry].some((pattern) => pattern.test(name)),
+          [ours, connections, telemetry, host].some((pattern) => pattern.test(name)),
           name,
         ).toBe(true);
+  });
+
+  it('in telemetry: every trace is kept, and every log line with it', () => {
+    for (const deployment of Object.values(evaluated))
+      expect(settingsOf(deployment)).toMatchObject({
+        OTEL_TRACES_SAMPLER: 'microsoft.fixed_percentage',
+        OTEL_TRACES_SAMPLER_ARG: '1.0',
+      });
+  });
+
+  it('in the size of requests: the host takes more than the app does, so that the app can say so, and not much more', () => {
+    const limit = Number(settingsOf(evaluated.plain).FUNCTIONS_REQUEST_BODY_SIZE_LIMIT);
+    expect(limit).toBeGreaterThan(maxRequestBytes);
+    expect(limit).toBeLessThanOrEqual(2 * maxRequestBytes);
   });
 
   it('in the version of Node: one that the bundle runs on', () => {
     const runtime = (deployment: Deployment) =>
       onlyOne(deployment, 'Microsoft.Web/sites').properties.functionAppConfig.runtime;
-    expect(runtime(evaluated.plain)).toEqual({ name: 'node', version: '22' });
-    expect(runtime(evaluated.isolated)).toEqual({ name: 'node', version: '24' });
+    expect(runtime(evaluated.plain)).toEqual({ name: 'node', version: '24' });
+    expect(runtime(evaluated.isolated)).toEqual({ name: 'node', version: '22' });
   });
 });
 

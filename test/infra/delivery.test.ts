@@ -8,13 +8,15 @@ const read = (file: string) => readFileSync(path.join(project, file), 'utf8');
 const workflows = globSync('.github/workflows/*.yml', { cwd: project });
 
 describe('The workflows', () => {
-  it('use official actions only', () => {
+  it('use official actions only, each pinned by its commit', () => {
     const used = workflows.flatMap((file) =>
-      [...read(file).matchAll(/uses: (\S+)/g)].map((match) => match[1]),
+      [...read(file).matchAll(/uses: (.+)/g)].map((match) => match[1]),
     );
     expect(used.length).toBeGreaterThan(5);
     for (const action of used)
-      expect(action).toMatch(/^(?:actions|azure)\/[\w-]+@v\d+$|^\.\/\.github\/workflows\//);
+      expect(action).toMatch(
+        /^(?:actions|azure)\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$|^\.\/\.github\/workflows\//,
+      );
   });
 
   it('check, build and test before anything is deployed, and show what would change before it does', () => {
@@ -26,10 +28,24 @@ describe('The workflows', () => {
     expect(deploy).toMatch(/deploy:\n {4}needs: what-if\n[\s\S]*environment: production\n/);
   });
 
+  it('deploy from main alone, and ask what would change with fewer rights than a deployment has', () => {
+    const deploy = read('.github/workflows/deploy.yml');
+    expect(deploy).toMatch(/what-if:\n {4}needs: verify\n {4}if: github\.ref == 'refs\/heads\/main'\n/);
+    expect(deploy).toMatch(/deployment sub what-if [^|]*--validation-level ProviderNoRbac/);
+    expect(deploy).toContain('Microsoft.Resources/deployments/validate/action');
+  });
+
   it('sign in with federated credentials: no secret is named', () => {
     for (const file of workflows)
       expect(read(file)).not.toMatch(/secrets\.|client-secret|creds:|publish-profile/);
     expect(read('.github/workflows/deploy.yml')).toContain('id-token: write');
+  });
+});
+
+describe('The repository', () => {
+  it('takes no settings, secrets and environments of a person along', () => {
+    const ignored = read('.gitignore').split('\n');
+    expect(ignored).toEqual(expect.arrayContaining(['local.settings.json', '.env', '.azure/']));
   });
 });
 
@@ -42,6 +58,23 @@ describeBicep('What azd deploys', () => {
       'azd-env-name': 'plain',
       'azd-service-name': service,
     });
+  });
+
+  it('finds the resource provider registered that an isolated subnet is delegated to', () => {
+    const hooks = /\nhooks:\n([\s\S]*?)\nservices:/.exec(read('azure.yaml'))?.[1] ?? '';
+    for (const shell of ['posix', 'windows'])
+      expect(hooks).toMatch(
+        new RegExp(
+          `preprovision:[\\s\\S]*${shell}:\\n[^:]*:[^:]*: az provider register --namespace Microsoft\\.App .*--wait`,
+        ),
+      );
+    expect(read('.github/workflows/deploy.yml')).toMatch(
+      /az provider register --namespace Microsoft\.App --wait[\s\S]*az deployment sub create/,
+    );
+  });
+
+  it('asks for an azd that was looked at', () => {
+    expect(read('azure.yaml')).toMatch(/^requiredVersions:\n {2}azd: '>= \d+\.\d+\.\d+'/m);
   });
 
   it('is the folder that npm run build fills, and nothing is built in Azure', () => {

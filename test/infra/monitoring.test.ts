@@ -109,7 +109,8 @@ describeBicep('Alerts', () => {
     const words = new Set<string>();
     for (const { properties } of ofType(evaluated.plain, 'Microsoft.Insights/scheduledQueryRules')) {
       const query: string = properties.criteria.allOf[0].query;
-      if (/App(?:Traces|Requests)/.test(query)) expect(query).toContain(`_ResourceId =~ "${app}"`);
+      if (/App(?:Traces|Requests)/.test(query))
+        expect(query).toMatch(new RegExp(`_ResourceId (?:=~|in~) \\(?"${app}"`));
       if (/AzureDiagnostics/.test(query)) expect(query).toContain(`_ResourceId =~ "${dps}"`);
       for (const [, list] of query.matchAll(/Message has(?:_any)? \(?([^)\n]*)/g))
         for (const [, word] of (list ?? '').matchAll(/"([^"]+)"/g)) words.add(word ?? '');
@@ -129,8 +130,8 @@ describeBicep('Alerts', () => {
     consoleLog('information', 'oldest-message', { queue: manufacturingEventsQueue.name, ageInSeconds: 901 });
     write.mockRestore();
     expect(new RegExp(pattern).exec(lines[0] ?? '')?.[1]).toBe('901');
-    expect(queryOf(evaluated.plain)).toMatch(/\| where Lines == 0 or Oldest > 900$/);
-    expect(queryOf(evaluated.isolated)).toMatch(/\| where Lines == 0 or Oldest > 300$/);
+    expect(queryOf(evaluated.plain)).toMatch(/\| where Lines == 0 or Unknown > 0 or Oldest > 900$/);
+    expect(queryOf(evaluated.isolated)).toMatch(/\| where Lines == 0 or Unknown > 0 or Oldest > 300$/);
   });
 
   it('rest on what the README says they rest on', () => {
@@ -154,9 +155,11 @@ describeBicep('Alerts', () => {
     expect(lines).toEqual(names('Microsoft.Insights/scheduledQueryRules', /AppTraces/));
     expect(logs).toEqual(names('Microsoft.Insights/scheduledQueryRules', /AzureDiagnostics/));
     const tables = ofType(plain, 'Microsoft.Insights/scheduledQueryRules').flatMap(({ properties }) =>
-      [...properties.criteria.allOf[0].query.matchAll(/^([A-Z]\w+)$/gm)].map((match) => match[1]),
+      [...properties.criteria.allOf[0].query.matchAll(/\[\]\), ([\w, ]+)$/gm)].flatMap(
+        (match) => match[1]?.split(', ') ?? [],
+      ),
     );
-    expect([...new Set(tables)].sort()).toEqual(['AppTraces', 'AzureDiagnostics']);
+    expect([...new Set(tables)].sort()).toEqual(['AppTraces', 'AzureDiagnostics', 'FunctionAppLogs']);
   });
 });
 

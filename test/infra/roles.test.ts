@@ -7,11 +7,14 @@ import { type Deployment, deployments, describeBicep, infra, ofType, onlyOne } f
 const roleNames: Record<string, string> = {
   'b7e6dc6d-f1e8-4753-8033-0f276bb0955b': 'Storage Blob Data Owner',
   '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3': 'Storage Table Data Contributor',
+  '76199698-9eea-4c19-bc75-cec21354c6b6': 'Storage Table Data Reader',
   '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0': 'Azure Service Bus Data Receiver',
   '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39': 'Azure Service Bus Data Sender',
   '090c5cfd-751d-490a-894a-3ce6f1109419': 'Azure Service Bus Data Owner',
   'dfce44e4-17b7-4bd1-a6d1-04996ec95633': 'Device Provisioning Service Data Contributor',
+  '10745317-c249-44a1-a5ce-3a4353c0bbd8': 'Device Provisioning Service Data Reader',
   '4633458b-17de-408a-b874-0445c86b69e6': 'Key Vault Secrets User',
+  'b86a8fe4-44ce-4948-aee5-eccb2c155cd7': 'Key Vault Secrets Officer',
   '3913510d-42f4-4e42-8a64-420c390055eb': 'Monitoring Metrics Publisher',
 };
 
@@ -61,21 +64,34 @@ describeBicep('The role assignments', () => {
 
   it('are those of the table in the README, and no others', () => {
     expect(promised(['always'])).toHaveLength(10);
-    for (const variant of ['plain', 'brought-along', 'hubs'] as const)
-      expect(given(evaluated[variant]), variant).toEqual(promised(['always']));
+    for (const variant of ['plain', 'brought-along'] as const)
+      expect(given(evaluated[variant]), variant).toEqual(promised(['always', 'targetBasedScaling']));
   });
 
-  it('let the app manage its queues only where target-based scaling is asked for', () => {
-    expect(given(evaluated.isolated)).toEqual(promised(['always', 'targetBasedScaling']));
+  it('let the app manage its queues, so that the platform sees how long they are, unless that is switched off', () => {
+    expect(given(evaluated.hubs)).toEqual(promised(['always']));
     expect(promised(['targetBasedScaling'])).toHaveLength(2);
   });
 
-  it('are all given to the one identity of the function app', () => {
+  it('let one person look, and put in secrets, where somebody is named', () => {
+    expect(given(evaluated.isolated)).toEqual(promised(['always', 'targetBasedScaling', 'dataRolesFor']));
+    expect(promised(['dataRolesFor'])).toHaveLength(5);
+    const ofPeople = ofType(evaluated.isolated, 'Microsoft.Authorization/roleAssignments').filter(
+      ({ properties }) => properties.principalType === 'User',
+    );
+    expect(new Set(ofPeople.map(({ properties }) => properties.principalId))).toEqual(
+      new Set(['00000000-0000-4000-8000-000000000004']),
+    );
+    expect(ofPeople).toHaveLength(5);
+  });
+
+  it('are all others given to the one identity of the function app', () => {
     for (const deployment of Object.values(evaluated)) {
       const identity = onlyOne(deployment, 'Microsoft.ManagedIdentity/userAssignedIdentities');
       const app = onlyOne(deployment, 'Microsoft.Web/sites') as unknown as { identity: unknown };
       expect(app.identity).toEqual({ type: 'UserAssigned', userAssignedIdentities: { [identity.id]: {} } });
       for (const { properties } of ofType(deployment, 'Microsoft.Authorization/roleAssignments')) {
+        if (properties.principalType === 'User') continue;
         expect(properties.principalType).toBe('ServicePrincipal');
         expect(properties.principalId).toMatch(/format\('identity-.*\.outputs\.principalId\.value\]$/);
       }
@@ -87,7 +103,7 @@ describeBicep('The role assignments', () => {
       ({ id }) => id,
     );
     const onServiceBus = ids.filter((id) => id.includes('/Microsoft.ServiceBus/'));
-    expect(onServiceBus).toHaveLength(5);
+    expect(onServiceBus).toHaveLength(7);
     for (const id of onServiceBus)
       expect(id).toContain(
         '/subscriptions/00000000-0000-4000-8000-000000000003/resourceGroups/rg-messaging/providers/Microsoft.ServiceBus/namespaces/sb-contoso/',

@@ -51,6 +51,16 @@ describe('The age of the oldest event', () => {
     });
     await receiver.receiveMessages(2);
     expect(await loggedIn(10)).toEqual(line(0));
+    await receiver.close();
+  });
+
+  it('is unknown, not nothing, where more events are tried again later than it looks at', async () => {
+    const sender = client.createSender(manufacturingEventsQueue.name);
+    const later = Array.from({ length: 250 }, (_, i) => ({ body: `much later ${i}` }));
+    const scheduled: Awaited<ReturnType<typeof sender.scheduleMessages>> = [];
+    for (let i = 0; i < 8; i++) scheduled.push(...(await sender.scheduleMessages(later, inMinutes(60))));
+    expect(await loggedIn(10)).toEqual(line('unknown'));
+    await sender.cancelScheduledMessages(scheduled);
   });
 });
 
