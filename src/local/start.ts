@@ -1,9 +1,16 @@
 /** `npm start`: the local stack and the function app, until Ctrl-C. */
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type AppProcess, forkApp } from './stack/app-process.ts';
 import { commandLine, portFrom } from './stack/command-line.ts';
 import { keepCompiledCode } from './stack/compile-cache.ts';
-import { defaultEndpointsFile, type Endpoints, removeEndpoints, writeEndpoints } from './stack/endpoints.ts';
+import {
+  defaultEndpointsFile,
+  type Endpoints,
+  removeEndpoints,
+  removeOwnEndpoints,
+  writeEndpoints,
+} from './stack/endpoints.ts';
 import { endWithNpm } from './stack/npm-watch.ts';
 import { type Stack, type StackOptions, startStack } from './stack/stack.ts';
 
@@ -23,7 +30,7 @@ await commandLine(async () => {
   const stack = await startStack(flags.stack);
   const app = await waiting?.run({ endpoints: stack.endpoints, port: flags.port });
   const endpoints = app ? { functions: app.url, ...stack.endpoints } : stack.endpoints;
-  process.on('exit', () => removeEndpoints(flags.endpointsFile));
+  process.on('exit', () => removeOwnEndpoints(flags.endpointsFile, endpoints));
   endOnSignal(stack, app);
   writeEndpoints(flags.endpointsFile, endpoints);
   console.log(describe(endpoints, flags.endpointsFile));
@@ -35,6 +42,7 @@ function readFlags(): Flags {
       port: { type: 'string', default: '7071' },
       'dps-port': { type: 'string', default: '7080' },
       'dps-tls-port': { type: 'string', default: '7443' },
+      'mqtt-port': { type: 'string', default: '8883' },
       'servicebus-port': { type: 'string', default: '5672' },
       'azurite-port': { type: 'string', default: '10000' },
       data: { type: 'string' },
@@ -46,9 +54,12 @@ function readFlags(): Flags {
     stack: {
       dpsPort: portFrom('--dps-port', values['dps-port']),
       dpsTlsPort: portFrom('--dps-tls-port', values['dps-tls-port']),
+      mqttPort: portFrom('--mqtt-port', values['mqtt-port']),
       serviceBusPort: portFrom('--servicebus-port', values['servicebus-port']),
       azuritePort: portFrom('--azurite-port', values['azurite-port']),
-      ...(values.data !== undefined && { dataDirectory: values.data }),
+      ...(values.data === undefined
+        ? { certificateDirectory: path.dirname(defaultEndpointsFile) }
+        : { dataDirectory: values.data }),
     },
     port: portFrom('--port', values.port),
     endpointsFile: values.endpoints,
@@ -84,7 +95,9 @@ function describe(endpoints: Endpoints, endpointsFile: string): string {
   const lines = [
     ['Functions', functions ? `${functions}  (x-functions-key: ${keys.function})` : 'not started (--no-app)'],
     ...(functions ? webhooks : []),
-    ['DPS', `${dps.endpoint}  devices: ${dps.deviceEndpoint}  id scope: ${dps.idScope}`],
+    ['DPS', `${dps.endpoint}  id scope: ${dps.idScope}`],
+    ['Devices', `${dps.deviceEndpoint}  ${dps.mqttEndpoint}  ${dps.mqttWebSocketEndpoint}`],
+    ['Certificate', path.relative('', dps.caCertificate)],
     ['Service Bus', serviceBus.connectionString],
     ['Storage', tables.connectionString.replace(/^.*?(?=BlobEndpoint)/, '')],
     ['Endpoints', endpointsFile],

@@ -42,7 +42,14 @@ function run(...flags: string[]) {
 it.each(['SIGINT', 'SIGTERM'] as const)(
   'prints what is where, serves, and ends cleanly on %s',
   async (signal) => {
-    const { child, seen, exited, printed } = run('--dps-port', '0', '--dps-tls-port', '0');
+    const { child, seen, exited, printed } = run(
+      '--dps-port',
+      '0',
+      '--dps-tls-port',
+      '0',
+      '--mqtt-port',
+      '0',
+    );
     const [, page] = (await printed(/page\s+(\S+)\n.*\n/)) as unknown as [string, string];
     for (const part of [
       'HostName=127.0.0.1:',
@@ -66,6 +73,8 @@ it('keeps its state under --data when it is killed, and takes quotas from flags'
     '0',
     '--dps-tls-port',
     '0',
+    '--mqtt-port',
+    '0',
     '--data',
     join(directory, 'data'),
     '--operations-per-minute',
@@ -85,7 +94,7 @@ it('says in one line which port is taken', async () => {
   const other = createServer().listen(0, '127.0.0.1');
   await once(other, 'listening');
   const { port } = other.address() as { port: number };
-  const { seen, exited } = run('--dps-port', '0', '--dps-tls-port', String(port));
+  const { seen, exited } = run('--dps-port', '0', '--dps-tls-port', '0', '--mqtt-port', String(port));
   expect(await exited).toBe(1);
   expect(seen.err).toMatch(new RegExp(`^Port ${port} is taken.*\n$`));
   other.close();

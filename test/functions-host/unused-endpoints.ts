@@ -9,6 +9,8 @@ export const unusedEndpoints: Endpoints = {
       'HostName=127.0.0.1:1;SharedAccessKeyName=a;SharedAccessKey=YQ==;UseDevelopmentEmulator=true',
     idScope: '0ne00000000',
     deviceEndpoint: 'https://127.0.0.1:1',
+    mqttEndpoint: 'mqtts://localhost:9',
+    mqttWebSocketEndpoint: 'wss://localhost:9',
     caCertificate: '/nowhere.pem',
   },
   serviceBus: {

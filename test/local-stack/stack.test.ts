@@ -79,6 +79,7 @@ describe('A stack', () => {
   it.each([
     ['the DPS emulator', '--dps-port', (port: number) => ({ dpsPort: port })],
     ['the DPS emulator', '--dps-tls-port', (port: number) => ({ dpsTlsPort: port })],
+    ['the DPS emulator', '--mqtt-port', (port: number) => ({ mqttPort: port })],
     ['the Service Bus emulator', '--servicebus-port', (port: number) => ({ serviceBusPort: port })],
     ['Azurite', '--azurite-port', (port: number) => ({ azuritePort: port })],
   ])('does not start when the port of %s is taken, and says what to do', async (use, flag, optionsFor) => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -8,7 +8,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Endpoints, readEndpoints } from '../../src/local/stack/endpoints.ts';
 import { storageUrls } from './storage-urls.ts';
 
-const freePorts = ['--port=0', '--dps-port=0', '--dps-tls-port=0', '--servicebus-port=0', '--azurite-port=0'];
+const freePorts = [
+  '--port=0',
+  '--dps-port=0',
+  '--dps-tls-port=0',
+  '--mqtt-port=0',
+  '--servicebus-port=0',
+  '--azurite-port=0',
+];
 const script = path.resolve(import.meta.dirname, '../../src/local/start.ts');
 
 let folder: string;
@@ -26,7 +33,9 @@ afterEach(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function start(...flags: string[]) {
-  const child = spawn(process.execPath, [script, `--endpoints=${endpointsFile}`, ...freePorts, ...flags]);
+  const child = spawn(process.execPath, [script, `--endpoints=${endpointsFile}`, ...freePorts, ...flags], {
+    cwd: folder,
+  });
   started.push(child);
   let errors = '';
   child.stderr.on('data', (chunk) => {
@@ -90,6 +99,25 @@ describe('npm start', () => {
     shell.kill('SIGKILL');
     await nothingAnswers(everywhere(endpoints));
     while (existsSync(endpointsFile)) await new Promise((resolve) => setTimeout(resolve, 20));
+  });
+
+  it('keeps its certificate where it is, and takes nothing from another stack of the same folder', async () => {
+    const first = start('--no-app');
+    const { dps } = await ready();
+    expect(dps.caCertificate).toBe(path.join(realpathSync(folder), '.local/dps-emulator-ca.pem'));
+    const certificate = readFileSync(dps.caCertificate, 'utf8');
+    rmSync(endpointsFile);
+    const second = start('--no-app');
+    const others = await ready();
+    expect(others.dps.caCertificate).toBe(dps.caCertificate);
+    first.child.kill('SIGTERM');
+    await once(first.child, 'exit');
+    expect(readEndpoints(endpointsFile)).toEqual(others);
+    expect(readFileSync(dps.caCertificate, 'utf8')).toBe(certificate);
+    second.child.kill('SIGTERM');
+    await once(second.child, 'exit');
+    expect(existsSync(endpointsFile)).toBe(false);
+    expect(existsSync(dps.caCertificate)).toBe(true);
   });
 
   it('without the app has keys for it, and no URL', async () => {

@@ -9,7 +9,7 @@ import { connectionStringOf, ID_SCOPE, INITIAL_CONFIGURATION } from './defaults.
 import { createEtags } from './etags.ts';
 import { Faults } from './faults.ts';
 import { openJournal } from './journal.ts';
-import { type Listener, listenPlain, listenTls } from './listeners.ts';
+import { type Listener, listenMqtt, listenPlain, listenTls } from './listeners.ts';
 import { Quota } from './quota.ts';
 import { type RegistrationContext, Registrations } from './registration.ts';
 import { handleRequest } from './request-handler.ts';
@@ -24,8 +24,10 @@ export interface DpsEmulatorOptions {
   host?: string;
   /** Plain HTTP; 0, the default, picks a free port. */
   port?: number;
-  /** HTTPS; 0, the default, picks a free port. */
+  /** HTTPS, and MQTT over WebSockets; 0, the default, picks a free port. */
   tlsPort?: number;
+  /** MQTT over TLS; 0, the default, picks a free port. */
+  mqttPort?: number;
   /** Keeps the state over restarts; without it, it is in memory. */
   dataDirectory?: string;
   /** Where the emulator's own authorities are made at first start, and kept. */
@@ -43,6 +45,10 @@ export interface DpsEmulator {
   tlsEndpoint: string;
   /** The TLS one: X.509 attestation needs it. */
   deviceEndpoint: string;
+  /** `mqtts://localhost:8883` */
+  mqttEndpoint: string;
+  /** `wss://localhost:7443`, without the path. */
+  mqttWebSocketEndpoint: string;
   /** `HostName=127.0.0.1:7080;SharedAccessKeyName=…;SharedAccessKey=…;UseDevelopmentEmulator=true` */
   connectionString: string;
   idScope: string;
@@ -52,7 +58,8 @@ export interface DpsEmulator {
 }
 
 /**
- * Starts an emulator of Device Provisioning Service: both APIs and the control plane, on plain HTTP and on TLS.
+ * Starts an emulator of Device Provisioning Service: both APIs and the control plane, on plain HTTP
+ * and on TLS, and devices over MQTT.
  * @throws Error with `code` EADDRINUSE and `port` if a port is taken.
  */
 export async function startDpsEmulator(options: DpsEmulatorOptions): Promise<DpsEmulator> {
@@ -81,15 +88,21 @@ export async function startDpsEmulator(options: DpsEmulatorOptions): Promise<Dps
   try {
     const plain = await listenPlain(handlerOf(service), host, options.port ?? 0);
     listeners.push(plain);
-    const secure = await listenTls(handlerOf(service), certificate, host, options.tlsPort ?? 0);
+    const mqttContext = { service, sessions: new Map() };
+    const secure = await listenTls(handlerOf(service), mqttContext, certificate, host, options.tlsPort ?? 0);
     listeners.push(secure);
+    const mqtt = await listenMqtt(mqttContext, certificate, host, options.mqttPort ?? 0);
+    listeners.push(mqtt);
     tokenHosts.push(...hostsOf(host, [plain.port, secure.port]));
     const plainHost = `${reachableName(host, '127.0.0.1')}:${plain.port}`;
-    const tlsEndpoint = `https://${reachableName(host, 'localhost')}:${secure.port}`;
+    const tlsName = reachableName(host, 'localhost');
+    const tlsEndpoint = `https://${tlsName}:${secure.port}`;
     return {
       endpoint: `http://${plainHost}`,
       tlsEndpoint,
       deviceEndpoint: tlsEndpoint,
+      mqttEndpoint: `mqtts://${tlsName}:${mqtt.port}`,
+      mqttWebSocketEndpoint: `wss://${tlsName}:${secure.port}`,
       connectionString: connectionStringOf(plainHost),
       idScope: ID_SCOPE,
       caCertificate: authority.certificatePath,

@@ -36,3 +36,12 @@ export const MAX_WEBHOOK_ANSWER_BYTES = 64 * 1024;
 export const MAX_REMEMBERED_OPERATIONS = 100_000;
 /** Bytes of a body of the control plane. */
 export const MAX_CONTROL_BODY_BYTES = 4 * 1024 * 1024;
+
+/** Bytes of an MQTT packet: a body of the size above, and room for its topic. */
+export const MAX_PACKET_BYTES = MAX_BODY_BYTES + 1024;
+/** How long a client may take to send CONNECT. */
+export const CONNECT_TIMEOUT_MS = 30_000;
+/** How long a client may take to close its side of a connection. */
+export const CLOSE_GRACE_MS = 2_000;
+/** Requests of one MQTT connection that are served at once; a device that sends more is not read from meanwhile. */
+export const MAX_REQUESTS_IN_FLIGHT = 10;

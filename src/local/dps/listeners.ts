@@ -1,10 +1,16 @@
 import { constants } from 'node:crypto';
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import { presentedChain } from './client-certificates.ts';
+import { type MqttContext, MqttSession } from './mqtt/session.ts';
+import { acceptWebSockets } from './mqtt/web-sockets.ts';
 
 /** Longer than clients keep idle connections, so that they never send on one that is just being closed. */
 const KEEP_ALIVE_MS = 120_000;
+const TCP_KEEP_ALIVE_MS = 60_000;
+const HANDSHAKE_TIMEOUT_MS = 30_000;
 
 export interface Listener {
   readonly port: number;
@@ -17,25 +23,53 @@ export function listenPlain(handle: RequestListener, host: string, port: number)
   return listen(createHttpServer(handle), host, port);
 }
 
-/** Asks clients for a certificate; whether it is good is for the enrollment to say. @throws Error as `listenPlain` */
+/** HTTPS, and MQTT over WebSockets. @throws Error as `listenPlain` */
 export function listenTls(
   handle: RequestListener,
-  certificate: { key: string; cert: string },
+  mqtt: MqttContext,
+  certificate: ServerCertificate,
   host: string,
   port: number,
 ): Promise<Listener> {
-  const options = {
+  const server = createHttpsServer(tlsOptions(certificate), handle);
+  acceptWebSockets(server, mqtt);
+  return listen(server, host, port);
+}
+
+/** MQTT over TLS. @throws Error as `listenPlain` */
+export function listenMqtt(
+  context: MqttContext,
+  certificate: ServerCertificate,
+  host: string,
+  port: number,
+): Promise<Listener> {
+  const server = createTlsServer(tlsOptions(certificate), (socket) => {
+    // A peer that is gone without a word is noticed, whatever keep-alive MQTT was asked for.
+    socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
+    new MqttSession(socket, () => presentedChain(socket), context);
+  });
+  return listen(server, host, port);
+}
+
+interface ServerCertificate {
+  readonly key: string;
+  readonly cert: string;
+}
+
+/** Asks clients for a certificate; whether it is good is for the enrollment to say. */
+function tlsOptions(certificate: ServerCertificate) {
+  return {
     ...certificate,
     requestCert: true,
     rejectUnauthorized: false,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     // Node loses the client's intermediate certificates when a TLS session is resumed, so there are no sessions.
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
-  return listen(createHttpsServer(options, handle), host, port);
 }
 
-function listen(server: Server, host: string, port: number): Promise<Listener> {
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
+function listen(server: HttpServer | TlsServer, host: string, port: number): Promise<Listener> {
+  if ('keepAliveTimeout' in server) server.keepAliveTimeout = KEEP_ALIVE_MS;
   // The server knows its HTTP connections only, not those that are still in their TLS handshake.
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {

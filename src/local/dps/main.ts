@@ -4,7 +4,8 @@ import type { DpsEmulatorOptions } from './emulator.ts';
 
 const USAGE = `Usage: npm run dps-emulator -- [options]
   --dps-port N                  plain HTTP (7080; 0 picks a free port)
-  --dps-tls-port N              HTTPS (7443; 0 picks a free port)
+  --dps-tls-port N              HTTPS, and MQTT over WebSockets (7443; 0 picks a free port)
+  --mqtt-port N                 MQTT over TLS (8883; 0 picks a free port)
   --data DIR                    keeps the state over restarts (default: in memory)
   --operations-per-minute N     quota of the service API (default: off)
   --registrations-per-minute N  quota of device registrations (default: off)`;
@@ -19,6 +20,8 @@ async function main(): Promise<void> {
   console.log(`DPS emulator
   service and device APIs ${emulator.endpoint}
   the same over TLS       ${emulator.tlsEndpoint}
+  devices over MQTT       ${emulator.mqttEndpoint}
+  and over WebSockets     ${emulator.mqttWebSocketEndpoint}
   id scope                ${emulator.idScope}
   connection string       ${emulator.connectionString}
   CA certificate          ${emulator.caCertificate}
@@ -38,6 +41,7 @@ function readOptions(args: readonly string[]): DpsEmulatorOptions | undefined {
     options: {
       'dps-port': { type: 'string', default: '7080' },
       'dps-tls-port': { type: 'string', default: '7443' },
+      'mqtt-port': { type: 'string', default: '8883' },
       data: { type: 'string' },
       'operations-per-minute': { type: 'string' },
       'registrations-per-minute': { type: 'string' },
@@ -53,6 +57,7 @@ function readOptions(args: readonly string[]): DpsEmulatorOptions | undefined {
   return {
     port: wholeNumber('--dps-port', values['dps-port'], 65_535),
     tlsPort: wholeNumber('--dps-tls-port', values['dps-tls-port'], 65_535),
+    mqttPort: wholeNumber('--mqtt-port', values['mqtt-port'], 65_535),
     certificateDirectory: values.data === undefined ? '.local' : join(values.data, 'certificates'),
     ...(values.data !== undefined && { dataDirectory: values.data }),
     quota: {
@@ -75,7 +80,7 @@ function wholeNumber(flag: string, text: string, most = 10_000_000): number {
 
 function fail(error: NodeJS.ErrnoException & { port?: number }): void {
   const isTaken = error.code === 'EADDRINUSE';
-  const advice = `Port ${error.port} is taken: stop what uses it, or choose another with --dps-port or --dps-tls-port.`;
+  const advice = `Port ${error.port} is taken: stop what uses it, or choose another with --dps-port, --dps-tls-port or --mqtt-port.`;
   const [reason] = error.message.split('\n');
   console.error(isTaken ? advice : `The DPS emulator cannot run: ${reason}`);
   process.exitCode = 1;

@@ -8,8 +8,8 @@ export interface LoggedRequest {
   /** Without the query. */
   readonly path: string;
   readonly operation: OperationName | undefined;
-  /** `reset` if the connection was cut on purpose. */
-  readonly status: number | 'reset';
+  /** `reset` if the connection was cut on purpose, `CONNACK n` if it was refused. */
+  readonly status: number | 'reset' | `CONNACK ${number}`;
 }
 
 /** Counts requests, and remembers the last of them for the page. Holds no headers and no bodies. */

@@ -13,6 +13,10 @@ export interface Endpoints {
     readonly connectionString: string;
     readonly idScope: string;
     readonly deviceEndpoint: string;
+    /** `mqtts://localhost:8883` */
+    readonly mqttEndpoint: string;
+    /** `wss://localhost:7443`, without a path. */
+    readonly mqttWebSocketEndpoint: string;
     /** The path of a PEM file. */
     readonly caCertificate: string;
   };
@@ -42,12 +46,25 @@ export function readEndpoints(file: string): Endpoints {
 export function writeEndpoints(file: string, endpoints: Endpoints): void {
   mkdirSync(path.dirname(file), { recursive: true });
   const unfinished = `${file}.${process.pid}.tmp`;
-  writeFileSync(unfinished, `${JSON.stringify(endpoints, undefined, 2)}\n`, { mode: 0o600 });
+  writeFileSync(unfinished, textOf(endpoints), { mode: 0o600 });
   renameSync(unfinished, file);
 }
 
 export function removeEndpoints(file: string): void {
   rmSync(file, { force: true });
+}
+
+/** Removes the file if it still holds these: another stack may have written its own meanwhile. */
+export function removeOwnEndpoints(file: string, endpoints: Endpoints): void {
+  try {
+    if (readFileSync(file, 'utf8') === textOf(endpoints)) removeEndpoints(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+function textOf(endpoints: Endpoints): string {
+  return `${JSON.stringify(endpoints, undefined, 2)}\n`;
 }
 
 /** The app's settings that point it to the stack, and those that its senders sign with. */

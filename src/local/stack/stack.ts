@@ -13,11 +13,17 @@ import { explainTakenPort } from './port-taken.ts';
 export interface StackOptions {
   readonly dpsPort?: number;
   readonly dpsTlsPort?: number;
+  readonly mqttPort?: number;
   readonly serviceBusPort?: number;
   /** The blob service's; queues and tables take the next two. */
   readonly azuritePort?: number;
   /** Absent: everything is in memory. */
   readonly dataDirectory?: string;
+  /**
+   * Where the DPS emulator's authorities are kept, for whoever trusts them. Several stacks may share it. Absent: in the
+   * data directory, and without one in a directory that goes with the stack.
+   */
+  readonly certificateDirectory?: string;
   /** The emulators' clock, in milliseconds. Who turns one of their own calls `serviceBus.runDeadlines()` then. */
   readonly now?: () => number;
 }
@@ -34,7 +40,7 @@ interface Part {
 
 /** Starts all that the app needs in Azure, on localhost: DPS, Service Bus and Storage. The app is not part of it. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
-  const certificates = certificateDirectoryFor(options.dataDirectory);
+  const certificates = certificateDirectoryFor(options);
   const starting = [
     startTables(options),
     startServiceBus(options),
@@ -55,6 +61,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           connectionString: dps.connectionString,
           idScope: dps.idScope,
           deviceEndpoint: dps.deviceEndpoint,
+          mqttEndpoint: dps.mqttEndpoint,
+          mqttWebSocketEndpoint: dps.mqttWebSocketEndpoint,
           caCertificate: dps.caCertificate,
         },
         serviceBus: { connectionString: serviceBus.connectionString },
@@ -92,24 +100,28 @@ async function startServiceBus({ serviceBusPort = 0, now = Date.now }: StackOpti
 
 async function startDps(options: StackOptions, certificateDirectory: string) {
   const { startDpsEmulator } = await import('../dps/emulator.ts');
-  const { dpsPort = 0, dpsTlsPort = 0, dataDirectory } = options;
+  const { dpsPort = 0, dpsTlsPort = 0, mqttPort = 0, dataDirectory } = options;
   const started = startDpsEmulator({
     port: dpsPort,
     tlsPort: dpsTlsPort,
+    mqttPort,
     certificateDirectory,
     ...(options.now !== undefined && { now: options.now }),
     ...(dataDirectory !== undefined && { dataDirectory: path.resolve(dataDirectory, 'dps') }),
   });
-  return explainTakenPort(started, 'the DPS emulator', (port) =>
-    port === dpsPort ? '--dps-port' : '--dps-tls-port',
-  );
+  return explainTakenPort(started, 'the DPS emulator', (port) => {
+    if (port === dpsPort) return '--dps-port';
+    return port === mqttPort ? '--mqtt-port' : '--dps-tls-port';
+  });
 }
 
 /** Certificates that nobody keeps do not outlive the stack. */
-function certificateDirectoryFor(dataDirectory: string | undefined): { path: string; remove(): void } {
-  if (dataDirectory !== undefined) {
-    return { path: path.resolve(dataDirectory, 'certificates'), remove: () => {} };
-  }
+function certificateDirectoryFor({ certificateDirectory, dataDirectory }: StackOptions): {
+  path: string;
+  remove(): void;
+} {
+  const kept = certificateDirectory ?? (dataDirectory && path.join(dataDirectory, 'certificates'));
+  if (kept !== undefined) return { path: path.resolve(kept), remove: () => {} };
   const temporary = mkdtempSync(path.join(tmpdir(), 'local-dps-'));
   return { path: temporary, remove: () => rmSync(temporary, { recursive: true, force: true }) };
 }
