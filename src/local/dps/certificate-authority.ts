@@ -48,6 +48,11 @@ export async function openAuthority(directory: string, name: string, subject: st
   };
 }
 
+/** The one that clients are told to trust, for TLS. */
+export function openEmulatorAuthority(directory: string): Promise<Authority> {
+  return openAuthority(directory, 'dps-emulator-ca', 'CN=DPS emulator CA');
+}
+
 /** Issues a certificate for the emulator's TLS endpoint. */
 export async function issueServerCertificate(
   authority: Authority,

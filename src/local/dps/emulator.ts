@@ -2,7 +2,12 @@ import { mkdir } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
-import { issueDeviceCertificate, issueServerCertificate, openAuthority } from './certificate-authority.ts';
+import {
+  issueDeviceCertificate,
+  issueServerCertificate,
+  openAuthority,
+  openEmulatorAuthority,
+} from './certificate-authority.ts';
 import { createTimestamps } from './clock.ts';
 import { CONTROL_PREFIX, handleControl } from './control-plane.ts';
 import { connectionStringOf, ID_SCOPE, INITIAL_CONFIGURATION } from './defaults.ts';
@@ -66,7 +71,7 @@ export async function startDpsEmulator(options: DpsEmulatorOptions): Promise<Dps
   const { host = '127.0.0.1', dataDirectory } = options;
   const directory = resolve(options.certificateDirectory);
   await mkdir(directory, { recursive: true });
-  const authority = await openAuthority(directory, 'dps-emulator-ca', 'CN=DPS emulator CA');
+  const authority = await openEmulatorAuthority(directory);
   const deviceAuthority = await openAuthority(
     directory,
     'dps-emulator-device-ca',

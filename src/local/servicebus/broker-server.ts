@@ -2,6 +2,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { type AccessKey, isValidToken } from './access-token.ts';
 import { entityNotFound, messageTooLarge, notAllowed, notImplemented } from './broker-error.ts';
 import { prepareConnection } from './connection.ts';
+import { openDoor, type ServerCertificate } from './door.ts';
 import { manage } from './management.ts';
 import { parseBatch, parseMessage } from './message.ts';
 import { type Entity, inboxOf, type Namespace, type Target } from './namespace.ts';
@@ -31,6 +32,8 @@ interface BrokerServerOptions {
   readonly port: number;
   readonly key: AccessKey;
   readonly onError: (error: unknown) => void;
+  /** For clients that insist on TLS. */
+  readonly certificate?: (() => Promise<ServerCertificate>) | undefined;
 }
 
 /** Speaks AMQP 1.0 with Service Bus clients: connections, $cbs, $management, and links to entities. */
@@ -67,6 +70,7 @@ export class BrokerServer {
       sender_options: { autosettle: true, treat_modified_as_released: false },
     });
     this.#server = server;
+    openDoor(server, this.#options.certificate);
     server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
@@ -112,12 +116,14 @@ export class BrokerServer {
 
   /** The client sends on this link: to an entity, or requests to $cbs or $management. */
   #openSendingLink(link: Link): void {
+    if (link.target?.value === null) throw notImplemented('transactions'); // rhea reads a coordinator as null
     const address = link.target?.address ?? '';
     const target = this.#namespace.find(address);
     if (target === undefined) throw entityNotFound(address);
     this.#targets.set(link, target);
     link.set_target({ address });
     link.set_source({ address: link.source?.address });
+    link.local.attach.snd_settle_mode = link.snd_settle_mode; // but settled first, whatever was asked for
     if (target.kind === 'entity') link.local.attach.max_message_size = maxMessageSizeInBytes;
   }
 
@@ -126,17 +132,21 @@ export class BrokerServer {
     const address = link.source?.address ?? '';
     const target = this.#namespace.find(address);
     if (target === undefined) throw entityNotFound(address);
+    if (sessionFilter in (link.source?.filter ?? {})) throw notImplemented('sessions');
     link.set_source({ address });
     link.set_target({ address: link.target?.address });
-    if (target.kind !== 'entity') return;
-    if (target.entity instanceof Topic)
-      throw notAllowed(`'${address}' is a topic: receive from a subscription.`);
-    if (sessionFilter in (link.source?.filter ?? {})) throw notImplemented('sessions');
+    // A client that asked for settled messages, and is not told so, takes tags that are used again for a fault.
     Object.assign(link.local.attach, {
       snd_settle_mode: link.snd_settle_mode,
       rcv_settle_mode: link.rcv_settle_mode,
     });
-    this.#unbind.set(link, bindReceivingLink(link, target.entity));
+    if (target.kind !== 'entity') return;
+    if (target.entity instanceof Topic)
+      throw notAllowed(`'${address}' is a topic: receive from a subscription.`);
+    const queue = target.entity;
+    setImmediate(() => {
+      if (link.is_open()) this.#unbind.set(link, bindReceivingLink(link, queue));
+    });
   }
 
   #takeMessage(context: EventContext): void {

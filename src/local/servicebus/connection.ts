@@ -10,6 +10,7 @@ export function prepareConnection(connection: Connection, isRawLink: (link: Link
   connection.socket.once('close', () => connection._disconnected()); // rhea listens to 'end' and 'error' only
   breakSilence(connection.socket);
   keepMessagesRaw(connection, isRawLink);
+  tellDirectionsApart(connection);
 }
 
 /**
@@ -34,5 +35,24 @@ function keepMessagesRaw(connection: Connection, isRawLink: (link: Link) => bool
     const link = connection.remote_channel_map[frame.channel]?.remote.handles[performative.handle];
     if (link && isRawLink(link) && performative.message_format === 0) performative.message_format = rawFormat;
     route.call(connection, frame);
+  };
+}
+
+/** Two links may share a name if they go opposite ways (Qpid Proton's do). rhea keeps links by name: the second gets another. */
+function tellDirectionsApart(connection: Connection): void {
+  const route = connection.on_attach;
+  connection.on_attach = (frame) => {
+    const { performative, channel } = frame;
+    const { name } = performative;
+    const session = connection.remote_channel_map[channel];
+    if (session?.links[name] === undefined) {
+      route.call(connection, frame);
+      return;
+    }
+    const ownName = `${name} (the other way)`;
+    performative.name = ownName;
+    route.call(connection, frame);
+    const link = session.links[ownName];
+    if (link) link.local.attach.name = name;
   };
 }

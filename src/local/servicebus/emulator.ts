@@ -1,5 +1,6 @@
 import type { QueueSettings, TopicSettings } from '../../events/messaging-entities.ts';
 import { BrokerServer } from './broker-server.ts';
+import type { ServerCertificate } from './door.ts';
 import { Namespace } from './namespace.ts';
 import type { Counts } from './queue-types.ts';
 
@@ -11,6 +12,8 @@ export interface ServiceBusEmulatorOptions {
   readonly topics: readonly TopicSettings[];
   /** The clock of messages (not of access tokens). Whoever turns one of their own calls `runDeadlines` then. */
   readonly now?: () => number;
+  /** Asked for by the first client that wants TLS, on the same port. */
+  readonly certificate?: () => Promise<ServerCertificate>;
   /** Faults of a connection or of the emulator itself. */
   readonly onError?: (error: unknown) => void;
 }
@@ -35,7 +38,7 @@ export async function startServiceBusEmulator(
 ): Promise<ServiceBusEmulator> {
   const { host = '127.0.0.1', port = 0, now = Date.now, onError = () => {} } = options;
   const namespace = new Namespace(options.queues, options.topics, now);
-  const server = new BrokerServer(namespace, { host, port, key, onError });
+  const server = new BrokerServer(namespace, { host, port, key, onError, certificate: options.certificate });
   await server.listen();
   return {
     port: server.port,

@@ -69,10 +69,14 @@ function peek(queue: Queue, given: Arguments): unknown {
 
 function receiveDeferred(queue: Queue, given: Arguments): unknown[] {
   const received = queue.receiveDeferred(numbersOf(given), given['receiver-settle-mode'] === 1);
-  return received.map((stored) => ({
-    message: queue.encode(stored),
-    'lock-token': types.wrap_uuid(stored.lock ? tokenToBytes(stored.lock.token) : Buffer.alloc(16)),
-  }));
+  return received.map((stored) => {
+    const token = stored.lock && tokenToBytes(stored.lock.token);
+    // Clients take the token from the one place or the other.
+    return {
+      message: queue.encode(stored, token),
+      'lock-token': types.wrap_uuid(token ?? Buffer.alloc(16)),
+    };
+  });
 }
 
 function settlementOf(given: Arguments): Settlement {

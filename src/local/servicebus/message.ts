@@ -26,6 +26,8 @@ export interface DeliveryStamp {
   readonly deliveryCount: number;
   readonly state: 'active' | 'deferred' | 'scheduled';
   readonly lockedUntil?: number;
+  /** Of a message that comes without a delivery tag, as a deferred one does. */
+  readonly lockToken?: Buffer;
 }
 
 const section = {
@@ -143,6 +145,10 @@ export function encodeMessage(message: Message, stamp: DeliveryStamp): Buffer {
   });
   const writer = new types.Writer();
   writer.write(header.described());
+  if (stamp.lockToken !== undefined) {
+    const token = [types.wrap_symbol('x-opt-lock-token'), types.wrap_uuid(stamp.lockToken)];
+    writer.write(types.described(types.wrap_ulong(section.deliveryAnnotations), types.Map32(token)));
+  }
   writer.write(types.described(types.wrap_ulong(section.annotations), types.Map32(flat)));
   return Buffer.concat([writer.toBuffer(), message.properties, message.applicationProperties, message.body]);
 }

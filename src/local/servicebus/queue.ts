@@ -139,7 +139,7 @@ export class Queue {
     return found;
   }
 
-  encode(stored: StoredMessage): Buffer {
+  encode(stored: StoredMessage, lockToken?: Buffer): Buffer {
     const state = stored.state === 'scheduled' ? 'scheduled' : stored.wasDeferred ? 'deferred' : 'active';
     return encodeMessage(stored.message, {
       sequenceNumber: stored.sequenceNumber,
@@ -148,6 +148,7 @@ export class Queue {
       deliveryCount: stored.deliveryCount,
       state,
       ...(stored.lock && { lockedUntil: stored.lock.until }),
+      ...(lockToken && { lockToken }),
     });
   }
 

@@ -8,13 +8,20 @@ export interface Reply {
   readonly condition?: string;
 }
 
-/** Answers a request to $cbs or $management on the link that its `reply-to` names. */
+/**
+ * Answers a request to $cbs or $management on the link that its `reply-to` names; where there is none (uamqp), on the link
+ * that comes from the node that was asked.
+ */
 export function reply(context: EventContext, answer: Reply): void {
   const request = context.message as DecodedMessage;
-  const link = context.session.find_sender(
-    (candidate) => candidate.name === request.reply_to || candidate.target?.address === request.reply_to,
-  );
-  link?.send({
+  const node = context.receiver.target?.address;
+  const link =
+    request.reply_to === undefined
+      ? context.session.find_sender((candidate) => candidate.source?.address === node)
+      : context.session.find_sender(
+          ({ name, target }) => name === request.reply_to || target?.address === request.reply_to,
+        );
+  const response = {
     correlation_id: request.message_id,
     body: answer.body,
     application_properties: {
@@ -28,8 +35,9 @@ export function reply(context: EventContext, answer: Reply): void {
         'error-condition': types.wrap_symbol(answer.condition),
       }),
     },
-  });
+  };
   context.delivery.accept();
+  setImmediate(() => link?.send(response)); // uamqp takes an answer before the acceptance of its request for none
 }
 
 export function replyOf(error: unknown): Reply {

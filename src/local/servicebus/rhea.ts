@@ -83,11 +83,16 @@ export interface Link extends EventEmitter {
   readonly connection: Connection;
   readonly session: Session;
   readonly source?: { readonly address?: string; readonly filter?: Readonly<Record<string, unknown>> };
-  readonly target?: { readonly address?: string };
+  readonly target?: { readonly address?: string; readonly value?: unknown };
   readonly snd_settle_mode?: number;
   readonly rcv_settle_mode?: number;
   readonly local: {
-    readonly attach: { max_message_size?: number; snd_settle_mode?: number; rcv_settle_mode?: number };
+    readonly attach: {
+      name: string;
+      max_message_size?: number;
+      snd_settle_mode?: number | undefined;
+      rcv_settle_mode?: number;
+    };
   };
   credit: number;
   delivery_count: number;
@@ -114,6 +119,11 @@ export interface Session {
   output(frame: { described(): Typed }): void;
 }
 
+export interface AttachFrame {
+  readonly channel: number;
+  readonly performative: { name: string };
+}
+
 export interface TransferFrame {
   readonly channel: number;
   readonly performative: { readonly handle: number; message_format: number };
@@ -123,8 +133,15 @@ export interface Connection {
   readonly socket: Socket;
   readonly local_channel_map: Readonly<Record<string, Session>>;
   readonly remote_channel_map: Readonly<
-    Record<number, { readonly remote: { readonly handles: Readonly<Record<number, Link>> } }>
+    Record<
+      number,
+      {
+        readonly remote: { readonly handles: Readonly<Record<number, Link>> };
+        readonly links: Readonly<Record<string, Link>>;
+      }
+    >
   >;
+  on_attach(frame: AttachFrame): void;
   on_transfer(frame: TransferFrame): void;
   _disconnected(): void;
   /** Has the connection write what is pending, once the current tick ends. */

@@ -43,7 +43,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const certificates = certificateDirectoryFor(options);
   const starting = [
     startTables(options),
-    startServiceBus(options),
+    startServiceBus(options, certificates.path),
     startDps(options, certificates.path),
   ] as const;
   const close = async () => {
@@ -92,9 +92,19 @@ function startTables({ azuritePort = 0, dataDirectory }: StackOptions) {
 
 // The emulators are loaded only now, so that Azurite's process loads at the same time.
 
-async function startServiceBus({ serviceBusPort = 0, now = Date.now }: StackOptions) {
+async function startServiceBus(
+  { serviceBusPort = 0, now = Date.now }: StackOptions,
+  certificateDirectory: string,
+) {
   const { startServiceBusEmulator } = await import('../servicebus/emulator.ts');
-  const started = startServiceBusEmulator({ port: serviceBusPort, queues, topics, now });
+  const certificate = async () => {
+    const { openEmulatorAuthority, issueServerCertificate } = await import('../dps/certificate-authority.ts');
+    return issueServerCertificate(await openEmulatorAuthority(certificateDirectory), [
+      'localhost',
+      '127.0.0.1',
+    ]);
+  };
+  const started = startServiceBusEmulator({ port: serviceBusPort, queues, topics, now, certificate });
   return explainTakenPort(started, 'the Service Bus emulator', () => '--servicebus-port');
 }
 
