@@ -21,16 +21,18 @@ import { type EnrollmentProfiles, loadProfiles } from './enrollment/profiles.ts'
 import { Reconciler } from './enrollment/reconciler.ts';
 import { RejectedEvents } from './enrollment/rejected-events.ts';
 import { RejectedReplay } from './enrollment/rejected-replay.ts';
+import { loadSenders, type Senders } from './enrollment/senders.ts';
 import { SubjectSettlement } from './enrollment/subject-settlement.ts';
 import { SubjectSweeper } from './enrollment/subject-sweeper.ts';
 import { EventBus } from './events/event-bus.ts';
+import { type DecodedMessage, decodeMessage, type IncomingMessage } from './events/queue-message.ts';
 import { AuditResource } from './http/audit-resource.ts';
 import { EventIntake } from './http/event-intake.ts';
 import { deepHealth } from './http/health.ts';
+import { RefusedRequests } from './http/refused-requests.ts';
 import { RejectedResource } from './http/rejected-resource.ts';
 import { SubjectResource } from './http/subject-resource.ts';
 import { WebhookIntake } from './http/webhook-intake.ts';
-import { loadSenders, type WebhookSenders } from './http/webhook-senders.ts';
 import { consoleLog, type Log } from './log.ts';
 import { QueueWatch } from './queue-watch.ts';
 import type { ServiceAccess, Settings } from './settings.ts';
@@ -46,7 +48,7 @@ export interface ServicesOptions {
 export class Services {
   readonly settings: Settings;
   readonly profiles: EnrollmentProfiles;
-  readonly senders: WebhookSenders;
+  readonly senders: Senders;
   readonly clock: Clock;
   readonly log: Log;
 
@@ -61,6 +63,13 @@ export class Services {
   get processor(): EventProcessor {
     return this.#once('processor', () => new EventProcessor(this));
   }
+
+  /** A message of the queue, as far as it may be believed. */
+  readonly decode = (message: IncomingMessage): DecodedMessage =>
+    decodeMessage(message, {
+      now: this.clock.now(),
+      retentionInMs: this.settings.eventRetentionDays * 86_400_000,
+    });
 
   get sweeper(): SubjectSweeper {
     return this.#once('sweeper', () => new SubjectSweeper(this));
@@ -127,10 +136,15 @@ export class Services {
     return this.#once('intake', () => new EventIntake(this));
   }
 
+  get refusedRequests(): RefusedRequests {
+    return this.#once('refusedRequests', () => new RefusedRequests(this.log));
+  }
+
   get webhooks(): WebhookIntake {
     return this.#once('webhooks', () => {
-      const { intake, senders, clock } = this;
-      return new WebhookIntake({ intake, senders, secrets: this.settings.webhookSecrets, clock });
+      const { intake, senders, clock, refusedRequests } = this;
+      const secrets = this.settings.webhookSecrets;
+      return new WebhookIntake({ intake, senders, secrets, clock, refusedRequests });
     });
   }
 
@@ -167,7 +181,10 @@ export class Services {
   }
 
   get rejectedEvents(): RejectedEvents {
-    return this.#once('rejectedEvents', () => new RejectedEvents(this.table('rejected')));
+    return this.#once(
+      'rejectedEvents',
+      () => new RejectedEvents(this.table('rejected'), this.settings.eventRetentionDays),
+    );
   }
 
   get background(): BackgroundQueue {
@@ -211,7 +228,8 @@ export class Services {
   }
 
   health() {
-    return deepHealth({ dps: this.dps, bus: this.bus, devices: this.table('devices') });
+    const { dps, gate, clock, bus } = this;
+    return deepHealth({ dps, gate, clock, bus, devices: this.table('devices') });
   }
 
   async close(): Promise<void> {

@@ -18,17 +18,35 @@ export interface EventJudgement {
 }
 
 export function judgeEvent(read: ReadEvent, profiles: EnrollmentProfiles, now: Date): EventJudgement {
-  if (read.kind === 'rejected') return { rejection: read.rejection, warnings: [] };
-  const { event } = read;
-  const { rejection, warnings, leafCertificate: leaf } = admit(event, profiles, now);
-  const attestation = event.definition?.attestation;
+  if (read.kind === 'rejected') {
+    return { rejection: read.rejection, warnings: [] };
+  }
+  const { event, rejections, warnings } = admit(read.event, profiles, now);
+  const [rejection] = rejections;
+  const { leafCertificate: leaf, definition } = event;
+  const attestation = definition?.attestation;
   return {
-    warnings,
+    warnings: [...read.warnings, ...warnings],
     event,
     ...(rejection ? { rejection } : {}),
     ...(leaf === undefined ? {} : { leaf }),
     ...(bringsKeys(attestation) ? { suppliedKeys: attestation } : {}),
   };
+}
+
+/** As it is once its sender may not have sent it: then nothing of it is kept, not even its certificate. */
+export function judgedBySender(judgement: EventJudgement, forbidden: Rejection | undefined): EventJudgement {
+  return forbidden ? { rejection: forbidden, warnings: [] } : judgement;
+}
+
+/** All that is wrong with an event, for the sender that waits for the answer; empty if nothing is. */
+export function allRejections(
+  read: ReadEvent,
+  profiles: EnrollmentProfiles,
+  now: Date,
+): readonly Rejection[] {
+  const admitted = read.event ? admit(read.event, profiles, now).rejections : [];
+  return read.kind === 'event' ? admitted : [read.rejection, ...read.others, ...admitted];
 }
 
 /** The state with the event in its registers; of a rejected one, with no more than its leaf certificate. */

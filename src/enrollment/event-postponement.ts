@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import type { EventIdentity } from '../events/manufacturing-event.ts';
-import type { DecodedMessage } from '../events/queue-message.ts';
+import { type DecodedMessage, queuedAgain } from '../events/queue-message.ts';
 import type { Log } from '../log.ts';
 import { RowConflictError, StorageUnavailableError } from '../storage/tables.ts';
 import type { LaterError } from './later-error.ts';
@@ -54,9 +54,7 @@ export class EventPostponement {
   }
 
   #queue(message: DecodedMessage, key: string, notBefore: Date): Promise<void> {
-    const { text: body, attempt, firstSeen, replay } = message;
-    const again = { key, body, attempt: attempt + 1, firstSeen, notBefore, replay, announced: true };
-    return this.#parts.bus.queueEvents([again]);
+    return this.#parts.bus.queueEvents([queuedAgain(message, key, notBefore)]);
   }
 
   async #noteWaiting(

@@ -2,13 +2,14 @@ import type { Clock } from '../clock.ts';
 import { bugReport } from '../events/bug-report.ts';
 import { type EventBus, EventBusUnavailableError } from '../events/event-bus.ts';
 import type { EventIdentity } from '../events/manufacturing-event.ts';
-import type { DecodedMessage } from '../events/queue-message.ts';
-import { type ReadEvent, readEventText } from '../events/read-event.ts';
+import { type DecodedMessage, readMessage } from '../events/queue-message.ts';
+import type { ReadEvent } from '../events/read-event.ts';
 import type { Rejection } from '../events/rejection.ts';
 import type { Log } from '../log.ts';
 import { RowConflictError, StorageUnavailableError } from '../storage/tables.ts';
+import { aboutSubject } from './about-subject.ts';
 import type { BackgroundQueue } from './background-queue.ts';
-import { type EventJudgement, judgeEvent, mergedState } from './event-judgement.ts';
+import { type EventJudgement, judgedBySender, judgeEvent, mergedState } from './event-judgement.ts';
 import { EventPostponement } from './event-postponement.ts';
 import { recordOf, whatItWaitsFor } from './event-record.ts';
 import { EventRejections } from './event-rejections.ts';
@@ -18,6 +19,7 @@ import { type Ledger, type LedgerEntry, subjectOf } from './ledger.ts';
 import type { OutcomePublisher } from './outcome-publisher.ts';
 import type { EnrollmentProfiles } from './profiles.ts';
 import type { RejectedEvents } from './rejected-events.ts';
+import { type Senders, senderRejection } from './senders.ts';
 import { endingOf, type SubjectSettlement } from './subject-settlement.ts';
 import { type EventRecord, inSync, isFinal, type SubjectState } from './subject-state.ts';
 
@@ -32,6 +34,7 @@ export interface EventProcessorParts {
   readonly ledger: Ledger;
   readonly settlement: SubjectSettlement;
   readonly profiles: EnrollmentProfiles;
+  readonly senders: Senders;
   readonly rejectedEvents: RejectedEvents;
   readonly outcomes: OutcomePublisher;
   readonly bus: EventBus;
@@ -63,10 +66,9 @@ export class EventProcessor {
   }
 
   async #process(message: DecodedMessage): Promise<void> {
-    const read = readEventText(message.text, message.firstSeen);
+    const read = readMessage(message);
     const identity = read.kind === 'event' ? read.event : read.identity;
-    if (!identity)
-      return read.kind === 'rejected' ? this.#rejectUnread(message, read.key, read.rejection) : undefined;
+    if (!identity) return read.kind === 'rejected' ? this.#rejectUnread(message, read) : undefined;
     const subject = subjectOf(identity.subjectKind, identity.subject);
     // From now on, not from its turn: however many events of one device wait, their locks outlast it.
     const deadline = this.#parts.clock.now().getTime() + patienceInMs;
@@ -76,13 +78,16 @@ export class EventProcessor {
   }
 
   /** What is no event has no ledger row and no turn; it is recorded and answered all the same. */
-  async #rejectUnread(message: DecodedMessage, key: string, rejection: Rejection): Promise<void> {
+  async #rejectUnread(
+    message: DecodedMessage,
+    read: Extract<ReadEvent, { kind: 'rejected' }>,
+  ): Promise<void> {
     try {
-      await this.#rejections.ofUnread(message, key, rejection);
+      await this.#rejections.ofUnread(message, read);
     } catch (error) {
       if (!(error instanceof StorageUnavailableError) && !(error instanceof EventBusUnavailableError))
         throw error;
-      await this.#postponement.queueAgain(message, key, new LaterError(error.message, { cause: error }));
+      await this.#postponement.queueAgain(message, read.key, new LaterError(error.message, { cause: error }));
     }
   }
 
@@ -133,7 +138,13 @@ export class EventProcessor {
       return this.#repeat(message, known);
     }
 
-    const judgement = this.#judge(turn);
+    const forbidden = senderRejection(
+      this.#parts.senders,
+      message.sender,
+      identity.key,
+      entry.state.registers,
+    );
+    const judgement = judgedBySender(this.#judge(turn), forbidden);
     const record = recordOf(identity, message, known, judgement.warnings);
     const state = mergedState(entry.state, judgement, message.firstSeen, this.#parts.clock.now());
     // A crash, or a lost race, may have left a write in DPS that no row speaks of.
@@ -208,7 +219,8 @@ export class EventProcessor {
       throw new LaterError('DPS refused all newer definitions, so this one is in force again.', {
         soon: true,
       });
-    const finished: EventRecord = { ...record, status: ending.status, finishedAt: this.#now() };
+    const about = aboutSubject(entry.subject, definitionOf(turn.read), state.registers);
+    const finished: EventRecord = { ...record, about, status: ending.status, finishedAt: this.#now() };
     await this.#parts.ledger.write(entry, { state: remaining, event: finished });
     await this.#parts.outcomes.publishEnd(finished);
   }
@@ -221,7 +233,14 @@ export class EventProcessor {
     state?: SubjectState,
   ): Promise<void> {
     if (!rejection) return;
-    const finished: EventRecord = { ...record, ...rejection, status: 'rejected', finishedAt: this.#now() };
+    const about = aboutSubject(entry.subject, definitionOf(turn.read), entry.state.registers);
+    const finished: EventRecord = {
+      ...record,
+      ...rejection,
+      about,
+      status: 'rejected',
+      finishedAt: this.#now(),
+    };
     await this.#rejections.note(turn.message, record.key, turn.identity, rejection);
     await this.#parts.ledger.write(entry, { ...(state ? { state } : {}), event: finished });
     await this.#parts.outcomes.publishEnd(finished);
@@ -237,6 +256,10 @@ export class EventProcessor {
   #now(): string {
     return this.#parts.clock.now().toISOString();
   }
+}
+
+function definitionOf({ event }: ReadEvent) {
+  return event?.definition;
 }
 
 interface Turn {

@@ -28,6 +28,8 @@ export function recordOf(
     attempts: Math.max(message.attempt, (known?.attempts ?? 0) + (message.deliveryCount > 1 ? 1 : 0), 1),
     warnings,
     ...(message.replay === undefined ? {} : { replay: message.replay }),
+    ...(message.messageId === undefined ? {} : { messageId: message.messageId }),
+    ...(message.sender === undefined ? {} : { sender: message.sender }),
   };
 }
 

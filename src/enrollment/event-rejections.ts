@@ -2,8 +2,12 @@ import type { Clock } from '../clock.ts';
 import { sha256 } from '../events/event-identity.ts';
 import type { EventIdentity } from '../events/manufacturing-event.ts';
 import type { DecodedMessage } from '../events/queue-message.ts';
+import type { ReadableEnvelope } from '../events/read-envelope.ts';
+import type { ReadEvent } from '../events/read-event.ts';
 import type { Rejection } from '../events/rejection.ts';
+import { quoted } from '../events/secret-texts.ts';
 import type { Log } from '../log.ts';
+import { keptBody, keptBytes } from './kept-body.ts';
 import type { OutcomePublisher } from './outcome-publisher.ts';
 import type { RejectedEvents } from './rejected-events.ts';
 import type { EventRecord } from './subject-state.ts';
@@ -29,38 +33,46 @@ export class EventRejections {
     const rejection: Rejection = {
       reason: 'id-reuse',
       pointer: '/id',
-      detail: `Source ${identity.source} has sent another event with the id ${identity.id} for ${identity.subject} before, at ${known.receivedAt}. Give every event an id of its own.`,
+      detail: `Source ${quoted(identity.source)} has sent another event with the id ${quoted(identity.id)} for ${quoted(identity.subject)} before, at ${known.receivedAt}. Give every event an id of its own.`,
     };
     await this.note(message, id, identity, rejection);
-    await this.#publish(id, rejection, identity);
+    await this.#publish(message, id, rejection, identity);
   }
 
-  /** What is no event. */
-  async ofUnread(message: DecodedMessage, key: string, rejection: Rejection): Promise<void> {
-    await this.note(message, key, undefined, rejection);
-    await this.#publish(key, rejection, undefined);
+  /** What is no event: its outcome names its message, and what of the envelope reads. */
+  async ofUnread(message: DecodedMessage, read: Extract<ReadEvent, { kind: 'rejected' }>): Promise<void> {
+    await this.note(message, read.key, read.readable, read.rejection);
+    await this.#publish(message, read.key, read.rejection, read.readable);
   }
 
   note(
-    message: DecodedMessage,
+    message: Pick<DecodedMessage, 'text' | 'unreadable' | 'firstSeen' | 'replay' | 'sender'>,
     key: string,
-    identity: EventIdentity | undefined,
+    identity: ReadableEnvelope | undefined,
     rejection: Rejection,
   ): Promise<void> {
     const { reason, pointer, trackingId } = rejection;
     this.#parts.log('warning', 'event-rejected', { key, reason, pointer, trackingId });
-    const { text, firstSeen, replay } = message;
+    const { text, unreadable, firstSeen, replay, sender } = message;
+    const kept = unreadable ? keptBytes(unreadable.bytes) : keptBody(text);
     const rejectedAt = this.#parts.clock.now();
-    return this.#parts.rejectedEvents.note({ key, identity, rejection, text, firstSeen, rejectedAt, replay });
+    const rejected = { key, identity, rejection, kept, firstSeen, rejectedAt, replay, sender };
+    return this.#parts.rejectedEvents.note(rejected);
   }
 
-  #publish(id: string, { reason, detail }: Rejection, identity: EventIdentity | undefined): Promise<void> {
+  #publish(
+    { messageId }: DecodedMessage,
+    id: string,
+    { reason, detail }: Rejection,
+    identity: ReadableEnvelope | undefined,
+  ): Promise<void> {
     return this.#parts.outcomes.publish({
       id,
       status: 'rejected',
       finishedAt: this.#parts.clock.now().toISOString(),
       subject: identity?.subject,
       event: identity ?? {},
+      messageId,
       reason,
       detail,
       warnings: [],

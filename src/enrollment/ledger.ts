@@ -1,5 +1,5 @@
 import { compareText } from '../events/compare-text.ts';
-import { type EventKey, sha256 } from '../events/event-identity.ts';
+import { type EventKey, lowerCase, sha256 } from '../events/event-identity.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 import { isDpsId } from '../events/read-event.ts';
 import { joinText, splitText } from '../storage/long-text.ts';
@@ -147,7 +147,7 @@ export class Ledger {
 }
 
 export function subjectOf(kind: SubjectKind, id: string): SubjectRef {
-  return { kind, id: id.toLowerCase() };
+  return { kind, id: lowerCase(id) };
 }
 
 /** Ids that DPS would not take may hold what a partition key must not; `!` begins no valid id. */

@@ -1,5 +1,6 @@
-import type { JsonObject } from '../events/json.ts';
+import type { Addressing, PublishedEvent } from '../events/event-bus.ts';
 import type { EventWarning } from '../events/rejection.ts';
+import type { AboutSubject } from './about-subject.ts';
 import type { FinalStatus, OutcomeFacts } from './subject-state.ts';
 
 export interface Outcome {
@@ -15,6 +16,9 @@ export interface Outcome {
     readonly type?: string | undefined;
     readonly time?: string | undefined;
   };
+  /** Of the message that brought the event. */
+  readonly messageId?: string | undefined;
+  readonly about?: AboutSubject | undefined;
   readonly reason?: string | undefined;
   readonly detail?: string | undefined;
   readonly warnings: readonly EventWarning[];
@@ -22,7 +26,8 @@ export interface Outcome {
 }
 
 /** The CloudEvent that tells ERP and MES how an event ended. */
-export function outcomeEvent(outcome: Outcome): JsonObject & { id: string; type: string } {
+export function outcomeEvent(outcome: Outcome): PublishedEvent {
+  const { source, id, type, time } = outcome.event;
   return {
     specversion: '1.0',
     id: outcome.id,
@@ -32,16 +37,29 @@ export function outcomeEvent(outcome: Outcome): JsonObject & { id: string; type:
     time: outcome.finishedAt,
     datacontenttype: 'application/json',
     data: {
-      event: {
-        source: outcome.event.source,
-        id: outcome.event.id,
-        type: outcome.event.type,
-        time: outcome.event.time,
-      },
+      event: { source, id, type, time },
+      ...(outcome.messageId === undefined ? {} : { messageId: outcome.messageId }),
       ...(outcome.reason === undefined ? {} : { reason: outcome.reason }),
       ...(outcome.detail === undefined ? {} : { detail: outcome.detail }),
+      ...outcome.about,
       ...outcome.facts,
       warnings: outcome.warnings,
     },
+  };
+}
+
+/** Service Bus refuses longer subjects and correlation ids. */
+const longestAddress = 128;
+
+/** What filters of subscriptions see of an outcome, and what matches it with the message that was sent. */
+export function addressOf({ status, reason, event, about, subject, messageId }: Outcome): Addressing {
+  const { product, batch } = about ?? {};
+  const properties = Object.entries({ status, reason, source: event.source, product, batch }).flatMap(
+    ([name, value]) => (value === undefined ? [] : [[name, value] as const]),
+  );
+  return {
+    subject: subject?.slice(0, longestAddress),
+    correlationId: messageId?.slice(0, longestAddress),
+    properties: Object.fromEntries(properties),
   };
 }

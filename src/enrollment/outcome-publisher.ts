@@ -1,5 +1,5 @@
 import type { EventBus } from '../events/event-bus.ts';
-import { type Outcome, outcomeEvent } from './outcome-event.ts';
+import { addressOf, type Outcome, outcomeEvent } from './outcome-event.ts';
 import { type EventRecord, isFinal } from './subject-state.ts';
 
 /** Tells the topic how events ended: at least once each, and copies look the same. */
@@ -11,12 +11,12 @@ export class OutcomePublisher {
   }
 
   publish(outcome: Outcome): Promise<void> {
-    return this.#bus.publish(outcomeEvent(outcome));
+    return this.#bus.publish(outcomeEvent(outcome), addressOf(outcome));
   }
 
   /** Of an event that has not ended there is nothing to tell. */
   async publishEnd(record: EventRecord): Promise<void> {
-    const { key, status, finishedAt, subject, reason, detail, warnings, facts } = record;
+    const { key, status, finishedAt, subject, reason, detail, warnings, facts, messageId, about } = record;
     if (!isFinal(status) || finishedAt === undefined) return;
     await this.publish({
       id: key,
@@ -24,6 +24,8 @@ export class OutcomePublisher {
       finishedAt,
       subject,
       event: record,
+      messageId,
+      about,
       reason,
       detail,
       warnings,

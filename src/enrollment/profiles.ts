@@ -3,6 +3,7 @@ import packagedProfiles from '../enrollment-profiles.json' with { type: 'json' }
 import { opaqueObject } from '../events/event-data-schema.ts';
 import type { JsonObject } from '../events/json.ts';
 import { dpsIdPattern } from '../events/read-event.ts';
+import { twinProblems } from '../events/twin-content.ts';
 import { readJsonFile } from '../json-file.ts';
 import { namePattern } from '../name-pattern.ts';
 
@@ -19,6 +20,19 @@ const profileSchema = z.strictObject({
     .regex(dpsIdPattern)
     .optional()
     .describe('Of group profiles: a group that is managed elsewhere. Absent: a group a batch.'),
+  members: z
+    .enum(['announced', 'any'])
+    .optional()
+    .describe(
+      'Of group profiles. any: whoever the group lets in is welcome, and no event has to speak of it.',
+    ),
+  expectedWithinDays: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      'So many days after it was manufactured a device that never registered is a finding. Default: 90.',
+    ),
   attestation: z.enum(['symmetricKey', 'tpm', 'x509']).optional().describe('Absent: the event says.'),
   provisioningStatus: z.enum(['enabled', 'disabled']).optional().describe('disabled: born held.'),
   allocationPolicy: z.enum(['hashed', 'geoLatency', 'static', 'custom']).optional(),
@@ -49,12 +63,28 @@ const fileSchema = z
       seen.add(profile.product);
       if (profile.enrollment === 'individual' && profile.enrollmentGroup !== undefined)
         complain('enrollmentGroup', 'belongs to profiles with enrollment "group"');
+      if (profile.enrollment === 'individual' && profile.members !== undefined)
+        complain('members', 'belongs to profiles with enrollment "group"');
+      for (const [name, content] of twinContents(profile.initialTwin))
+        for (const { path, detail } of twinProblems(name, content))
+          complain(
+            ['initialTwin', ...(name === 'tags' ? [] : ['properties']), name, ...path].join('.'),
+            detail,
+          );
       if (profile.enrollment === 'group' && profile.attestation === 'tpm')
         complain('attestation', 'cannot be tpm for a group: DPS has no such groups');
       if (profile.allocationPolicy === 'custom' && !profile.customAllocationDefinition)
         complain('customAllocationDefinition', 'is required where allocationPolicy is custom');
     });
   });
+
+function twinContents(twin: z.infer<typeof profileSchema>['initialTwin']) {
+  const contents = [
+    ['tags', twin?.tags],
+    ['desired', twin?.properties?.desired],
+  ] as const;
+  return contents.flatMap(([name, content]) => (content ? [[name, content] as const] : []));
+}
 
 type WithoutUndefined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 export type EnrollmentProfile = WithoutUndefined<z.infer<typeof profileSchema>>;

@@ -21,7 +21,7 @@ export type Life = 'scrapped' | 'remanufactured' | 'recalled' | 'retired';
 export interface Registers extends KeysRegister {
   /** The newest definition, then older ones to fall back on if DPS refuses it, down to the last that DPS accepted. */
   readonly definitions: readonly StampedDefinition[];
-  readonly hold?: { readonly stamp: Stamp; readonly held: boolean };
+  readonly hold?: { readonly stamp: Stamp; readonly held: boolean; readonly reason?: string };
   readonly life?: { readonly stamp: Stamp; readonly life: Life };
   /** The registration record goes if it was not updated after this instant, once. */
   readonly return?: { readonly stamp: Stamp; readonly notAfter: Instant; readonly done: boolean };
@@ -41,7 +41,11 @@ export function mergeEvent(registers: Registers, event: ManufacturingEvent, arri
     case 'batch.held':
     case 'batch.released': {
       const held = event.kind.endsWith('.held');
-      return { ...merged, hold: newer(merged.hold, { stamp: stampOf(event, held ? 1 : 0), held }) };
+      const reason = event.reason === undefined ? {} : { reason: event.reason };
+      return {
+        ...merged,
+        hold: newer(merged.hold, { stamp: stampOf(event, held ? 1 : 0), held, ...reason }),
+      };
     }
     case 'device.returned':
       return mergeReturn(merged, stampOf(event, 0), arrivedAt);

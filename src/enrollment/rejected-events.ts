@@ -1,9 +1,8 @@
-import { sha256 } from '../events/event-identity.ts';
-import { isJsonObject } from '../events/json.ts';
-import type { EventIdentity } from '../events/manufacturing-event.ts';
+import type { ReadableEnvelope } from '../events/read-envelope.ts';
 import type { Rejection } from '../events/rejection.ts';
 import { joinText, splitText } from '../storage/long-text.ts';
 import { odata, type Row, RowConflictError, type Table, type Values } from '../storage/tables.ts';
+import type { KeptBody } from './kept-body.ts';
 
 export interface RejectedEvent {
   /** The outcome's id: the event key, or that of the reuse. */
@@ -25,13 +24,17 @@ export interface RejectedEvent {
   readonly history?: readonly object[];
   /** The replay that this rejection answers. */
   readonly replay?: string | undefined;
+  /** The sender that signed it: what it may send is judged anew. */
+  readonly sender?: string | undefined;
 }
 
 export interface Rejected {
   readonly key: string;
-  readonly identity: EventIdentity | undefined;
+  /** As far as it is known. */
+  readonly identity: ReadableEnvelope | undefined;
   readonly rejection: Rejection;
-  readonly text: string;
+  readonly kept: KeptBody;
+  readonly sender?: string | undefined;
   readonly firstSeen: Date;
   readonly rejectedAt: Date;
   readonly replay: string | undefined;
@@ -52,10 +55,7 @@ export interface RejectedFilter {
   readonly until?: string | undefined;
 }
 
-const keysRemoved = 'its keys were removed';
-const notKept = 'its body is no JSON, of which only length and hash are kept';
-const tooLarge = 'its body is too large to be kept';
-const longestKeptBody = 220_000;
+const longestDetail = 4_000;
 /** Greater than any time that will come: row keys count down from here, so the newest come first. */
 const endOfTime = 9_999_999_999_999;
 const dayInMs = 86_400_000;
@@ -63,18 +63,19 @@ const dayInMs = 86_400_000;
 /** What was rejected, with reason, pointer and body, for the person who mends it and for replay. */
 export class RejectedEvents {
   readonly #table: Table;
+  readonly #retentionInMs: number;
 
-  constructor(table: Table) {
+  constructor(table: Table, retentionDays: number) {
     this.#table = table;
+    this.#retentionInMs = retentionDays * dayInMs;
   }
 
   /** Noting the same rejection again changes nothing; one that was replayed in between is a new one. */
   async note(rejected: Rejected): Promise<void> {
     const { partition, row } = keysOf(rejected.key, rejected.firstSeen);
     const { event, body } = rowOf(rejected);
-    const kept = body === undefined ? {} : splitText('body', body);
     try {
-      await this.#table.insert(partition, row, { ...valuesOf(event), ...kept });
+      await this.#table.insert(partition, row, { ...valuesOf(event), ...splitText('body', body) });
     } catch (error) {
       if (!(error instanceof RowConflictError)) throw error;
       await this.#noteAnew(partition, row, event);
@@ -84,24 +85,24 @@ export class RejectedEvents {
   async #noteAnew(partition: string, row: string, event: RejectedEvent): Promise<void> {
     const known = await this.#table.get(partition, row);
     if (!known) return;
-    const before: RejectedEvent = JSON.parse(String(known.values.event));
+    const before: RejectedEvent = eventOf(known);
     // Its message may come twice.
     if (event.replay === before.replay) return;
     // A replay may be judged before it is marked as replayed, but not before it was.
     const { rejectedAt, reason, detail, replayedAt = event.rejectedAt } = before;
     const history = [...(before.history ?? []), { rejectedAt, reason, detail, replayedAt }];
-    const values = { ...(known.values as Values), ...valuesOf({ ...event, history }) };
+    const values = withEvent(known, { ...event, history });
     await this.#table.replace(partition, row, values, known.etag);
   }
 
-  /** A page, newest first. The continuation is the last row's place: opaque to callers. */
+  /** A page, newest first. The continuation is the last row's place; see `isContinuation`. */
   async page(
     filter: RejectedFilter,
     size: number,
     continuation: string | undefined,
   ): Promise<{ readonly events: readonly RejectedEvent[]; readonly continuation?: string }> {
     const rows = await this.#newest(filter, size + 1, continuation);
-    const events = rows.slice(0, size).map(({ values }) => JSON.parse(String(values.event)) as RejectedEvent);
+    const events = rows.slice(0, size).map(eventOf);
     const last = rows[size - 1];
     if (rows.length <= size || !last) return { events };
     return { events, continuation: Buffer.from(`${last.partitionKey} ${last.rowKey}`).toString('base64url') };
@@ -117,7 +118,7 @@ export class RejectedEvents {
         const place = `${row.partitionKey} ${row.rowKey}`;
         if (seen.has(place)) continue;
         seen.add(place);
-        const event: RejectedEvent = JSON.parse(String(row.values.event));
+        const event: RejectedEvent = eventOf(row);
         const firstSeen = new Date(endOfTime - Number(row.rowKey.slice(0, 13)));
         yield { row, event, body: joinText('body', row.values) ?? '', firstSeen };
       }
@@ -130,7 +131,7 @@ export class RejectedEvents {
   /** False if another replay did so meanwhile, or the replayed event is rejected again already. */
   async markReplayed({ row, event }: StoredRejection, now: Date): Promise<boolean> {
     const replayed: RejectedEvent = { ...event, replayedAt: now.toISOString() };
-    const values = { ...(row.values as Values), event: JSON.stringify(replayed) };
+    const values = withEvent(row, replayed);
     try {
       await this.#table.replace(row.partitionKey, row.rowKey, values, row.etag);
       return true;
@@ -149,22 +150,44 @@ export class RejectedEvents {
 
   /** Days are partitions, and partitions sort oldest first: so days are walked one by one from the newest. */
   async #newest(filter: RejectedFilter, size: number, continuation: string | undefined): Promise<Row[]> {
-    const [fromDay, afterRow] = Buffer.from(continuation ?? '', 'base64url')
-      .toString()
-      .split(' ');
+    const place = continuation === undefined ? undefined : placeOf(continuation);
     const oldest = (await this.#table.page('', { size: 1, select: ['PartitionKey', 'RowKey'] })).rows[0];
-    const first = earliest(fromDay || dayOf(new Date(Date.now() + dayInMs)), filter.until?.slice(0, 10));
+    const tomorrow = dayOf(new Date(Date.now() + dayInMs));
+    const first = earliest(
+      earliest(place?.day ?? tomorrow, tomorrow),
+      filter.until && dayOf(new Date(filter.until)),
+    );
+    const last = latest(
+      latest(oldest?.partitionKey ?? first, dayOf(new Date(Date.now() - this.#retentionInMs - dayInMs))),
+      filter.since && dayOf(new Date(filter.since)),
+    );
     const reason = filter.reason === undefined ? '' : odata` and reason eq ${filter.reason}`;
     const found: Row[] = [];
-    for (const day of daysBack(first, latest(oldest?.partitionKey ?? first, filter.since?.slice(0, 10)))) {
-      const after = day === fromDay && afterRow ? odata` and RowKey gt ${afterRow}` : '';
+    for (const day of daysBack(first, last)) {
+      const after = day === place?.day ? odata` and RowKey gt ${place.row}` : '';
       for await (const row of this.#table.rows(`${odata`PartitionKey eq ${day}`}${after}${reason}`)) {
-        if (isWithin(row, filter)) found.push(row);
-        if (found.length >= size) return found;
+        if (isWithin(row, filter)) {
+          found.push(row);
+        }
+        if (found.length >= size) {
+          return found;
+        }
       }
     }
     return found;
   }
+}
+
+/** Whether a text is a continuation that a page was answered with. */
+export function isContinuation(text: string): boolean {
+  return placeOf(text) !== undefined;
+}
+
+function placeOf(continuation: string): { readonly day: string; readonly row: string } | undefined {
+  const place = Buffer.from(continuation, 'base64url').toString();
+  const [, day, row] = /^(\d{4}-\d{2}-\d{2}) (\d{13}-[0-9a-z-]{1,80})$/.exec(place) ?? [];
+  const isDay = day !== undefined && !Number.isNaN(Date.parse(`${day}T00:00:00Z`));
+  return isDay && row !== undefined ? { day, row } : undefined;
 }
 
 function* daysBack(from: string, to: string): Generator<string> {
@@ -196,12 +219,25 @@ function isWithin(row: Row, filter: RejectedFilter): boolean {
 }
 
 function valuesOf(event: RejectedEvent): Values {
-  return { reason: event.reason, rejectedAt: event.rejectedAt, event: JSON.stringify(event) };
+  return {
+    reason: event.reason,
+    rejectedAt: event.rejectedAt,
+    ...splitText('event', JSON.stringify(event)),
+  };
 }
 
-function rowOf(rejected: Rejected): { readonly event: RejectedEvent; readonly body: string | undefined } {
-  const kept = withoutKeys(rejected.text);
-  const { identity, rejection } = rejected;
+/** Of what an earlier text was split over, nothing is left behind. */
+function withEvent({ values }: Row, event: RejectedEvent): Values {
+  const others = Object.entries(values).filter(([name]) => !/^event(?:_\d+)?$/.test(name));
+  return { ...(Object.fromEntries(others) as Values), ...valuesOf(event) };
+}
+
+function eventOf({ values }: Row): RejectedEvent {
+  return JSON.parse(joinText('event', values) ?? '{}');
+}
+
+function rowOf(rejected: Rejected): { readonly event: RejectedEvent; readonly body: string } {
+  const { identity, rejection, kept } = rejected;
   return {
     body: kept.body,
     event: {
@@ -213,33 +249,12 @@ function rowOf(rejected: Rejected): { readonly event: RejectedEvent; readonly bo
       time: identity?.time,
       rejectedAt: rejected.rejectedAt.toISOString(),
       reason: rejection.reason,
-      detail: rejection.detail,
-      pointer: rejection.pointer,
+      detail: rejection.detail.slice(0, longestDetail),
+      pointer: rejection.pointer.slice(0, longestDetail),
       replayable: kept.why === undefined,
       notReplayable: kept.why,
       replay: rejected.replay,
+      sender: rejected.sender,
     },
   };
-}
-
-/** The body as it may be kept: without symmetric keys; of what is no JSON, only what identifies it. */
-export function withoutKeys(text: string): { readonly body: string | undefined; readonly why?: string } {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-    if (typeof value === 'string') value = JSON.parse(value);
-  } catch {
-    const length = Buffer.byteLength(text);
-    return { body: JSON.stringify({ length, sha256: sha256(text) }), why: notKept };
-  }
-  let removed = false;
-  const clean = JSON.stringify(value, (name, member) => {
-    if (!/^(primary|secondary)Key$|^sharedAccessKey$|^data_base64$/i.test(name)) return member;
-    if (isJsonObject(member)) return member;
-    removed = true;
-    return undefined;
-  });
-  if (clean.length > longestKeptBody)
-    return { body: JSON.stringify({ length: Buffer.byteLength(text), sha256: sha256(text) }), why: tooLarge };
-  return removed ? { body: clean, why: keysRemoved } : { body: clean };
 }

@@ -56,7 +56,8 @@ export class RejectedReplay {
     await this.#bus.queueEvents(
       rejections.map(({ event, body, firstSeen }) => {
         const replay = bodyKey(`${event.key} ${event.rejectedAt}`);
-        return { key: event.key, body, attempt: 1, firstSeen, replay, announced: true };
+        const { key, sender } = event;
+        return { key, body, attempt: 1, firstSeen, replay, announced: true, sender };
       }),
     );
     for (let start = 0; start < rejections.length; start += marksAtOnce) {

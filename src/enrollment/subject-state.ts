@@ -1,6 +1,7 @@
 import type { EventKey } from '../events/event-identity.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 import type { EventWarning, Rejection, RejectionReason } from '../events/rejection.ts';
+import type { AboutSubject } from './about-subject.ts';
 import { noRegisters, type Registers } from './registers.ts';
 
 /** What was said of a device or batch, and how far DPS was brought to agree. The `state` row. */
@@ -65,6 +66,12 @@ export interface EventRecord {
   readonly facts?: OutcomeFacts;
   /** The replay that judged it last. */
   readonly replay?: string;
+  /** Of the message that brought it. */
+  readonly messageId?: string;
+  /** The sender that signed it. */
+  readonly sender?: string;
+  /** What its subject is known by; set when it ends. */
+  readonly about?: AboutSubject;
 }
 
 export function isFinal(status: EventStatus): status is FinalStatus {

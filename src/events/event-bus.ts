@@ -3,6 +3,7 @@ import type { ServiceBusClient, ServiceBusMessage, ServiceBusSender } from '@azu
 
 import { messageIdOf } from './event-identity.ts';
 import type { JsonObject } from './json.ts';
+import { writeMarks } from './message-marks.ts';
 import {
   backgroundWorkQueue,
   enrollmentOutcomesTopic,
@@ -12,8 +13,8 @@ import {
 /** An event on its way to the queue, or back to it. */
 export interface QueuedEvent {
   readonly key: string;
-  /** The event's JSON text, as it came. */
-  readonly body: string;
+  /** The event's JSON text, as it came; bytes where they are no text. */
+  readonly body: string | Uint8Array;
   /** 1 for an event that was never tried. */
   readonly attempt: number;
   /** When it arrived first. */
@@ -23,6 +24,19 @@ export interface QueuedEvent {
   readonly replay?: string | undefined;
   /** Its `accepted` record is in the ledger already. */
   readonly announced?: boolean;
+  /** The sender that signed it. */
+  readonly sender?: string | undefined;
+  /** Of the message that brought it, so that its outcome can be matched. */
+  readonly messageId?: string | undefined;
+}
+
+export type PublishedEvent = JsonObject & { readonly id: string; readonly type: string };
+
+/** What subscriptions select by, and senders match with what they sent. */
+export interface Addressing {
+  readonly subject?: string | undefined;
+  readonly correlationId?: string | undefined;
+  readonly properties?: Readonly<Record<string, string>>;
 }
 
 export interface BackgroundWork {
@@ -79,9 +93,15 @@ export class EventBus {
   }
 
   /** Publishes a CloudEvent. Copies of one event have one MessageId. What comes at once goes in one batch. */
-  publish(event: JsonObject & { readonly id: string; readonly type: string }): Promise<void> {
-    const messageId = messageIdOf(event.id, '', event.type);
-    const message: ServiceBusMessage = { body: event, messageId, contentType: cloudEventsJson };
+  publish(event: PublishedEvent, { subject, correlationId, properties }: Addressing = {}): Promise<void> {
+    const message: ServiceBusMessage = {
+      body: event,
+      messageId: messageIdOf(event.id, '', event.type),
+      contentType: cloudEventsJson,
+      ...(subject === undefined ? {} : { subject }),
+      ...(correlationId === undefined ? {} : { correlationId }),
+      ...(properties === undefined ? {} : { applicationProperties: { ...properties } }),
+    };
     return new Promise((sent, failed) => {
       this.#outcomes.push({ message, sent, failed });
       if (this.#outcomes.length === 1) setImmediate(() => void this.#flush());
@@ -186,12 +206,7 @@ function messageOf(event: QueuedEvent): ServiceBusMessage {
     body: Buffer.from(event.body),
     messageId: messageIdOf(event.key, event.body, attempt),
     contentType: cloudEventsJson,
-    applicationProperties: {
-      attempt: event.attempt,
-      firstSeen: event.firstSeen.toISOString(),
-      ...(event.replay === undefined ? {} : { replay: event.replay }),
-      ...(event.announced ? { announced: true } : {}),
-    },
+    applicationProperties: writeMarks(event),
     ...(event.notBefore ? { scheduledEnqueueTimeUtc: event.notBefore } : {}),
   };
 }

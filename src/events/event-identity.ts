@@ -7,7 +7,7 @@ import { canonicalJson } from './json.ts';
 export type EventKey = string;
 
 export function eventKey(source: string, id: string, subject: string): EventKey {
-  return sha256(`${source}\n${id}\n${subject.toLowerCase()}`).slice(0, 32);
+  return sha256(JSON.stringify([source, id, lowerCase(subject)])).slice(0, 32);
 }
 
 /** The key of what is no event: of its body. */
@@ -25,12 +25,17 @@ export function eventFingerprint(
   time: Instant | string,
   data: unknown,
 ): string {
-  return sha256(canonicalJson([type, subject.toLowerCase(), time, data ?? null]));
+  return sha256(canonicalJson([type, lowerCase(subject), time, data ?? null]));
+}
+
+/** ASCII letters alone, as DPS compares ids: `K` (U+212A, the Kelvin sign) is not `k`. */
+export function lowerCase(id: string): string {
+  return id.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
 /** Differs by body and attempt, so that duplicate detection swallows neither a reused id nor a replay. */
-export function messageIdOf(key: EventKey, body: string, attempt: number | string): string {
-  return sha256(`${key}\n${body}\n${attempt}`);
+export function messageIdOf(key: EventKey, body: string | Uint8Array, attempt: number | string): string {
+  return sha256(`${key}\n${typeof body === 'string' ? body : sha256(body)}\n${attempt}`);
 }
 
 export function sha256(content: Uint8Array | string): string {

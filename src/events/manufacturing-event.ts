@@ -50,6 +50,8 @@ export interface DefinitionData {
   readonly tags?: JsonObject;
   readonly desired?: JsonObject;
   readonly deviceInformation?: JsonObject;
+  /** For people, search and reports. */
+  readonly labels?: Readonly<Record<string, string>>;
   readonly remanufactured?: boolean;
 }
 
@@ -76,6 +78,8 @@ export interface ManufacturingEvent extends EventIdentity {
   readonly definition?: DefinitionData;
   /** The leaf certificate that a device event brings, as PEM or base64 DER; not yet looked at. */
   readonly leafCertificate?: string;
+  /** Of `device.held` and `batch.held`: why. */
+  readonly reason?: string;
 }
 
 export function isDefinitionKind(kind: EventKind): kind is DefinitionKind {

@@ -1,4 +1,11 @@
+import { batchType, isUtf8Charset, readContentType, structuredType } from './content-type.ts';
+import { type DecodingProblem, decodeUtf8, notUtf8, parseJson } from './decode-json.ts';
+import type { QueuedEvent } from './event-bus.ts';
+import { bodyKey, type EventKey } from './event-identity.ts';
 import type { JsonObject } from './json.ts';
+import { readMarks } from './message-marks.ts';
+import { type ReadableEnvelope, readableEnvelope } from './read-envelope.ts';
+import { type ReadEvent, readEventText } from './read-event.ts';
 
 /** A message of `manufacturing-events` as the trigger hands it over. */
 export interface IncomingMessage {
@@ -8,51 +15,123 @@ export interface IncomingMessage {
   readonly enqueuedAt: Date;
   /** 1 for the first delivery. */
   readonly deliveryCount: number;
+  readonly messageId?: string | undefined;
 }
 
 export interface DecodedMessage {
-  /** The event's JSON text. */
+  /** The event's JSON text; of a body that is none, what stands for it where texts are shown or counted. */
   readonly text: string;
+  /** Why there is no JSON text, and the bytes as they came. */
+  readonly unreadable?: UnreadableBody;
   readonly attempt: number;
   readonly firstSeen: Date;
   readonly replay: string | undefined;
   readonly announced: boolean;
   readonly deliveryCount: number;
+  /** As its sender, or our own intake, named the message. */
+  readonly messageId?: string | undefined;
+  /** The sender that signed the event, where one did. */
+  readonly sender?: string | undefined;
+}
+
+export interface UnreadableBody {
+  readonly problem: DecodingProblem;
+  readonly bytes: Uint8Array;
+  readonly readable: ReadableEnvelope;
+}
+
+export interface DecodingBounds {
+  /** When the message is at hand. */
+  readonly now: Date;
+  /** How long events are kept: nothing that is worked on is older. */
+  readonly retentionInMs: number;
 }
 
 /** Structured mode, or binary mode with application properties `cloudEvents:type`, … or `cloudEvents_type`, …. */
-export function decodeMessage(message: IncomingMessage): DecodedMessage {
-  const body = new TextDecoder().decode(message.body);
-  const properties = new Map(
-    Object.entries(message.properties).map(([name, value]) => [name.toLowerCase(), value]),
-  );
-  const firstSeen = new Date(String(properties.get('firstseen')));
-  const replay = properties.get('replay');
+export function decodeMessage(message: IncomingMessage, bounds: DecodingBounds): DecodedMessage {
+  const marks = readMarks(message.properties, message.enqueuedAt, bounds);
+  const messageId = marks.messageId ?? message.messageId;
+  return { ...decodeBody(message), ...marks, deliveryCount: message.deliveryCount, messageId };
+}
+
+/** Reads the event of a message, or says why there is none. */
+export function readMessage({ text, unreadable, firstSeen }: DecodedMessage): ReadEvent {
+  if (!unreadable) {
+    return readEventText(text, firstSeen);
+  }
+  const { problem: rejection, bytes, readable } = unreadable;
+  return { kind: 'rejected', key: bodyKey(bytes), rejection, others: [], readable };
+}
+
+/** The same message once more, for a later attempt. */
+export function queuedAgain(message: DecodedMessage, key: EventKey, notBefore: Date): QueuedEvent {
+  const { text, unreadable, attempt, firstSeen, replay, sender, messageId } = message;
+  const body = unreadable?.bytes ?? text;
   return {
-    text: binaryModeText(properties, message.contentType, body) ?? body,
-    attempt: Math.max(1, Math.floor(Number(properties.get('attempt') ?? 1)) || 1),
-    firstSeen: Number.isNaN(firstSeen.getTime()) ? message.enqueuedAt : firstSeen,
-    replay: replay === undefined ? undefined : String(replay),
-    announced: properties.get('announced') === true,
-    deliveryCount: message.deliveryCount,
+    key,
+    body,
+    attempt: attempt + 1,
+    firstSeen,
+    notBefore,
+    replay,
+    announced: true,
+    sender,
+    messageId,
   };
 }
 
-function binaryModeText(
-  properties: ReadonlyMap<string, unknown>,
-  contentType: string | undefined,
-  body: string,
-): string | undefined {
-  const event: JsonObject = {};
-  for (const [name, value] of properties) {
-    const attribute = /^cloudevents[:_]([a-z0-9]+)$/.exec(name)?.[1];
-    if (attribute !== undefined) event[attribute] = value instanceof Date ? value.toISOString() : value;
+function decodeBody({
+  body,
+  contentType,
+  properties,
+}: IncomingMessage): Pick<DecodedMessage, 'text' | 'unreadable'> {
+  const type = readContentType(contentType);
+  const isStructured = type.mediaType === structuredType || type.mediaType === batchType;
+  const attributes = isStructured ? undefined : binaryModeAttributes(properties, contentType);
+  const text = isUtf8Charset(type) ? decodeUtf8(body) : undefined;
+  if (text === undefined) {
+    return unreadableBody(body, attributes, { ...notUtf8, detail: undecodable(type.charset) });
   }
-  if (event.specversion === undefined && event.type === undefined) return undefined;
-  if (contentType !== undefined && !contentType.startsWith('application/cloudevents'))
+  if (attributes === undefined) {
+    return { text };
+  }
+  if (text.trim() === '') {
+    return { text: JSON.stringify(attributes) };
+  }
+  // Only what is JSON by itself goes in as it is: nothing of the body can become an attribute.
+  const { problem } = parseJson(text);
+  const head = JSON.stringify(attributes).slice(0, -1);
+  return problem ? unreadableBody(body, attributes, problem) : { text: `${head},"data":${text}}` };
+}
+
+function unreadableBody(bytes: Uint8Array, attributes: JsonObject | undefined, problem: DecodingProblem) {
+  const readable = attributes ? readableEnvelope(attributes) : {};
+  return { text: Buffer.from(bytes).toString('latin1'), unreadable: { problem, bytes, readable } };
+}
+
+function undecodable(charset: string | undefined): string {
+  return charset === undefined
+    ? notUtf8.detail
+    : `The content type names a charset other than UTF-8. ${notUtf8.detail}`;
+}
+
+/** Undefined where the properties do not say that they are the event. */
+function binaryModeAttributes(
+  properties: IncomingMessage['properties'],
+  contentType: string | undefined,
+): JsonObject | undefined {
+  const event: JsonObject = {};
+  for (const [name, value] of Object.entries(properties)) {
+    const attribute = /^cloudevents[:_]([a-z0-9]{1,64})$/i.exec(name)?.[1]?.toLowerCase();
+    if (attribute !== undefined && attribute !== 'data') {
+      event[attribute] = value instanceof Date ? value.toISOString() : value;
+    }
+  }
+  if (event.specversion === undefined && event.type === undefined) {
+    return undefined;
+  }
+  if (contentType !== undefined && contentType !== '') {
     event.datacontenttype ??= contentType;
-  if (body.trim() === '') return JSON.stringify(event);
-  // The data's own text goes in as it is: if it is no JSON, the whole is none, and is rejected as such.
-  const attributes = JSON.stringify(event);
-  return `${attributes.slice(0, -1)}${attributes === '{}' ? '' : ','}"data":${body}}`;
+  }
+  return event;
 }

@@ -20,12 +20,18 @@ export const rejectionReasons = [
   'device-scrapped',
   'group-not-per-batch',
   'id-reuse',
+  'not-permitted',
   'dps-rejected',
 ] as const;
 
 export type RejectionReason = (typeof rejectionReasons)[number];
 
-export type EventWarning = 'certificate-expires-soon';
+/** What does not reject an event. `unknown-member` names the member that was ignored. */
+export type EventWarning =
+  | 'certificate-expires-soon'
+  | 'certificate-not-marked-ca'
+  | 'not-in-dps'
+  | `unknown-member: ${string}`;
 
 export interface Rejection {
   readonly reason: RejectionReason;

@@ -2,7 +2,9 @@ import { app, type HttpMethod, type HttpRequest } from '@azure/functions';
 
 import { bugReport } from '../events/bug-report.ts';
 import { type Answer, problem } from '../http/answer.ts';
+import { notNow } from '../http/not-now.ts';
 import type { Request } from '../http/request.ts';
+import { consoleLog as log } from '../log.ts';
 import { noteFailure } from './failed-invocations.ts';
 
 interface Route {
@@ -27,13 +29,17 @@ export function httpFunction(name: string, { route, methods, auth, handle }: Rou
         return body;
       };
       const answer = await handle(requestOf(request, readBody)).catch((error: unknown) => {
+        const away = notNow(error, new Date());
+        if (away) return away;
         context.error(bugReport(error, new TextDecoder().decode(body)));
         return problem({
           status: 500,
           detail: `Something went wrong here. The log has more under invocation ${context.invocationId}.`,
         });
       });
-      if (answer.status >= 500) noteFailure(name, context.invocationId, String(answer.status));
+      if (answer.status === 503)
+        log('warning', 'not-now', { function: name, invocation: context.invocationId });
+      else if (answer.status >= 500) noteFailure(name, context.invocationId, String(answer.status));
       return answer;
     },
   });

@@ -2,7 +2,6 @@ import { app, type InvocationContext, trigger } from '@azure/functions';
 
 import { services } from '../app.ts';
 import { manufacturingEventsQueue } from '../events/messaging-entities.ts';
-import { decodeMessage } from '../events/queue-message.ts';
 
 /** One message an invocation. The body comes as bytes, so that a body that is no JSON is judged as what it is. */
 app.generic('manufacturing-events', {
@@ -14,14 +13,17 @@ app.generic('manufacturing-events', {
     dataType: 'binary',
   }),
   handler: async (body: unknown, context: InvocationContext) => {
-    const { clock, processor } = await services();
-    const { applicationProperties, contentType, enqueuedTime, deliveryCount } = context.triggerMetadata ?? {};
-    const message = decodeMessage({
+    const { clock, processor, decode } = await services();
+    const { applicationProperties, contentType, enqueuedTime, deliveryCount, messageId } =
+      context.triggerMetadata ?? {};
+    const message = decode({
       body: bytesOf(body),
       contentType: typeof contentType === 'string' ? contentType : undefined,
       properties: (applicationProperties ?? {}) as Record<string, unknown>,
       enqueuedAt: enqueuedAt(enqueuedTime) ?? clock.now(),
       deliveryCount: Math.max(1, Number(deliveryCount ?? 1)),
+      // The library makes a number of an id of digits alone.
+      messageId: messageId === undefined ? undefined : String(messageId),
     });
     await processor.process(message);
   },

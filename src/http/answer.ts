@@ -68,7 +68,10 @@ export function notFound(detail: string): Answer {
   return problem({ status: 404, detail });
 }
 
-/** A dependency does not answer: the caller should come again. */
-export function unavailable(detail: string): Answer {
-  return problem({ status: 503, detail, retryAfterInSeconds: 5 });
+/** A `?continuation=` that no page was answered with. */
+export function badContinuation(): Answer {
+  return problem({
+    status: 400,
+    detail: 'The continuation is not one that a page was answered with. Begin without it.',
+  });
 }

@@ -1,16 +1,16 @@
 import type { Clock } from '../clock.ts';
-import { admit } from '../enrollment/admission.ts';
+import { allRejections } from '../enrollment/event-judgement.ts';
 import { acceptedRecord } from '../enrollment/event-record.ts';
 import { type Ledger, subjectOf } from '../enrollment/ledger.ts';
 import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
 import { type EventRecord, isFinal } from '../enrollment/subject-state.ts';
-import { type EventBus, EventBusUnavailableError } from '../events/event-bus.ts';
+import type { EventBus } from '../events/event-bus.ts';
 import type { ManufacturingEvent } from '../events/manufacturing-event.ts';
-import { readEventText } from '../events/read-event.ts';
-import { StorageUnavailableError } from '../storage/tables.ts';
-import { type Answer, type EventError, json, problem, unavailable } from './answer.ts';
-import { readRequestEvents } from './cloud-events-binding.ts';
+import { type Answer, type EventError, json, problem } from './answer.ts';
+import { type RequestEvent, readRequestEvents } from './cloud-events-binding.ts';
 import { eventStatus, statusUrl } from './event-status.ts';
+import { notNow } from './not-now.ts';
+import type { RefusedRequests } from './refused-requests.ts';
 import { originOf, type Request } from './request.ts';
 
 const longestWaitInSeconds = 60;
@@ -22,10 +22,14 @@ export interface IntakeParts {
   readonly ledger: Ledger;
   readonly bus: EventBus;
   readonly clock: Clock;
+  readonly refusedRequests: RefusedRequests;
 }
 
-/** Says what of an event its sender may not send, where senders may not send everything. */
-export type Permit = (event: ManufacturingEvent) => Pick<EventError, 'pointer' | 'detail'> | undefined;
+/** Who signed a request, and what of an event they may not send. */
+export interface SigningSender {
+  readonly name: string;
+  violation(event: ManufacturingEvent): Pick<EventError, 'pointer' | 'detail'> | undefined;
+}
 
 interface ValidEvent {
   readonly text: string;
@@ -40,13 +44,25 @@ export class EventIntake {
     this.#parts = parts;
   }
 
-  async accept(request: Request, permit: Permit = () => undefined): Promise<Answer> {
+  async accept(request: Request, sender?: SigningSender): Promise<Answer> {
+    const answer = await this.#accept(request, sender);
+    this.#parts.refusedRequests.note(answer, sender?.name);
+    return answer;
+  }
+
+  async #accept(request: Request, sender: SigningSender | undefined): Promise<Answer> {
     const arrivedAt = this.#parts.clock.now();
     const found = await readRequestEvents(request);
-    if (found.answer) return found.answer;
-    const { valid, errors, beyond } = this.#validate(found.texts, arrivedAt, permit);
-    if (beyond.length > 0) return notPermitted(beyond, found.texts.length);
-    if (errors.length > 0) return invalid(errors, found.texts.length);
+    if (found.answer) {
+      return found.answer;
+    }
+    const { valid, errors, violations } = this.#validate(found.events, arrivedAt, sender);
+    if (violations.length > 0) {
+      return notPermitted(violations, found.events.length);
+    }
+    if (errors.length > 0) {
+      return invalid(errors, found.events.length);
+    }
     try {
       await this.#announce(valid, arrivedAt);
       await this.#parts.bus.queueEvents(
@@ -56,48 +72,46 @@ export class EventIntake {
           attempt: 1,
           firstSeen: arrivedAt,
           announced: true,
+          sender: sender?.name,
         })),
       );
     } catch (error) {
-      if (!(error instanceof EventBusUnavailableError) && !(error instanceof StorageUnavailableError))
+      const detail =
+        'The events could not all be queued. Send all of them again: what went through is recognised.';
+      const answer = notNow(error, arrivedAt, detail);
+      if (!answer) {
         throw error;
-      return unavailable(
-        'The events could not all be queued. Send all of them again: what went through is recognised.',
-      );
+      }
+      return answer;
     }
     const waited = await this.#wait(request, valid);
     return waited ?? accepted(request, valid, found.single);
   }
 
   #validate(
-    texts: readonly string[],
+    events: readonly RequestEvent[],
     arrivedAt: Date,
-    permit: Permit,
-  ): { valid: ValidEvent[]; errors: EventError[]; beyond: EventError[] } {
+    sender: SigningSender | undefined,
+  ): { valid: ValidEvent[]; errors: EventError[]; violations: EventError[] } {
     const valid: ValidEvent[] = [];
     const errors: EventError[] = [];
-    const beyond: EventError[] = [];
-    texts.forEach((text, index) => {
-      const read = readEventText(text, arrivedAt);
-      const forbidden = read.kind === 'event' ? permit(read.event) : undefined;
-      if (forbidden) {
-        beyond.push({ index, reason: 'not-permitted', ...forbidden });
+    const violations: EventError[] = [];
+    events.forEach(({ text, read: readAt }, index) => {
+      const read = readAt(arrivedAt);
+      const violation = read.event && sender?.violation(read.event);
+      if (violation) {
+        violations.push({ index, reason: 'not-permitted', ...violation });
         return;
       }
-      const rejection =
-        read.kind === 'rejected'
-          ? read.rejection
-          : admit(read.event, this.#parts.profiles, arrivedAt).rejection;
-      if (rejection)
-        errors.push({
-          index,
-          pointer: rejection.pointer,
-          reason: rejection.reason,
-          detail: rejection.detail,
-        });
-      else if (read.kind === 'event') valid.push({ text, event: read.event });
+      const rejections = allRejections(read, this.#parts.profiles, arrivedAt);
+      for (const { pointer, reason, detail } of rejections) {
+        errors.push({ index, pointer, reason, detail });
+      }
+      if (read.kind === 'event' && rejections.length === 0) {
+        valid.push({ text, event: read.event });
+      }
     });
-    return { valid, errors, beyond };
+    return { valid, errors, violations };
   }
 
   /** Before anything is queued: from the 202 on, each status URL answers. */
@@ -123,21 +137,47 @@ export class EventIntake {
     if (!(seconds > 0)) return undefined;
     const { clock, ledger } = this.#parts;
     const deadline = clock.now().getTime() + Math.min(seconds, longestWaitInSeconds) * 1_000;
-    const records = new Map<string, EventRecord>();
+    const statuses = new Map<ValidEvent, object>();
     for (;;) {
-      const open = events.filter(({ event }) => !records.has(event.key)).slice(0, announcementsAtOnce);
-      const read = await Promise.all(
-        open.map(({ event }) => ledger.readEvent(subjectOf(event.subjectKind, event.subject), event.key)),
+      const open = events.filter((each) => !statuses.has(each)).slice(0, announcementsAtOnce);
+      const ended = await Promise.all(
+        open.map(async ({ event }) =>
+          finalStatus(event, await ledger.readEvent(subjectOf(event.subjectKind, event.subject), event.key)),
+        ),
       );
-      const ended = read.filter((record) => record !== undefined && isFinal(record.status));
-      for (const record of ended) if (record) records.set(record.key, record);
-      if (events.every(({ event }) => records.has(event.key))) break;
-      if (clock.now().getTime() >= deadline) return undefined;
-      if (ended.length < open.length) await clock.sleep(lookEveryInMs);
+      open.forEach((each, index) => {
+        const status = ended[index];
+        if (status) {
+          statuses.set(each, status);
+        }
+      });
+      if (statuses.size === events.length) {
+        break;
+      }
+      if (clock.now().getTime() >= deadline) {
+        return undefined;
+      }
+      if (ended.includes(undefined)) {
+        await clock.sleep(lookEveryInMs);
+      }
     }
-    const statuses = events.flatMap(({ event }) => records.get(event.key) ?? []).map(eventStatus);
-    return json(200, { events: statuses }, { 'preference-applied': `wait=${seconds}` });
+    const inOrder = events.map((each) => statuses.get(each));
+    return json(200, { events: inOrder }, { 'preference-applied': `wait=${seconds}` });
   }
+}
+
+/** Undefined while it is open. Another event under the same identity is the first one's reuse, however that one ends. */
+function finalStatus(event: ManufacturingEvent, record: EventRecord | undefined): object | undefined {
+  if (!record) {
+    return undefined;
+  }
+  if (record.fingerprint === event.fingerprint) {
+    return isFinal(record.status) ? eventStatus(record) : undefined;
+  }
+  const { key, source, id, type, subject, time } = event;
+  const detail = `Another event with this source, id and subject came before, at ${record.receivedAt}. Give every event an id of its own.`;
+  const rejected = { status: 'rejected', reason: 'id-reuse', pointer: '/id', detail, warnings: [] };
+  return { key, source, id, type, subject, time, ...rejected };
 }
 
 function accepted(request: Request, events: readonly ValidEvent[], single: boolean): Answer {
@@ -173,5 +213,6 @@ function invalid(errors: readonly EventError[], count: number): Answer {
 }
 
 function eventsOf(errors: readonly EventError[], count: number): string {
-  return `${errors.length} of ${count} ${count === 1 ? 'event' : 'events'}`;
+  const wrong = new Set(errors.map(({ index }) => index)).size;
+  return `${wrong} of ${count} ${count === 1 ? 'event' : 'events'}`;
 }

@@ -1,11 +1,18 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Clock } from '../clock.ts';
 import type { DeviceProvisioningClient } from '../dps/client.ts';
 import { NotFoundError } from '../dps/errors.ts';
+import type { DpsGate } from '../enrollment/dps-gate.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import type { Table } from '../storage/tables.ts';
 import { type Answer, json } from './answer.ts';
 
+const withinMs = 5_000;
+
 export interface HealthParts {
   readonly dps: DeviceProvisioningClient;
+  readonly gate: DpsGate;
+  readonly clock: Clock;
   readonly bus: EventBus;
   readonly devices: Table;
 }
@@ -16,11 +23,14 @@ interface Check {
 }
 
 /** Whether what the app lives on can be reached and permits what the app needs. */
-export async function deepHealth({ dps, bus, devices }: HealthParts): Promise<Answer> {
+export async function deepHealth({ dps, gate, clock, bus, devices }: HealthParts): Promise<Answer> {
+  const deadline = clock.now().getTime() + withinMs;
+  const ask = (access: 'read' | 'write', operation: () => Promise<unknown>) =>
+    gate.call('pipeline', deadline, operation, access);
   const [dpsCheck, serviceBus, tables] = await Promise.all([
     check(`${dps.endpoint} answers, and permits to read and write.`, async () => {
-      await dps.enrollmentGroups.query().byPage({ maxPageSize: 1 }).next();
-      await mayWrite(dps);
+      await ask('read', () => dps.enrollmentGroups.query().byPage({ maxPageSize: 1 }).next());
+      await ask('write', () => mayWrite(dps));
     }),
     check('Service Bus takes messages.', () => bus.check()),
     check('Table Storage answers queries.', async () => {
@@ -44,10 +54,20 @@ async function mayWrite(dps: DeviceProvisioningClient): Promise<void> {
 }
 
 async function check(fine: string, probe: () => Promise<void>): Promise<Check> {
+  const timeout = new AbortController();
+  const late = setTimeout(withinMs, 'late' as const, { signal: timeout.signal, ref: false });
+  // Whichever loses the race may still fail; nobody asks it any more.
+  late.catch(() => {});
+  const probing = probe();
+  probing.catch(() => {});
   try {
-    await probe();
+    if ((await Promise.race([probing, late])) === 'late') {
+      return { ok: false, detail: `No answer within ${withinMs / 1_000} seconds.` };
+    }
     return { ok: true, detail: fine };
   } catch (error) {
     return { ok: false, detail: error instanceof Error ? error.message : String(error) };
+  } finally {
+    timeout.abort();
   }
 }

@@ -1,10 +1,11 @@
 import * as z from 'zod';
 
 import type { Clock } from '../clock.ts';
-import type { RejectedEvents, RejectedFilter } from '../enrollment/rejected-events.ts';
+import { isContinuation, type RejectedEvents, type RejectedFilter } from '../enrollment/rejected-events.ts';
 import type { RejectedReplay } from '../enrollment/rejected-replay.ts';
-import { EventBusUnavailableError } from '../events/event-bus.ts';
-import { type Answer, json, problem, unavailable } from './answer.ts';
+import { decodeJson } from '../events/decode-json.ts';
+import { type Answer, badContinuation, json, problem } from './answer.ts';
+import { notNow } from './not-now.ts';
 import type { Request } from './request.ts';
 
 const eventsPerPage = 100;
@@ -39,8 +40,12 @@ export class RejectedResource {
     for (const name of ['since', 'until'] as const)
       if (filter[name] !== undefined && !instant.safeParse(filter[name]).success)
         return problem({ status: 400, detail: `${name} must be an RFC 3339 date-time or a date.` });
-    const page = await this.#events.page(filter, eventsPerPage, query.get('continuation') ?? undefined);
-    const rejected = page.events.map(({ notReplayable: _, replay: __, ...event }) => event);
+    const continuation = query.get('continuation') || undefined;
+    if (continuation !== undefined && !isContinuation(continuation)) {
+      return badContinuation();
+    }
+    const page = await this.#events.page(filter, eventsPerPage, continuation);
+    const rejected = page.events.map(({ notReplayable: _, replay: __, sender: ___, ...event }) => event);
     return json(200, {
       rejected,
       ...(page.continuation === undefined ? {} : { continuation: page.continuation }),
@@ -57,21 +62,21 @@ export class RejectedResource {
         status: 400,
         detail: 'Send {"keys": […]}, at most 1000 of them, or at least one of "reason", "since" and "until".',
       });
+    const now = this.#clock.now();
     try {
-      return json(200, await this.#replay.replay(chosen.data, this.#clock.now()));
+      return json(200, await this.#replay.replay(chosen.data, now));
     } catch (error) {
-      if (!(error instanceof EventBusUnavailableError)) throw error;
-      return unavailable(
-        'Not all events could be queued. Replay them again: what went through is recognised.',
-      );
+      const detail = 'Not all events could be queued. Replay them again: what went through is recognised.';
+      const answer = notNow(error, now, detail);
+      if (!answer) {
+        throw error;
+      }
+      return answer;
     }
   }
 }
 
 function parse(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
+  const decoded = decodeJson(bytes);
+  return decoded.problem ? undefined : decoded.value;
 }

@@ -8,21 +8,23 @@ type Status = ReturnType<typeof eventStatus>;
 /** Should be, is, did: one device or batch for people. */
 export function subjectPage(subject: SubjectRef, document: SubjectDocument): string {
   const kind = subject.kind === 'device' ? 'Device' : 'Batch';
-  const { shouldBe, is, did } = document;
+  const { shouldBe, is, did, notKnown } = document;
   const body = html`<h1>${kind} ${subject.id}</h1>
 <p class="lead">${lead(document)}</p>
 <div class="columns">
 <section><h2>Should be</h2>${shouldBe ? facts(shouldBe) : html`<p>No event has spoken of it.</p>`}</section>
-<section><h2>Is, in DPS</h2>${is ? facts(is) : html`<p>${subject.kind === 'device' ? 'No individual enrollment.' : 'No enrollment group.'}</p>`}</section>
-${subject.kind === 'device' ? html`<section><h2>Did</h2>${did ? facts(did) : html`<p>It never registered.</p>`}</section>` : ''}
+<section><h2>Is, in DPS</h2>${notKnown ? html`<p class="warn">${notKnown.detail}</p>` : is ? facts(is) : html`<p>${subject.kind === 'device' ? 'No individual enrollment.' : 'No enrollment group.'}</p>`}</section>
+${subject.kind === 'device' ? html`<section><h2>Did</h2>${notKnown ? html`<p class="warn">Not known now.</p>` : did ? facts(did) : html`<p>It never registered.</p>`}</section>` : ''}
 </div>
 <h2>Events, newest first</h2>
 ${eventsTable(document.events)}`;
   return page(`${kind} ${subject.id}`, body);
 }
 
-function lead({ shouldBe }: SubjectDocument): Markup {
+function lead({ shouldBe, notKnown }: SubjectDocument): Markup {
   if (!shouldBe) return html`Known to DPS, but no event has spoken of it.`;
+  if (notKnown)
+    return html`<span class="warn">DPS could not be read</span>: what is shown here comes from the events alone.`;
   if (shouldBe.inSync) return html`<span class="good">In sync</span>: DPS agrees with the events.`;
   return html`<span class="warn">Not in sync yet</span>: DPS does not agree with the events so far.`;
 }

@@ -1,29 +1,24 @@
-import type { DeviceProvisioningClient } from '../dps/client.ts';
-import { DeviceProvisioningError } from '../dps/errors.ts';
-import { ifFound } from '../dps/if-found.ts';
-import type { DeviceRegistrationState, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
 import { desiredState } from '../enrollment/desired-state.ts';
 import { type Ledger, subjectOf } from '../enrollment/ledger.ts';
 import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
 import { placeOf } from '../enrollment/subject-settlement.ts';
 import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/subject-state.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
-import { isDpsId } from '../events/read-event.ts';
-import { type Answer, json, notFound, unavailable } from './answer.ts';
+import { type Answer, badContinuation, json, notFound } from './answer.ts';
+import { type DpsViewParts, readDpsView } from './dps-view.ts';
 import { eventStatus } from './event-status.ts';
 import { pageHeaders } from './html.ts';
 import { preferredRepresentation, type Request } from './request.ts';
-import type { ShouldBe, SubjectDocument } from './subject-document.ts';
+import type { NotKnown, ShouldBe, SubjectDocument } from './subject-document.ts';
 import { subjectPage } from './subject-page.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
 const eventsShown = 20;
 const eventsPerPage = 100;
 
-export interface SubjectParts {
+export interface SubjectParts extends DpsViewParts {
   readonly ledger: Ledger;
   readonly profiles: EnrollmentProfiles;
-  readonly dps: DeviceProvisioningClient;
 }
 
 /** `GET /api/devices/{registrationId}`, `GET /api/batches/{batchId}` and their events. */
@@ -37,32 +32,27 @@ export class SubjectResource {
   async show(kind: SubjectKind, id: string, request: Request): Promise<Answer> {
     const subject = namedSubject(kind, id);
     const { ledger } = this.#parts;
-    const known = isDpsId(subject.id);
-    let read: [
-      SubjectState | undefined,
-      IndividualEnrollment | EnrollmentGroup | undefined,
-      DeviceRegistrationState | undefined,
-    ];
-    try {
-      read = await Promise.all([
-        ledger.readState(subject),
-        known ? this.#enrollment(subject) : undefined,
-        known && kind === 'device'
-          ? ifFound(this.#parts.dps.deviceRegistrationStates.get(subject.id))
-          : undefined,
-      ]);
-    } catch (error) {
-      if (!(error instanceof DeviceProvisioningError)) throw error;
-      return unavailable(`DPS does not say what is there: ${error.message}`);
+    const [state, events, inDps] = await Promise.all([
+      ledger.readState(subject),
+      ledger.readEvents(subject),
+      readDpsView(this.#parts, subject),
+    ]);
+    const isKnown = state !== undefined || events.length > 0;
+    if (inDps.unknown && !isKnown) {
+      throw inDps.unknown;
     }
-    const [state, is, did] = read;
-    const events = await ledger.readEvents(subject);
-    if (!state && !is && !did && events.length === 0)
+    const { is, did, unknown } = { is: undefined, did: undefined, ...inDps };
+    if (!isKnown && !is && !did) {
       return notFound(`Neither an event nor DPS has spoken of the ${kind} ${id}.`);
+    }
     const document: SubjectDocument = {
       shouldBe: state ? this.#shouldBe(subject, state) : null,
-      is: is ? withoutSecrets(is) : null,
-      ...(kind === 'device' ? { did: did ?? null } : {}),
+      ...(unknown
+        ? { notKnown: notKnown(kind, unknown) }
+        : {
+            is: is ? withoutSecrets(is) : null,
+            ...(kind === 'device' ? { did: did ?? null } : {}),
+          }),
       events: events.slice(0, eventsShown).map(eventStatus),
     };
     if (preferredRepresentation(request, ['json', 'html']) === 'html')
@@ -81,20 +71,16 @@ export class SubjectResource {
   }
 
   async listEvents(kind: SubjectKind, id: string, continuation: string | null): Promise<Answer> {
-    const start = Math.max(0, Math.floor(Number(continuation ?? 0)) || 0);
+    if (continuation && !/^\d{1,9}$/.test(continuation)) {
+      return badContinuation();
+    }
+    const start = Number(continuation || 0);
     const events = await this.#parts.ledger.readEvents(namedSubject(kind, id));
     const next = start + eventsPerPage;
     return json(200, {
       events: events.slice(start, next).map(eventStatus),
       ...(events.length > next ? { continuation: String(next) } : {}),
     });
-  }
-
-  #enrollment(subject: SubjectRef): Promise<IndividualEnrollment | EnrollmentGroup | undefined> {
-    const { dps } = this.#parts;
-    return subject.kind === 'device'
-      ? ifFound<IndividualEnrollment | EnrollmentGroup>(dps.individualEnrollments.get(subject.id))
-      : ifFound<IndividualEnrollment | EnrollmentGroup>(dps.enrollmentGroups.get(subject.id));
   }
 
   #shouldBe(subject: SubjectRef, state: SubjectState): ShouldBe {
@@ -105,6 +91,10 @@ export class SubjectResource {
     return {
       ...(definition ? { product: definition.product } : {}),
       ...(definition?.batch === undefined ? {} : { batch: definition.batch }),
+      ...(definition?.labels === undefined ? {} : { labels: definition.labels }),
+      ...(registers.hold?.held && registers.hold.reason !== undefined
+        ? { holdReason: registers.hold.reason }
+        : {}),
       ...(profile ? { enrollment: profile.enrollment } : {}),
       ...placeOf(desired),
       life: lifeOf(subject.kind, state),
@@ -112,6 +102,11 @@ export class SubjectResource {
       ...(state.lastEvent === undefined ? {} : { lastEvent: state.lastEvent }),
     };
   }
+}
+
+function notKnown(kind: SubjectKind, { message }: Error): NotKnown {
+  const members = kind === 'device' ? (['is', 'did'] as const) : (['is'] as const);
+  return { members, detail: `Could not read from DPS now: ${message}` };
 }
 
 /** ASP.NET, and so the Functions host, leaves an encoded slash in a route parameter as it is. */

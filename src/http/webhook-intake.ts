@@ -1,17 +1,19 @@
 import type { Clock } from '../clock.ts';
+import type { Senders } from '../enrollment/senders.ts';
 import { WebhookKeys, type WebhookSecrets } from '../events/webhook-secrets.ts';
 import { isSignedMessage } from '../events/webhook-signature.ts';
 import { type Answer, problem } from './answer.ts';
 import { isEventInItself, readRequestBody } from './cloud-events-binding.ts';
 import type { EventIntake } from './event-intake.ts';
+import type { RefusedRequests } from './refused-requests.ts';
 import type { Request } from './request.ts';
-import type { WebhookSenders } from './webhook-senders.ts';
 
 export interface WebhookParts {
   readonly intake: EventIntake;
-  readonly senders: WebhookSenders;
+  readonly senders: Senders;
   readonly secrets: WebhookSecrets;
   readonly clock: Clock;
+  readonly refusedRequests: RefusedRequests;
 }
 
 /**
@@ -28,15 +30,22 @@ export class WebhookIntake {
   }
 
   async accept(name: string, request: Request): Promise<Answer> {
-    const { intake, senders, clock } = this.#parts;
+    const { intake, senders, clock, refusedRequests } = this.#parts;
     const { bytes, answer } = await readRequestBody(request);
-    if (answer) return answer;
+    if (answer) {
+      refusedRequests.note(answer);
+      return answer;
+    }
     const header = (of: string) => request.headers.get(of) ?? '';
     const message = { id: header('webhook-id'), timestamp: header('webhook-timestamp'), body: bytes };
     const isSigned = isSignedMessage(message, header('webhook-signature'), this.#keys.of(name), clock.now());
     const sender = senders.get(name);
-    if (!isSigned || !sender) return notSigned();
-    return intake.accept(asSigned(request, bytes), (event) => sender.beyond(event));
+    if (!isSigned || !sender) {
+      const refused = notSigned();
+      refusedRequests.note(refused, sender && name);
+      return refused;
+    }
+    return intake.accept(asSigned(request, bytes), { name, violation: (event) => sender.violation(event) });
   }
 }
 

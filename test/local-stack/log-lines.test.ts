@@ -106,16 +106,17 @@ describe('The app logs, in lines that alerts look for,', () => {
     );
   });
 
-  it('each answer of the kind 5xx, and no other', async () => {
+  it('each answer that is to be asked for again, which is no failure of a function', async () => {
     await stack.close();
     const asked = await post('/api/audit/runs', {}, stack.endpoints.keys.function);
-    expect(asked.status).toBeGreaterThanOrEqual(500);
-    await written(
-      / Host\.Function\.Console: function-failed \{"function":"audit-start","invocation":"[^"]+","why":"50\d"\}$/m,
-    );
+    expect([asked.status, asked.headers.get('retry-after')]).toEqual([503, '5']);
+    await written(/ Host\.Function\.Console: not-now \{"function":"audit-start","invocation":"[^"]+"\}$/m);
     const refused = await post('/api/events', {}, stack.endpoints.keys.function);
     expect(refused.status).toBe(400);
-    expect(output).not.toMatch(/function-failed \{"function":"events"/);
+    expect(output).not.toMatch(/function-failed \{"function":"(?:events|audit-start)"/);
+    await written(
+      / Host\.Function\.Console: request-refused \{"status":400,"reasons":\{"not-a-cloudevent":4\},"refused":1\}$/m,
+    );
   });
 });
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mergeEvent, noRegisters, type Registers, verdictOf } from '../../src/enrollment/registers.ts';
 import type { ManufacturingEvent } from '../../src/events/manufacturing-event.ts';
-import { readEvent } from '../../src/events/read-event.ts';
+import { readEventValue } from '../../src/events/read-event.ts';
 
 const arrivedAt = new Date('2026-11-23T12:00:00Z');
 
@@ -33,7 +33,7 @@ const anyEvent = (kinds: readonly string[], subject: string) =>
           ? { product, remanufactured, attestation }
           : undefined,
       };
-      const read = readEvent(text, JSON.stringify(text), arrivedAt);
+      const read = readEventValue(text, JSON.stringify(text), arrivedAt);
       if (read.kind !== 'event') throw new Error(JSON.stringify(read));
       return read.event;
     });
@@ -91,7 +91,7 @@ describe.each([
 describe('what beats what', () => {
   const at = (type: string, time: string, data?: object, id = `${type}-${time}`) => {
     const value = { specversion: '1.0', id, source: '/s', type, subject: 'x-1', time, data };
-    const read = readEvent(value, JSON.stringify(value), arrivedAt);
+    const read = readEventValue(value, JSON.stringify(value), arrivedAt);
     if (read.kind !== 'event') throw new Error(JSON.stringify(read));
     return read.event;
   };

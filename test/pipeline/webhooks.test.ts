@@ -90,7 +90,10 @@ describe('A signed webhook', () => {
   });
 
   it('is taken as a batch, in binary mode, and with its outcomes waited for', async () => {
-    const batch = [made('thermostat-w3'), event('device.held', 'thermostat-w4', undefined, inBrno)];
+    const batch = [
+      made('thermostat-w3'),
+      event('device.changed', 'thermostat-w4', { product: 'thermostat-g2' }, inBrno),
+    ];
     const waited = await send(JSON.stringify(batch), { type: batched, headers: { prefer: 'wait=30' } });
     expect(waited.status).toBe(200);
     expect(JSON.parse(waited.text)).toMatchObject({

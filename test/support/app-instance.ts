@@ -7,7 +7,6 @@ import {
 
 import type { Clock } from '../../src/clock.ts';
 import { backgroundWorkQueue, manufacturingEventsQueue } from '../../src/events/messaging-entities.ts';
-import { decodeMessage } from '../../src/events/queue-message.ts';
 import { type Endpoints, settingsFor } from '../../src/local/stack/endpoints.ts';
 import { Services } from '../../src/services.ts';
 import { readSettings } from '../../src/settings.ts';
@@ -56,12 +55,13 @@ export class AppInstance {
     this.#client = new ServiceBusClient(endpoints.serviceBus.connectionString);
     this.#receive(manufacturingEventsQueue.name, atOnce, (message) =>
       this.services.processor.process(
-        decodeMessage({
+        this.services.decode({
           body: message.body as Uint8Array,
           contentType: message.contentType,
           properties: message.applicationProperties ?? {},
           enqueuedAt: message.enqueuedTimeUtc ?? clock.now(),
           deliveryCount: (message.deliveryCount ?? 0) + 1,
+          messageId: message.messageId === undefined ? undefined : String(message.messageId),
         }),
       ),
     );

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { loadSenders, sendersJsonSchema } from '../../src/enrollment/senders.ts';
 import { readEventText } from '../../src/events/read-event.ts';
-import { loadSenders, sendersJsonSchema } from '../../src/http/webhook-senders.ts';
 import { readSettings } from '../../src/settings.ts';
 import { settingsOfNothing } from '../support/cold-start-process.ts';
 import { event } from '../support/events.ts';
@@ -25,7 +25,7 @@ function beyond(sender: object, source: string, type: string, product?: string):
   const data = product === undefined ? undefined : { product };
   const read = readEventText(JSON.stringify(event(type, 'thermostat-1', data, { source })), new Date());
   if (read.kind !== 'event') throw new Error('This is no event.');
-  return loaded(sender).beyond(read.event)?.pointer;
+  return loaded(sender).violation(read.event)?.pointer;
 }
 
 describe('A sender may send', () => {

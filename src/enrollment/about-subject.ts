@@ -1,0 +1,28 @@
+import type { DefinitionData } from '../events/manufacturing-event.ts';
+import type { Registers } from './registers.ts';
+import type { SubjectRef } from './subject-state.ts';
+
+/** What an ERP knows a device or batch by: outcomes carry it, so that nobody has to ask. */
+export interface AboutSubject {
+  readonly deviceId?: string;
+  readonly product?: string;
+  readonly batch?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** By the event's own definition where it brings one, else by the newest that is known. */
+export function aboutSubject(
+  subject: SubjectRef,
+  own: DefinitionData | undefined,
+  registers: Registers,
+): AboutSubject {
+  const known = registers.definitions[0]?.definition;
+  const { product, batch, labels } = own ?? known ?? {};
+  const deviceId = own?.deviceId ?? known?.deviceId ?? (own ? subject.id : undefined);
+  return {
+    ...(subject.kind === 'device' && deviceId !== undefined ? { deviceId } : {}),
+    ...(product === undefined ? {} : { product }),
+    ...(batch === undefined ? {} : { batch }),
+    ...(labels === undefined ? {} : { labels }),
+  };
+}

@@ -1,0 +1,69 @@
+/** Fewer letters and digits in a row than this hold no key that DPS takes: those have 16 bytes, 22 characters of base64. */
+const keyLength = 16;
+
+/** What names a secret, wherever it stands. */
+const secretMark =
+  /PRIVATE KEY|SharedAccess|AccountKey|whsec_|Bearer |[?&;](?:sig|code|token|key|secret|password)=/i;
+const uuid = /^(?:urn:uuid:)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+/** Characters that keys are written with, in base64, base64url, hex and percent-encoding. */
+const keyLikeRun = /[A-Za-z0-9+/=_%-]{16,}/g;
+/** `thermostat`, `Brno`, `SN`, `G2`, `000042`, `2026W47`: what people and ERPs make names of. */
+const wordLike =
+  /^(?:[A-Z]?[a-z]{1,24}|[A-Z]{1,12}|[A-Za-z]{1,6}\d{1,12}|\d{1,24}|\d{1,8}[A-Za-z]{1,3}\d{0,4})$/;
+const camelCase = /^[A-Z]?[a-z]{2,20}(?:[A-Z][a-z]{2,20}){1,4}$/;
+/** Sixteen and more bytes in hex, with something between them. */
+const separatedHex = /(?:[0-9a-f]{2}[\s:.-]){15}[0-9a-f]{2}/i;
+
+/**
+ * Whether a text may be, or hold, a key: judged by what it looks like, since a key can stand under any name. It is right
+ * about keys and wrong about some other texts; that costs a replay, never a key.
+ */
+export function mayHoldSecret(text: string): boolean {
+  if (text.length < 8) {
+    return false;
+  }
+  if (secretMark.test(text) || separatedHex.test(text) || isEncodedJson(text)) {
+    return true;
+  }
+  if (text.length < keyLength || uuid.test(text)) {
+    return false;
+  }
+  for (const [run] of text.matchAll(keyLikeRun)) {
+    if (isKeyLike(run)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** A name that may be told: one that looks like a key is not. */
+export function shownName(name: string): string {
+  return mayHoldSecret(name) ? '…' : clipped(name, 80);
+}
+
+/** A text of the event for a sentence of ours. */
+export function quoted(text: string): string {
+  return mayHoldSecret(text) ? '(not shown here: it looks like a key)' : clipped(text, 100);
+}
+
+function clipped(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length).toWellFormed()}…` : text;
+}
+
+/** JSON within a text: what is in there, nobody has looked at. */
+function isEncodedJson(text: string): boolean {
+  const first = text.trimStart()[0];
+  return first === '{' || first === '[' || first === '"';
+}
+
+function isKeyLike(run: string): boolean {
+  if (uuid.test(run)) {
+    return false;
+  }
+  const pieces = run.split(/[^A-Za-z0-9]+/);
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return (
+    length >= keyLength &&
+    pieces.some((piece) => piece !== '' && !wordLike.test(piece) && !camelCase.test(piece))
+  );
+}
