@@ -1,5 +1,5 @@
 /** `npm run demo`: a factory shift through the whole system, once, on this machine. */
-import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -10,6 +10,8 @@ import { type EventJson, readEventFile, shiftTimes } from './demo/event-file.ts'
 import { OutcomeListener } from './demo/outcome-listener.ts';
 import { type Played, playShift } from './demo/play-shift.ts';
 import { registerShiftDevices } from './demo/shift-devices.ts';
+import { provisioningOf } from './devices/provisioning.ts';
+import type { FleetResult } from './devices/register-fleet.ts';
 import { startAppProcess } from './stack/app-process.ts';
 import { commandLine } from './stack/command-line.ts';
 import type { Endpoints } from './stack/endpoints.ts';
@@ -62,22 +64,12 @@ async function playDay(functions: string, endpoints: Endpoints, directory: strin
         `${[...expected].filter((key) => !listener.outcomes.has(key)).length} of ${expected.size} events have no outcome yet.`,
     );
     step('Switching devices on: they register with DPS …');
-    const { deviceEndpoint, idScope, caCertificate } = endpoints.dps;
-    const provisioning = { endpoint: deviceEndpoint, idScope, ca: readFileSync(caCertificate, 'utf8') };
-    const registrations = await registerShiftDevices(events, client, provisioning);
+    const devices = await registerShiftDevices(events, client, provisioningOf(endpoints));
     step('Running the audit …');
     const audit = await runAudit(functions, endpoints.keys.function);
     const report = await saveReport(functions, endpoints.keys.function, directory);
     const dps = await enrollmentCounts(client);
-    const summary = summaryOf(
-      events,
-      played,
-      listener,
-      count(registrations.map(({ status }) => status)),
-      audit,
-      dps,
-      report,
-    );
+    const summary = summaryOf(events, played, listener, devices, audit, dps, report);
     writeFileSync(path.join(directory, 'summary.json'), `${JSON.stringify(summary, undefined, 2)}\n`);
     return summary;
   } finally {
@@ -90,7 +82,7 @@ function summaryOf(
   events: readonly EventJson[],
   played: Played,
   listener: OutcomeListener,
-  registrations: Record<string, number>,
+  devices: readonly FleetResult[],
   audit: DemoSummary['audit'],
   dps: DemoSummary['dps'],
   report: string,
@@ -114,7 +106,11 @@ function summaryOf(
       stillConnected: outcomes.flatMap(({ subject, data }) => (data.hubAccess && subject ? [subject] : [])),
     },
     dps,
-    registrations,
+    registrations: count(devices.map(({ status }) => status)),
+    devices: {
+      protocols: count(devices.map(({ protocol }) => protocol)),
+      attestations: count(devices.map(({ attestation }) => attestation)),
+    },
     audit,
     report,
   };

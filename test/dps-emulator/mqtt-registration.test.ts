@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { simulatedTpm } from '../../src/local/devices/simulated-tpm.ts';
 import { type Identity, makeCertificate } from './certificates.ts';
 import {
   derivedKey,
@@ -13,7 +14,6 @@ import {
   type TestEmulator,
 } from './harness.ts';
 import { connected, open, pollTopic, RESPONSES, registerTopic } from './mqtt-client.ts';
-import { createSoftwareTpm } from './software-tpm.ts';
 
 let emulator: TestEmulator;
 let key: string;
@@ -171,7 +171,7 @@ describe('a device that may not register', () => {
   });
 
   it('cannot attest with a TPM, neither by a challenge nor by a key from one', async () => {
-    const tpm = createSoftwareTpm();
+    const tpm = simulatedTpm('meter');
     const attestation = { type: 'tpm', tpm: { endorsementKey: tpm.endorsementKey } };
     await emulator.call('PUT', '/enrollments/meter', { body: { registrationId: 'meter', attestation } });
     const body = { tpm: { endorsementKey: tpm.endorsementKey, storageRootKey: tpm.storageRootKey } };

@@ -1,9 +1,10 @@
 import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { simulatedTpm } from '../../src/local/devices/simulated-tpm.ts';
+import type { SoftwareTpm } from '../../src/local/devices/software-tpm.ts';
 import { seal } from '../../src/local/dps/tpm-seal.ts';
 import { ellipticEndorsementKey } from '../support/endorsement-key.ts';
 import { deviceToken, startTestEmulator, symmetric, type TestEmulator } from './harness.ts';
-import { createSoftwareTpm, type SoftwareTpm } from './software-tpm.ts';
 
 let emulator: TestEmulator;
 let tpm: SoftwareTpm;
@@ -11,8 +12,8 @@ let other: SoftwareTpm;
 
 beforeAll(async () => {
   emulator = await startTestEmulator();
-  tpm = createSoftwareTpm();
-  other = createSoftwareTpm();
+  tpm = simulatedTpm('dev-1');
+  other = simulatedTpm('other');
 });
 afterAll(() => emulator.stop());
 beforeEach(() => emulator.control('POST', 'reset'));

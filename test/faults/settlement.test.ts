@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { registerDevice } from '../../src/local/demo/simulated-device.ts';
+import { provisioningOf } from '../../src/local/devices/provisioning.ts';
+import { registerDevice } from '../../src/local/devices/simulated-device.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { event, keyOf, manufactured, type TestEvent } from '../support/events.ts';
 import { allQuiet, requestsSoFar } from '../support/queue.ts';
@@ -269,16 +270,11 @@ describe(`what DPS says of single events (SEED=${seed})`, () => {
   });
 
   it('a returned device that registers again in between keeps its new record', async () => {
-    const { dps } = chain.stack.endpoints;
     const id = 'thermostat-returned';
     const born = manufactured(id, keys(80));
     await chain.sendToQueue([born]);
     await settled([born]);
-    const provisioning = {
-      endpoint: dps.deviceEndpoint,
-      idScope: dps.idScope,
-      ca: readFileSync(dps.caCertificate, 'utf8'),
-    };
+    const provisioning = provisioningOf(chain.stack.endpoints);
     await registerDevice(id, { kind: 'symmetricKey', key: key(80) }, provisioning);
     const early = event('device.returned', id, undefined, { minutesAgo: 5_000 });
     await chain.sendToQueue([early]);

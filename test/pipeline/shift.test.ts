@@ -75,13 +75,23 @@ describe('npm run demo', () => {
     const made = new Set(
       shift()
         .filter((event) => kindOf(event) === 'device.manufactured')
-        .filter(isAbout(/^(thermostat|gateway|sensor|beacon)-\d{4}$/))
+        .filter(isAbout(/^(thermostat|gateway|meter|sensor|beacon)-\d{4}$/))
         .map(({ subject }) => subject),
     );
     const total = Object.values(summary.registrations).reduce((sum, times) => sum + times, 0);
-    expect(total).toBe(made.size - 4 + 1);
+    expect(total).toBe(made.size - 5 + 1);
     expect(summary.registrations.disabled).toBe(5);
     expect(summary.registrations.assigned).toBe(total - 5 - (summary.registrations.unauthorized ?? 0));
+  });
+
+  it('switches devices on over all protocols, with every kind of attestation', () => {
+    expect(Object.keys(summary.devices.protocols).sort()).toEqual(['http', 'mqtt', 'mqtt-ws']);
+    expect(summary.devices.attestations).toMatchObject({
+      symmetricKey: expect.any(Number),
+      x509: 16,
+      tpm: 3,
+    });
+    expect(printed).toContain(' mqtt-ws');
   });
 
   it('finds in the audit who never came and whom nobody made', () => {
@@ -93,15 +103,12 @@ describe('npm run demo', () => {
     expect(codes('registered-but-unknown')).toEqual(['beacon-9999']);
     expect(codes('never-registered')).toEqual([
       'beacon-0012',
-      'meter-0001',
-      'meter-0002',
-      'meter-0003',
       'meter-0004',
       'sensor-0011',
       'thermostat-0013',
       'thermostat-0014',
     ]);
-    expect(summary.audit.findings).toHaveLength(9);
+    expect(summary.audit.findings).toHaveLength(6);
     expect(summary.audit.states.assigned).toBe(summary.registrations.assigned);
   });
 

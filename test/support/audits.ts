@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-
 import { AuditPhases } from '../../src/audit/audit-phases.ts';
 import { type AuditRun, newRun } from '../../src/audit/audit-run.ts';
 import { CertificateRegister } from '../../src/audit/certificate-register.ts';
@@ -7,11 +5,9 @@ import { type DpsCapacity, dpsCapacity } from '../../src/audit/dps-capacity.ts';
 import type { FindingCode, ReportedFinding } from '../../src/audit/finding.ts';
 import { RegistrationSnapshot } from '../../src/audit/registration-snapshot.ts';
 import { deriveDeviceKey } from '../../src/dps/device-key.ts';
-import {
-  type DeviceCredential,
-  type RegistrationResult,
-  registerDevice,
-} from '../../src/local/demo/simulated-device.ts';
+import type { DeviceCredential } from '../../src/local/devices/device-channel.ts';
+import { provisioningOf } from '../../src/local/devices/provisioning.ts';
+import { type RegistrationResult, registerDevice } from '../../src/local/devices/simulated-device.ts';
 import type { AppInstance } from './app-instance.ts';
 import { type Chain, eventually } from './chain.ts';
 
@@ -93,10 +89,5 @@ export async function switchOn(chain: Chain, id: string, group?: string): Promis
 }
 
 function register(chain: Chain, id: string, credential: DeviceCredential): Promise<RegistrationResult> {
-  const { deviceEndpoint, idScope, caCertificate } = chain.stack.endpoints.dps;
-  return registerDevice(id, credential, {
-    endpoint: deviceEndpoint,
-    idScope,
-    ca: readFileSync(caCertificate, 'utf8'),
-  });
+  return registerDevice(id, credential, provisioningOf(chain.stack.endpoints));
 }

@@ -21,6 +21,11 @@ export interface DemoSummary {
     readonly enrollmentGroups: number;
   };
   readonly registrations: Readonly<Record<string, number>>;
+  /** How the devices came, and how they proved who they are. */
+  readonly devices: {
+    readonly protocols: Readonly<Record<string, number>>;
+    readonly attestations: Readonly<Record<string, number>>;
+  };
   readonly audit: {
     readonly id: string;
     readonly operations: number;
@@ -41,7 +46,7 @@ export function count(values: Iterable<string>): Record<string, number> {
 }
 
 export function summaryText(summary: DemoSummary, seconds: number): string {
-  const { events, refusedAtTheDoor, outcomes, dps, registrations, audit, report } = summary;
+  const { events, refusedAtTheDoor, outcomes, dps, registrations, devices, audit, report } = summary;
   const byCode = count(audit.findings.map(({ severity, code }) => `${severity.padEnd(8)}  ${code}`));
   return [
     '',
@@ -52,6 +57,8 @@ export function summaryText(summary: DemoSummary, seconds: number): string {
     `  rejected       ${outcomes.rejected}: ${listed(outcomes.rejectedReasons)}`,
     `In DPS           ${dps.individualEnrollments} individual enrollments (${dps.disabled} disabled), ${dps.enrollmentGroups} enrollment groups`,
     `Devices          ${listed(registrations)}`,
+    `  they came by   ${listed(devices.protocols)}`,
+    `  and showed     ${listed(devices.attestations)}`,
     `Audit            ${audit.findings.length} findings, ${audit.operations} DPS operations; registration states: ${listed(audit.states)}`,
     ...Object.entries(byCode).map(([what, times]) => `  ${String(times).padStart(3)} ${what}`),
     `Report           ${report}`,

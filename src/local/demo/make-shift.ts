@@ -1,8 +1,8 @@
 /** Writes `factory-shift.jsonl`: a day in two plants. Run it when the shift should tell another story. */
-import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
+import { simulatedTpm } from '../devices/simulated-tpm.ts';
 import { demoSymmetricKey, issueCertificate } from './demo-authority.ts';
 
 const brno = '/factories/brno/mes';
@@ -86,11 +86,11 @@ async function makeShift(): Promise<void> {
     });
   }
 
-  // 06:20: meters in Gdańsk; their TPMs were read at the end of the line. They stay in the warehouse today.
+  // 06:20: meters in Gdańsk; their TPMs were read at the end of the line.
   for (let index = 1; index <= 4; index++)
     add(50 + index, gdansk, 'device.manufactured', meter(index), {
       product: 'meter-e1',
-      attestation: { type: 'tpm', endorsementKey: endorsementKey(meter(index)) },
+      attestation: { type: 'tpm', endorsementKey: simulatedTpm(meter(index)).endorsementKey },
       tags: { plant: 'gdansk', tariff: 'night' },
     });
 
@@ -204,16 +204,6 @@ function cloudEvents(): object[] {
     sent.set(original, event);
     return event;
   });
-}
-
-/** Looks like a TPM2B_PUBLIC of an RSA endorsement key. */
-function endorsementKey(name: string): string {
-  const modulus = Buffer.concat(
-    Array.from({ length: 8 }, (_, part) => createHash('sha256').update(`${name} ${part}`).digest()),
-  );
-  const header =
-    '013a0001000b000300b20020837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa00060080004300100800000000000100';
-  return Buffer.concat([Buffer.from(header, 'hex'), modulus]).toString('base64');
 }
 
 await makeShift();

@@ -3,12 +3,12 @@ import {
   createDecipheriv,
   createHash,
   createHmac,
-  generateKeyPairSync,
+  createPublicKey,
   type KeyObject,
   privateDecrypt,
 } from 'node:crypto';
 
-/** What a device's TPM does with a sealed key, in software: the other side of `tpm-seal.ts`. */
+/** What a device's TPM does with a key that DPS sealed for it, in software. TPM 2.0 Library, part 1, sections 23 to 25. */
 export interface SoftwareTpm {
   endorsementKey: string;
   storageRootKey: string;
@@ -20,16 +20,14 @@ const EK_TEMPLATE = '0001000b000300b20020837197674484b3f81a90cc8d46a5d724fd52d76
 const SRK_TEMPLATE = '0001000b000304720000';
 const PARAMETERS = '00060080004300100800000000000100';
 
-export function createSoftwareTpm(): SoftwareTpm {
-  const endorsement = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const storageRoot = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const ekArea = publicArea(EK_TEMPLATE, endorsement.publicKey);
-  const srkArea = publicArea(SRK_TEMPLATE, storageRoot.publicKey);
+/** @param endorsement,storageRoot private keys, RSA-2048. */
+export function createSoftwareTpm(endorsement: KeyObject, storageRoot: KeyObject): SoftwareTpm {
+  const ekArea = publicArea(EK_TEMPLATE, createPublicKey(endorsement));
+  const srkArea = publicArea(SRK_TEMPLATE, createPublicKey(storageRoot));
   return {
     endorsementKey: sized(ekArea).toString('base64'),
     storageRootKey: sized(srkArea).toString('base64'),
-    activate: (blob) =>
-      activate(Buffer.from(blob, 'base64'), endorsement.privateKey, storageRoot.privateKey, nameOf(srkArea)),
+    activate: (blob) => activate(Buffer.from(blob, 'base64'), endorsement, storageRoot, nameOf(srkArea)),
   };
 }
 
@@ -40,7 +38,7 @@ function publicArea(template: string, key: KeyObject): Buffer {
 
 function activate(blob: Buffer, ek: KeyObject, srk: KeyObject, srkName: Buffer): Buffer {
   const parts = split(blob);
-  if (parts.length !== 6) throw new Error('six parts expected');
+  if (parts.length !== 6) throw new Error('The sealed key does not have six parts.');
   const [credential, ekSecret, duplicate, srkSecret, identity] = parts as [
     Buffer,
     Buffer,
@@ -56,10 +54,11 @@ function activate(blob: Buffer, ek: KeyObject, srk: KeyObject, srkName: Buffer):
   const inner = decrypt(kdf(outerSeed, 'STORAGE', name, 128), verified(outerSeed, duplicate, name));
   const [digest, sensitive] = split(decrypt(innerKey, inner)) as [Buffer, Buffer];
   if (!digest.equals(createHash('sha256').update(sized(sensitive)).update(name).digest()))
-    throw new Error('inner integrity');
+    throw new Error('The sealed key was changed, or is sealed for another TPM.');
   const [, seedValue, key] = split(sensitive.subarray(2)) as [Buffer, Buffer, Buffer];
   const unique = createHash('sha256').update(seedValue).update(key).digest();
-  if (!identity.subarray(-32).equals(unique)) throw new Error('the public area is of another key');
+  if (!identity.subarray(-32).equals(unique))
+    throw new Error('The public area of the sealed key is of another key.');
   return key;
 }
 
@@ -70,7 +69,8 @@ function verified(seed: Buffer, object: Buffer, name: Buffer): Buffer {
     .update(encrypted)
     .update(name)
     .digest();
-  if (!integrity.equals(expected)) throw new Error('outer integrity');
+  if (!integrity.equals(expected))
+    throw new Error('The sealed key was changed, or is sealed for another TPM.');
   return encrypted;
 }
 
