@@ -2,6 +2,14 @@
 import { checkBicep, formatBicep } from './check-bicep.ts';
 import { findBicep, howToGetBicep } from './find-bicep.ts';
 
+if (process.argv.includes('--help')) {
+  console.log(
+    'Usage: npm run check            types, lint, format, and that Bicep compiles without a warning\n' +
+      '       npm run format:bicep     formats Bicep',
+  );
+  process.exit(0);
+}
+
 const infra = import.meta.dirname;
 const bicep = await findBicep();
 

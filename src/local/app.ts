@@ -75,7 +75,12 @@ function endOnce(host: FunctionsHost): () => void {
   };
 }
 
-await commandLine(async () => {
+const usage = `Usage: npm run app -- [options]     the function app alone, against a stack that runs (npm start -- --no-app)
+  --endpoints FILE  where the stack is found (${defaultEndpointsFile})
+  --port N          the app's own (7071; 0 picks a free one)
+Settings of the environment win over the stack's.`;
+
+await commandLine(usage, async () => {
   if (process.argv.includes(forkedFlag)) await runForParent();
   else await runAlone();
 });

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { gettersUnread, undiciPoolAlone } from './build-plugins.ts';
+import { answerHelp } from './stack/command-line.ts';
 
 const project = path.resolve(import.meta.dirname, '../..');
 const bundleName = 'main.mjs';
@@ -75,6 +76,9 @@ export async function buildApp(projectDirectory: string, outputDirectory: string
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  answerHelp(
+    'Usage: npm run build     fills dist/, the folder that is deployed: one bundle, without node_modules',
+  );
   const { sizeInBytes } = await buildApp(project, path.join(project, 'dist'));
   console.log(`dist/${bundleName} and what it loads later: ${(sizeInBytes / 1024 / 1024).toFixed(2)} MB`);
   if (sizeInBytes > largestBundleInBytes) {

@@ -23,7 +23,10 @@ const auditWithinMs = 50_000;
 const project = path.resolve(import.meta.dirname, '../..');
 const shiftFile = path.resolve(import.meta.dirname, 'demo/factory-shift.jsonl');
 
-await commandLine(async () => {
+const usage = `Usage: npm run demo -- [options]     a factory shift through the whole system, once, on this machine
+  --directory DIR  for the report, the summary and the app's log (.local/demo)`;
+
+await commandLine(usage, async () => {
   endWithNpm();
   const { values } = parseArgs({ options: { directory: { type: 'string', default: '.local/demo' } } });
   const startedAt = Date.now();

@@ -3,12 +3,8 @@ import { deviceUsage, readDeviceFlags } from './devices/device-flags.ts';
 import { commandLine } from './stack/command-line.ts';
 import { keepCompiledCode } from './stack/compile-cache.ts';
 
-await commandLine(async () => {
+await commandLine(deviceUsage, async () => {
   const flags = readDeviceFlags(process.argv.slice(2));
-  if (flags === undefined) {
-    console.log(deviceUsage);
-    return;
-  }
   keepCompiledCode();
   // Loaded only now, so that a wrong flag is told at once.
   const { switchOn } = await import('./devices/switch-on.ts');

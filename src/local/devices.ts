@@ -19,20 +19,15 @@ const usage = `Usage: npm run devices -- [--count N] [--file FLEET] [--endpoints
 Without --file: the first N individual enrollments with symmetric keys or TPMs that DPS has.`;
 const devicesAtOnce = 32;
 
-await commandLine(async () => {
+await commandLine(usage, async () => {
   keepCompiledCode();
   const { values } = parseArgs({
     options: {
       count: { type: 'string' },
       file: { type: 'string' },
       endpoints: { type: 'string', default: defaultEndpointsFile },
-      help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) {
-    console.log(usage);
-    return;
-  }
   const wanted = countFrom(values.count);
   if (wanted === undefined && values.file === undefined) {
     throw new Error('Say how many devices: npm run devices -- --count N [--file FLEET].');

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { ServiceBusClient } from '@azure/service-bus';
 
 import { manufacturingEventsQueue } from '../events/messaging-entities.ts';
-import { readWebhookSecret } from '../events/webhook-secrets.ts';
+import { readWebhookSecret, webhookSecretsSetting } from '../events/webhook-secrets.ts';
 import { webhookSignature } from '../events/webhook-signature.ts';
 import { readEventFile } from './demo/event-file.ts';
 import { type Ended, waitForEnd } from './demo/outcome-lookup.ts';
@@ -14,7 +14,14 @@ import { defaultEndpointsFile, type Endpoints, readEndpoints } from './stack/end
 const endsWithinMs = 120_000;
 const lookupsAtOnce = 8;
 
-await commandLine(async () => {
+const usage = `Usage: npm run send -- FILE [options]     sends CloudEvents to what npm start runs, and prints how they ended
+  FILE               a JSON array of CloudEvents, or one a line
+  --queue            over the queue instead of HTTP
+  --webhook SENDER   over HTTP, signed as this sender, without a key
+  --endpoints FILE   where the stack is found (${defaultEndpointsFile})
+Exit code 0 if every event succeeded or was superseded.`;
+
+await commandLine(usage, async () => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -56,10 +63,12 @@ function keyed({ keys }: Endpoints): Route {
 }
 
 function signed({ webhookSecrets }: Endpoints, sender: string): Route {
-  const key = readWebhookSecret(webhookSecrets[sender] ?? '');
+  const setting = webhookSecretsSetting(sender);
+  const [secret = ''] = (webhookSecrets[sender] ?? process.env[setting] ?? '').split(' ');
+  const key = readWebhookSecret(secret);
   if (!key)
     throw new Error(
-      `There is no secret of ${sender} in the endpoints file, but of ${Object.keys(webhookSecrets).join(', ')}.`,
+      `No secret of ${sender} was found: the endpoints file has those of ${Object.keys(webhookSecrets).join(', ') || 'nobody'}; others come from the environment (${setting}).`,
     );
   return {
     path: `/api/webhooks/${sender}`,
@@ -103,8 +112,15 @@ async function post(
   return ended;
 }
 
-async function sendToQueue(texts: readonly string[], { serviceBus }: Endpoints): Promise<void> {
-  const client = new ServiceBusClient(serviceBus.connectionString);
+/** Where the app receives, which is not the stack's Service Bus if the environment of `npm start` named another. */
+async function sendToQueue(texts: readonly string[], { serviceBus, app }: Endpoints): Promise<void> {
+  const elsewhere = app !== undefined && !serviceBus.connectionString.includes(`//${app.serviceBus};`);
+  const connectionString = elsewhere ? process.env.ServiceBusConnection : serviceBus.connectionString;
+  if (!connectionString)
+    throw new Error(
+      `The app receives from ${app?.serviceBus}: set ServiceBusConnection here, too, as where it was started.`,
+    );
+  const client = new ServiceBusClient(connectionString);
   try {
     const sender = client.createSender(manufacturingEventsQueue.name);
     for (const text of texts)

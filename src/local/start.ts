@@ -2,16 +2,18 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type AppProcess, forkApp } from './stack/app-process.ts';
+import { type AppTargets, appTargets, namedElsewhere, withoutOtherSecrets } from './stack/app-targets.ts';
 import { commandLine, portFrom } from './stack/command-line.ts';
 import { keepCompiledCode } from './stack/compile-cache.ts';
 import {
   defaultEndpointsFile,
   type Endpoints,
-  removeEndpoints,
   removeOwnEndpoints,
+  takeEndpointsOver,
   writeEndpoints,
 } from './stack/endpoints.ts';
 import { endWithNpm } from './stack/npm-watch.ts';
+import { ownDirectory } from './stack/owner.ts';
 import { type Stack, type StackOptions, startStack } from './stack/stack.ts';
 
 interface Flags {
@@ -21,15 +23,29 @@ interface Flags {
   readonly withApp: boolean;
 }
 
-await commandLine(async () => {
+const usage = `Usage: npm start -- [options]     the local stack and the function app, until Ctrl-C
+  --port N             the function app (7071)
+  --dps-port N         DPS over HTTP (7080)
+  --dps-tls-port N     DPS over HTTPS, and MQTT over WebSockets (7443)
+  --mqtt-port N        DPS over MQTT (8883)
+  --servicebus-port N  Service Bus: AMQP, plain and within TLS (5672)
+  --azurite-port N     blobs; queues and tables on the next two (10000)
+  --data DIR           keeps DPS and Storage over restarts (default: in memory). Service Bus keeps nothing
+  --endpoints FILE     where everything is found (${defaultEndpointsFile})
+  --no-app             without the function app: start it with npm run app
+Port 0 picks a free one. Settings of the environment (DPS_CONNECTION_STRING, DPS_ENDPOINT, ServiceBusConnection,
+TableStorage, …) win over the stack's: the app then uses what they name.`;
+
+await commandLine(usage, async () => {
   endWithNpm();
   const flags = readFlags();
   keepCompiledCode();
-  removeEndpoints(flags.endpointsFile);
+  takeEndpointsOver(flags.endpointsFile);
+  if (flags.stack.dataDirectory !== undefined) ownDirectory(flags.stack.dataDirectory);
   const waiting = flags.withApp ? forkApp() : undefined; // it loads while the stack starts
   const stack = await startStack(flags.stack);
   const app = await waiting?.run({ endpoints: stack.endpoints, port: flags.port });
-  const endpoints = app ? { functions: app.url, ...stack.endpoints } : stack.endpoints;
+  const endpoints = endpointsOf(stack, app);
   process.on('exit', () => removeOwnEndpoints(flags.endpointsFile, endpoints));
   endOnSignal(stack, app);
   writeEndpoints(flags.endpointsFile, endpoints);
@@ -86,6 +102,13 @@ function endOnSignal(stack: Stack, app: AppProcess | undefined): void {
   });
 }
 
+function endpointsOf(stack: Stack, app: AppProcess | undefined): Endpoints {
+  const base = { pid: process.pid, ...stack.endpoints };
+  if (app === undefined) return base;
+  const known = withoutOtherSecrets(base, process.env);
+  return { functions: app.url, ...known, app: appTargets(base, process.env) };
+}
+
 function describe(endpoints: Endpoints, endpointsFile: string): string {
   const { functions, dps, serviceBus, tables, keys, webhookSecrets } = endpoints;
   const webhooks = Object.entries(webhookSecrets).map(([sender, secret]) => [
@@ -101,6 +124,16 @@ function describe(endpoints: Endpoints, endpointsFile: string): string {
     ['Service Bus', serviceBus.connectionString],
     ['Storage', tables.connectionString.replace(/^.*?(?=BlobEndpoint)/, '')],
     ['Endpoints', endpointsFile],
+    ...(endpoints.app ? usedElsewhere(endpoints.app) : []),
   ];
   return lines.map(([name = '', value]) => `${name.padEnd(12)} ${value}`).join('\n');
+}
+
+/** What of the stack above the app does not use, because the environment names another. */
+function usedElsewhere(targets: AppTargets): string[][] {
+  const names = { dps: 'DPS', serviceBus: 'Service Bus', tables: 'tables' } as const;
+  return (['dps', 'serviceBus', 'tables'] as const).flatMap((service) => {
+    const named = namedElsewhere(service, process.env);
+    return named ? [['The app uses', `${names[service]}: ${targets[service]}  (by ${named.setting})`]] : [];
+  });
 }

@@ -3,9 +3,14 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { answerHelp } from '../../src/local/stack/command-line.ts';
 import type { Bench, Figure } from './figure.ts';
 
 const notBenches = new Set(['main.ts', 'figure.ts']);
+
+answerHelp(`Usage: npm run bench -- [NAME…] [--json FILE]     each figure beside a baseline of the same run
+  NAME         files of test/bench that run something, without .ts (default: all)
+  --json FILE  writes the figures as a JSON array, too`);
 
 const { values, positionals } = parseArgs({ options: { json: { type: 'string' } }, allowPositionals: true });
 const names = readdirSync(import.meta.dirname)

@@ -22,10 +22,9 @@ export interface DeviceFlags {
 
 /**
  * Reads the command line of `npm run device`.
- * @returns undefined for --help
  * @throws Error in one line
  */
-export function readDeviceFlags(args: readonly string[]): DeviceFlags | undefined {
+export function readDeviceFlags(args: readonly string[]): DeviceFlags {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -36,10 +35,8 @@ export function readDeviceFlags(args: readonly string[]): DeviceFlags | undefine
       key: { type: 'string' },
       tpm: { type: 'boolean', default: false },
       endpoints: { type: 'string', default: defaultEndpointsFile },
-      help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) return undefined;
   const [registrationId, ...more] = positionals;
   if (registrationId === undefined || more.length > 0) {
     throw new Error('Name one device: npm run device -- ID (--help lists the options).');

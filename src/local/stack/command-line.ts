@@ -1,5 +1,13 @@
-/** Runs a command; what it throws is one line on standard error, and exit code 1. */
-export async function commandLine(run: () => Promise<void>): Promise<void> {
+/** Says how a command is used, if that is asked; ends the process then. */
+export function answerHelp(usage: string): void {
+  if (!process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) return;
+  process.stdout.write(`${usage}\n`);
+  process.exit(0);
+}
+
+/** Runs a command, or says how it is used. What it throws is one line on standard error, and exit code 1. */
+export async function commandLine(usage: string, run: () => Promise<void>): Promise<void> {
+  answerHelp(usage);
   try {
     await run();
   } catch (error) {

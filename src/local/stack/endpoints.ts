@@ -1,10 +1,14 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { webhookSecretsSetting } from '../../events/webhook-secrets.ts';
+import type { AppTargets } from './app-targets.ts';
+import { isRunning } from './owner.ts';
 
 /** Where everything of a local stack answers: the contents of the endpoints file. */
 export interface Endpoints {
+  /** The process of the stack. */
+  readonly pid?: number;
   /** The function app; absent under --no-app. */
   readonly functions?: string;
   readonly dps: {
@@ -23,6 +27,8 @@ export interface Endpoints {
   readonly serviceBus: { readonly connectionString: string };
   readonly tables: { readonly connectionString: string };
   readonly keys: { readonly function: string; readonly master: string };
+  /** What the app really uses, which settings of the environment may have named; absent under --no-app. */
+  readonly app?: AppTargets;
   /** By sender. */
   readonly webhookSecrets: Readonly<Record<string, string>>;
 }
@@ -50,14 +56,23 @@ export function writeEndpoints(file: string, endpoints: Endpoints): void {
   renameSync(unfinished, file);
 }
 
-export function removeEndpoints(file: string): void {
+/**
+ * Takes away what a stack that is gone has left behind.
+ * @throws Error if the stack that wrote the file runs.
+ */
+export function takeEndpointsOver(file: string): void {
+  const owner = existsSync(file) ? readEndpoints(file).pid : undefined;
+  if (owner !== undefined && isRunning(owner))
+    throw new Error(
+      `${file} belongs to the stack of process ${owner}, which runs: stop it, or name another file with --endpoints.`,
+    );
   rmSync(file, { force: true });
 }
 
 /** Removes the file if it still holds these: another stack may have written its own meanwhile. */
 export function removeOwnEndpoints(file: string, endpoints: Endpoints): void {
   try {
-    if (readFileSync(file, 'utf8') === textOf(endpoints)) removeEndpoints(file);
+    if (readFileSync(file, 'utf8') === textOf(endpoints)) rmSync(file, { force: true });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
