@@ -6,6 +6,7 @@ import {
   type WebhookSecrets,
   webhookSecretsRule,
 } from './events/webhook-secrets.ts';
+import { scheduleProblem } from './ncrontab.ts';
 
 /** A setting is missing or malformed. The message is one line that names it and says what it should be. */
 export class SettingsError extends Error {
@@ -93,6 +94,10 @@ function serviceBusAccess(environment: Environment, clientId: string | undefined
   if (connectionString !== undefined) {
     if (!/(?:^|;)Endpoint=sb:\/\//i.test(connectionString))
       throw new SettingsError('ServiceBusConnection must begin with Endpoint=sb://….');
+    if (/(?:^|;)\s*EntityPath\s*=/i.test(connectionString))
+      throw new SettingsError(
+        'ServiceBusConnection has an EntityPath: the app uses several queues and a topic, so take the connection string of the namespace, or leave EntityPath out.',
+      );
     return { connectionString };
   }
   const endpoint = text(environment, 'ServiceBusConnection__fullyQualifiedNamespace');
@@ -129,9 +134,10 @@ function accountEndpoint(environment: Environment, name: string): string | undef
 
 function schedule(environment: Environment): string {
   const value = text(environment, 'AUDIT_SCHEDULE') ?? '0 0 4 * * *';
-  if (value.split(/\s+/).length === 6 || /^\d+(\.\d+)?:\d{2}:\d{2}$/.test(value)) return value;
+  const problem = scheduleProblem(value);
+  if (problem === undefined) return value;
   throw new SettingsError(
-    `AUDIT_SCHEDULE must be NCRONTAB with six fields, such as "0 0 4 * * *"; it is "${value}".`,
+    `AUDIT_SCHEDULE must be NCRONTAB with six fields, such as "0 0 4 * * *"; it is "${value.slice(0, 100)}", ${problem}.`,
   );
 }
 

@@ -127,6 +127,11 @@ function findingKeys({ code, subject }: Finding): { readonly partition: string; 
   return { partition: sha256(subject).slice(0, 2), row: `${code}!${subject.replaceAll(/[/\\#?]/g, '_')}` };
 }
 
+/** Whether a text is a continuation that a page of runs was answered with. */
+export function isRunsContinuation(text: string): boolean {
+  return /^\d{13}(?:-[\w-]{1,64})?$/.test(text);
+}
+
 function rowKeyOf(id: string): string {
   const [date = '', time = ''] = id.split('T');
   const iso = `${date}T${time.replace(/^(\d\d)-(\d\d)-(\d\d)-(\d{3})Z$/, '$1:$2:$3.$4Z')}`;

@@ -8,10 +8,14 @@ const SECRET_PATTERNS: readonly [RegExp, string][] = [
 ];
 
 const SENT_KEYS = /"(?:primaryKey|secondaryKey)":"([^"]+)"/g;
+/** So many characters of a key in a row are no chance. Fewer tell nobody anything. */
+const TELLING_LENGTH = 8;
+const REDACTED = '[redacted]';
 
 /**
  * Takes keys, tokens and URL queries out of what a service or a proxy said, before it becomes part of an
- * error. `sentBody` is the request, for services that repeat what they do not like.
+ * error. `sentBody` is the request, for services that repeat what they do not like: whole or in part, in base64,
+ * base64url, hex or percent-encoded.
  */
 export function redact(text: string, sentBody?: string): string {
   let result = text;
@@ -19,7 +23,43 @@ export function redact(text: string, sentBody?: string): string {
     result = result.replace(pattern, replacement);
   }
   for (const [, key] of sentBody?.matchAll(SENT_KEYS) ?? []) {
-    result = key ? result.replaceAll(key, '[redacted]') : result;
+    result = key ? withoutKey(result, key) : result;
   }
   return result;
+}
+
+function withoutKey(text: string, key: string): string {
+  return formsOf(key).reduce(withoutForm, text);
+}
+
+/** How a key may be written. The longest first, so that nothing of it is left behind. */
+function formsOf(key: string): string[] {
+  const bytes = Buffer.from(key, 'base64');
+  const hex = bytes.toString('hex');
+  const forms = [key, encodeURIComponent(key), bytes.toString('base64url'), hex, hex.toUpperCase()];
+  return [...new Set(forms)].sort((left, right) => right.length - left.length);
+}
+
+/** Every run of the text that is a part of the form. Escapes of JSON and of URLs may have changed the case of hex digits. */
+function withoutForm(text: string, form: string): string {
+  const parts = new Set<string>();
+  for (let start = 0; start + TELLING_LENGTH <= form.length; start++) {
+    parts.add(form.slice(start, start + TELLING_LENGTH).toLowerCase());
+  }
+  const lower = text.toLowerCase();
+  let result = '';
+  let copied = 0;
+  for (let at = 0; at + TELLING_LENGTH <= text.length; at++) {
+    if (!parts.has(lower.slice(at, at + TELLING_LENGTH))) {
+      continue;
+    }
+    let end = at + TELLING_LENGTH;
+    while (end < text.length && parts.has(lower.slice(end - TELLING_LENGTH + 1, end + 1))) {
+      end++;
+    }
+    result += `${text.slice(copied, at)}${REDACTED}`;
+    copied = end;
+    at = end - 1;
+  }
+  return result + text.slice(copied);
 }

@@ -8,6 +8,8 @@ import {
 import type { HttpAnswer } from './http-exchange.ts';
 import { redact } from './redaction.ts';
 
+const MAX_TRACKING_ID = 128;
+
 /** What an error needs to know of its call. */
 export interface FailedCall {
   readonly operation: string;
@@ -28,7 +30,7 @@ export function errorOfAnswer(
     id: call.id,
     statusCode: answer.statusCode,
     errorCode: said.errorCode,
-    trackingId: said.trackingId || answer.header('x-ms-request-id'),
+    trackingId: safeTrackingId(said.trackingId || answer.header('x-ms-request-id'), call.body),
     info: redactInfo(said.info, call.body),
     retryAfterInMs,
   };
@@ -46,7 +48,7 @@ export function errorOfGarbage(call: FailedCall, answer: HttpAnswer): Unavailabl
       operation: call.operation,
       id: call.id,
       statusCode: answer.statusCode,
-      trackingId: answer.header('x-ms-request-id'),
+      trackingId: safeTrackingId(answer.header('x-ms-request-id'), call.body),
     },
   );
 }
@@ -60,7 +62,7 @@ export function errorOfBulkItem(
   const statusCode = Math.floor(errorCode / 1000);
   const meaning = meaningOf(statusCode);
   const details = { operation: call.operation, id: call.id, statusCode, errorCode };
-  const text = errorStatus || meaning.title;
+  const text = redact(errorStatus, call.body) || meaning.title;
   return new meaning.errorClass(
     `${subjectOf(call)} failed: ${statusCode} ${codeOf(details)}${sentence(text)} ${meaning.advice}`,
     details,
@@ -128,6 +130,11 @@ function parseErrorBody(text: string): ErrorBody {
     ...(typeof message === 'string' && message !== '' && { message }),
     ...(isStringMap(info) && { info }),
   };
+}
+
+/** A proxy may put anything there; the service's are UUIDs. */
+function safeTrackingId(trackingId: string | undefined, body: string | undefined): string | undefined {
+  return trackingId === undefined ? undefined : redact(trackingId, body).slice(0, MAX_TRACKING_ID);
 }
 
 function isStringMap(value: unknown): value is Record<string, string> {

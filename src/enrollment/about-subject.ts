@@ -18,7 +18,8 @@ export function aboutSubject(
 ): AboutSubject {
   const known = registers.definitions[0]?.definition;
   const { product, batch, labels } = own ?? known ?? {};
-  const deviceId = own?.deviceId ?? known?.deviceId ?? (own ? subject.id : undefined);
+  const written = registers.spelling?.subject ?? (own && subject.id);
+  const deviceId = own?.deviceId ?? known?.deviceId ?? written;
   return {
     ...(subject.kind === 'device' && deviceId !== undefined ? { deviceId } : {}),
     ...(product === undefined ? {} : { product }),

@@ -1,5 +1,5 @@
 import type { EventKey } from '../events/event-identity.ts';
-import type { AttestationData, DefinitionData, ManufacturingEvent } from '../events/manufacturing-event.ts';
+import type { AttestationData, DefinitionData } from '../events/manufacturing-event.ts';
 import { compareStamps, type Stamp } from './stamp.ts';
 
 /** What a definition says, without symmetric keys: those exist in the event's message and in DPS alone. */
@@ -20,16 +20,12 @@ const maxCharacters = 300_000;
 export function withDefinition(
   definitions: readonly StampedDefinition[],
   stamp: Stamp,
-  event: ManufacturingEvent,
   said: DefinitionData,
 ): readonly StampedDefinition[] {
   if (definitions.some((each) => each.stamp.key === stamp.key)) return definitions;
   const { remanufactured: _, ...lasting } = said;
-  // The default of the device id is the subject as this definition wrote it.
-  const deviceId = said.deviceId ?? event.subject;
-  const definition = event.subjectKind === 'device' ? { ...lasting, deviceId } : lasting;
-  const sorted = [...definitions, { stamp, definition: withoutSymmetricKeys(definition) }].sort(
-    (left, right) => compareStamps(right.stamp, left.stamp),
+  const sorted = [...definitions, { stamp, definition: withoutSymmetricKeys(lasting) }].sort((left, right) =>
+    compareStamps(right.stamp, left.stamp),
   );
   return bounded(sorted);
 }

@@ -73,7 +73,7 @@ function individualEnrollment(
 ): IndividualEnrollment {
   return {
     registrationId: id,
-    deviceId: definition.deviceId ?? id,
+    deviceId: definition.deviceId ?? registers.spelling?.subject ?? id,
     ...(definition.deviceInformation ? { optionalDeviceInformation: definition.deviceInformation } : {}),
     attestation: deviceAttestation(definition.attestation),
     ...commonMembers(definition, registers, profile),

@@ -25,6 +25,8 @@ export interface Registers extends KeysRegister {
   readonly life?: { readonly stamp: Stamp; readonly life: Life };
   /** The registration record goes if it was not updated after this instant, once. */
   readonly return?: { readonly stamp: Stamp; readonly notAfter: Instant; readonly done: boolean };
+  /** How the oldest definition wrote the subject: the device id, where no definition names one. */
+  readonly spelling?: { readonly stamp: Stamp; readonly subject: string };
   /** The certificate to keep the device out with. */
   readonly leaf?: { readonly stamp: Stamp; readonly certificate: string };
 }
@@ -77,8 +79,9 @@ export function mergeLeaf(registers: Registers, event: ManufacturingEvent): Regi
 function mergeDefinition(registers: Registers, event: ManufacturingEvent): Registers {
   if (!event.definition) return registers;
   const stamp = definitionStamp(event);
-  const definitions = withDefinition(registers.definitions, stamp, event, event.definition);
-  const merged = { ...registers, definitions };
+  const definitions = withDefinition(registers.definitions, stamp, event.definition);
+  const spelling = older(registers.spelling, { stamp, subject: event.subject });
+  const merged = { ...registers, definitions, spelling };
   const { attestation } = event.definition;
   return bringsKeys(attestation) ? mergeKeys(merged, stamp, attestation) : merged;
 }
@@ -135,6 +138,10 @@ function definitionStamp(event: Judged): Stamp {
 
 function stampOf(event: Judged, rank: number): Stamp {
   return { at: event.instant, rank, source: event.source, id: event.id, key: event.key };
+}
+
+function older<T extends { readonly stamp: Stamp }>(old: T | undefined, candidate: T): T {
+  return old === undefined || compareStamps(candidate.stamp, old.stamp) < 0 ? candidate : old;
 }
 
 function newer<T extends { readonly stamp: Stamp }>(old: T | undefined, candidate: T): T {

@@ -1,6 +1,7 @@
+import { parseJson } from './decode-json.ts';
 import { isJsonObject } from './json.ts';
+import { mayHoldSecret } from './secret-texts.ts';
 
-const secretMember = /^(?:primaryKey|secondaryKey|sharedAccessKey|data_base64)$/i;
 /** Fewer characters of a key in a row may be chance, and tell nobody anything. */
 const tellingLength = 8;
 
@@ -23,23 +24,35 @@ export function bugReport(error: unknown, messageText: string): unknown {
   return report;
 }
 
+/** Every text that may be a key, whatever it is called: by value, as for what is kept of rejected events. */
 function secretsIn(text: string): readonly string[] {
   const secrets: string[] = [];
   const collect = (value: unknown): void => {
-    if (Array.isArray(value)) for (const each of value) collect(each);
-    if (!isJsonObject(value)) return;
-    for (const [name, member] of Object.entries(value))
-      if (secretMember.test(name) && typeof member === 'string') secrets.push(member);
-      else collect(member);
+    if (typeof value === 'string') {
+      const inner = parseJson(value);
+      if (!inner.problem && typeof inner.value === 'object') collect(inner.value);
+      else if (mayHoldSecret(value)) secrets.push(value);
+    } else if (Array.isArray(value)) {
+      value.forEach(collect);
+    } else if (isJsonObject(value)) {
+      for (const [name, member] of Object.entries(value)) {
+        collect(name);
+        collect(member);
+      }
+    }
   };
-  try {
-    const value: unknown = JSON.parse(text);
-    collect(typeof value === 'string' ? JSON.parse(value) : value);
-    return secrets;
-  } catch {
-    // Of what is no JSON nobody knows where its keys are.
+  const parsed = parseJson(text);
+  // Of what is no JSON nobody knows where its keys are.
+  if (parsed.problem) {
     return text.match(/[A-Za-z0-9+/=_-]{16,}/g) ?? [];
   }
+  collect(typeof parsed.value === 'string' ? (decodedTwice(parsed.value) ?? parsed.value) : parsed.value);
+  return secrets;
+}
+
+function decodedTwice(text: string): unknown {
+  const parsed = parseJson(text);
+  return parsed.problem ? undefined : parsed.value;
 }
 
 function quotes(said: string, secret: string): boolean {

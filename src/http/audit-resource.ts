@@ -2,8 +2,8 @@ import { type AuditReport, reportCsv, reportOf } from '../audit/audit-report.ts'
 import type { AuditRun } from '../audit/audit-run.ts';
 import type { AuditRunner } from '../audit/audit-runner.ts';
 import { AuditRunningError } from '../audit/audit-running-error.ts';
-import type { AuditStore } from '../audit/audit-store.ts';
-import { type Answer, json, notFound, problem } from './answer.ts';
+import { type AuditStore, isRunsContinuation } from '../audit/audit-store.ts';
+import { type Answer, badContinuation, json, notFound, problem } from './answer.ts';
 import { auditPage } from './audit-page.ts';
 import { pageHeaders } from './html.ts';
 import { originOf, preferredRepresentation, type Request } from './request.ts';
@@ -32,7 +32,10 @@ export class AuditResource {
   }
 
   async list(continuation: string | null): Promise<Answer> {
-    const page = await this.#store.list(runsPerPage, continuation ?? undefined);
+    if (continuation && !isRunsContinuation(continuation)) {
+      return badContinuation();
+    }
+    const page = await this.#store.list(runsPerPage, continuation || undefined);
     const runs = page.runs.map((run) => {
       const { findings: _, ...summary } = reportOf(run, []);
       return summary;

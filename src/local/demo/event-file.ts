@@ -1,13 +1,20 @@
 import { readFileSync } from 'node:fs';
+import { decodeJsonText, decodeUtf8 } from '../../events/decode-json.ts';
 
 export type EventJson = Record<string, unknown>;
 
-/** A JSON array of CloudEvents, or one a line. A line that is no JSON is kept as it is: it is the receiver's to judge. */
+/**
+ * A JSON array of CloudEvents, or one a line, in UTF-8. A line that is no JSON is kept as it is: it is the receiver's to
+ * judge. Throws where the file's bytes, or an array, could not be sent as they are.
+ */
 export function readEventFile(file: string): string[] {
-  const text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
-  if (text.trimStart().startsWith('['))
-    return (JSON.parse(text) as unknown[]).map((event) => JSON.stringify(event));
-  return text.split(/\r?\n/).filter((line) => line.trim() !== '');
+  const text = decodeUtf8(readFileSync(file));
+  if (text === undefined) throw new Error(`${file} is not UTF-8. Save it as UTF-8, and send it again.`);
+  if (!text.trimStart().startsWith('[')) return text.split(/\r?\n/).filter((line) => line.trim() !== '');
+  const { value, problem } = { value: undefined, ...decodeJsonText(text) };
+  if (problem)
+    throw new Error(`${file} cannot be sent${problem.pointer && `: ${problem.pointer}`}. ${problem.detail}`);
+  return (value as unknown[]).map((event) => JSON.stringify(event));
 }
 
 /** Moves all times by the same distance, so that the last of them is `last`. */

@@ -70,7 +70,7 @@ export interface DpsEmulator {
 export async function startDpsEmulator(options: DpsEmulatorOptions): Promise<DpsEmulator> {
   const { host = '127.0.0.1', dataDirectory } = options;
   const directory = resolve(options.certificateDirectory);
-  await mkdir(directory, { recursive: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
   const authority = await openEmulatorAuthority(directory);
   const deviceAuthority = await openAuthority(
     directory,

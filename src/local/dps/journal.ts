@@ -3,12 +3,13 @@ import {
   createReadStream,
   createWriteStream,
   existsSync,
+  fchmodSync,
   fstatSync,
   ftruncateSync,
   openSync,
   writeSync,
 } from 'node:fs';
-import { mkdir, open, rename } from 'node:fs/promises';
+import { chmod, mkdir, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -33,7 +34,9 @@ export interface Journal {
  * @throws Error if the file is something else, or broken elsewhere than at its end.
  */
 export async function openJournal(directory: string, state: EmulatorState): Promise<Journal> {
-  await mkdir(directory, { recursive: true });
+  // Keys of devices are in there: for the one who runs the emulator alone.
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await chmod(directory, 0o700);
   const path = join(directory, FILE);
   const { lines, wholeBytes } = await replay(path, state);
   const records = state.individual.size + state.group.size + state.registrations.size;
@@ -41,6 +44,7 @@ export async function openJournal(directory: string, state: EmulatorState): Prom
   if (lines === 0 || isWorthwhile) await rewrite(path, state);
 
   const file = openSync(path, 'r+');
+  fchmodSync(file, 0o600);
   let end = lines === 0 || isWorthwhile ? fstatSync(file).size : wholeBytes;
   ftruncateSync(file, end);
   state.journal = (change) => {
@@ -111,7 +115,7 @@ function parse(line: string): Change | undefined {
 /** Writes the state into a new file, which takes the old one's place only when it is whole and on disk. */
 async function rewrite(path: string, state: EmulatorState): Promise<void> {
   const draft = `${path}.new`;
-  await pipeline(Readable.from(chunks(state)), createWriteStream(draft));
+  await pipeline(Readable.from(chunks(state)), createWriteStream(draft, { mode: 0o600 }));
   const file = await open(draft, 'r+');
   await file.sync();
   await file.close();

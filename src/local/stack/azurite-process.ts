@@ -42,6 +42,8 @@ const loose = false;
 const skipApiVersionCheck = true;
 const productStyleUrl = false;
 
+// What the tables hold is for the one who runs the stack alone.
+process.umask(0o077);
 leaveTelemetryOut();
 const requireAzurite = createRequire(import.meta.resolve('azurite/package.json'));
 findRowsByTheRarerKey();

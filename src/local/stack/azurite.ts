@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { AzuriteReport, AzuriteRequest } from './azurite-process.ts';
 import { compileCacheSettings } from './compile-cache.ts';
@@ -15,7 +15,10 @@ const accountName = 'devstoreaccount1';
 const accountKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
 
 export async function startAzurite(request: AzuriteRequest): Promise<Azurite> {
-  if (request.dataDirectory !== undefined) mkdirSync(request.dataDirectory, { recursive: true });
+  if (request.dataDirectory !== undefined) {
+    mkdirSync(request.dataDirectory, { recursive: true, mode: 0o700 });
+    chmodSync(request.dataDirectory, 0o700);
+  }
   const child = fork(path.join(import.meta.dirname, 'azurite-process.ts'), {
     env: { ...process.env, ...compileCacheSettings(), NODE_NO_WARNINGS: '1' },
     execArgv: [],
