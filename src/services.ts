@@ -6,6 +6,7 @@ import { AuditStore } from './audit/audit-store.ts';
 import { CertificateRegister } from './audit/certificate-register.ts';
 import { RegistrationSnapshot } from './audit/registration-snapshot.ts';
 import { BackgroundWorker } from './background-worker.ts';
+import { CircuitRecord } from './circuit-record.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { DeviceProvisioningClient } from './dps/client.ts';
 import { BackgroundQueue } from './enrollment/background-queue.ts';
@@ -18,6 +19,7 @@ import { Ledger } from './enrollment/ledger.ts';
 import { OperationsBudget } from './enrollment/operations-budget.ts';
 import { OutcomePublisher } from './enrollment/outcome-publisher.ts';
 import { type EnrollmentProfiles, loadProfiles } from './enrollment/profiles.ts';
+import { QuotaUse } from './enrollment/quota-use.ts';
 import { Reconciler } from './enrollment/reconciler.ts';
 import { RejectedEvents } from './enrollment/rejected-events.ts';
 import { RejectedReplay } from './enrollment/rejected-replay.ts';
@@ -25,12 +27,19 @@ import { loadSenders, type Senders } from './enrollment/senders.ts';
 import { SubjectSettlement } from './enrollment/subject-settlement.ts';
 import { SubjectSweeper } from './enrollment/subject-sweeper.ts';
 import { EventBus } from './events/event-bus.ts';
+import type { SubjectKind } from './events/manufacturing-event.ts';
 import { type DecodedMessage, decodeMessage, type IncomingMessage } from './events/queue-message.ts';
+import { FleetIndex } from './fleet/fleet-index.ts';
+import { FleetLists } from './fleet/fleet-list.ts';
 import { AuditResource } from './http/audit-resource.ts';
 import { EventIntake } from './http/event-intake.ts';
+import type { FleetPages } from './http/fleet-pages.ts';
+import { FleetResource } from './http/fleet-resource.ts';
+import type { FleetSite } from './http/fleet-site.ts';
 import { deepHealth } from './http/health.ts';
 import { RefusedRequests } from './http/refused-requests.ts';
 import { RejectedResource } from './http/rejected-resource.ts';
+import { StatusResource } from './http/status-resource.ts';
 import { SubjectResource } from './http/subject-resource.ts';
 import { WebhookIntake } from './http/webhook-intake.ts';
 import { consoleLog, type Log } from './log.ts';
@@ -94,7 +103,13 @@ export class Services {
   }
 
   get audit(): AuditResource {
-    return this.#once('audit', () => new AuditResource(this.auditStore, this.auditRunner));
+    return this.#once(
+      'audit',
+      () =>
+        new AuditResource(this.auditStore, this.auditRunner, async (run) =>
+          (await this.pages()).forKey('overview', run),
+        ),
+    );
   }
 
   get auditStore(): AuditStore {
@@ -108,6 +123,7 @@ export class Services {
     return this.#once('auditRunner', () => {
       const { dps, gate, ledger, profiles, sweeper, rejectedEvents, clock, log, background, bus } = this;
       const store = this.auditStore;
+      const fleet = this.fleetIndex;
       const snapshot = new RegistrationSnapshot(this.table('registrationStates'));
       const certificates = new CertificateRegister(this.table('registrationStates'));
       const retentionDays = this.settings.eventRetentionDays;
@@ -122,9 +138,14 @@ export class Services {
         snapshot,
         certificates,
         store,
+        fleet,
         retentionDays,
       };
-      return new AuditRunner({ store, phases: new AuditPhases(parts), background, bus, clock, log });
+      return new AuditRunner({
+        ...{ store, fleet, background, bus, clock, log },
+        phases: new AuditPhases(parts),
+        reportAddress: (runId) => `${this.settings.publicAddress}/fleet?run=${runId}`,
+      });
     });
   }
 
@@ -149,7 +170,11 @@ export class Services {
   }
 
   get subjects(): SubjectResource {
-    return this.#once('subjects', () => new SubjectResource(this));
+    return this.#once('subjects', () => {
+      const { ledger, profiles, dps, gate, clock } = this;
+      const page = async (kind: SubjectKind, id: string) => (await this.pages()).forKey(kind, id);
+      return new SubjectResource({ ledger, profiles, dps, gate, clock, page });
+    });
   }
 
   get settlement(): SubjectSettlement {
@@ -169,15 +194,74 @@ export class Services {
   get gate(): DpsGate {
     return this.#once('gate', () => {
       const { operationsPerMinute, auditQuotaShare: auditShare } = this.settings;
-      const host = new URL(this.dps.endpoint).host;
       const limits = { operationsPerMinute, auditShare };
-      const budget = new OperationsBudget(this.table('quota'), host, limits, this.clock);
-      return new DpsGate(budget, new CircuitBreaker(this.clock, this.log), this.clock);
+      const budget = new OperationsBudget(this.table('quota'), this.#dpsHost, limits, this.clock);
+      return new DpsGate(budget, new CircuitBreaker(this.clock, this.circuit.logging(this.log)), this.clock);
     });
   }
 
   get ledger(): Ledger {
-    return this.#once('ledger', () => new Ledger(this.table('devices'), this.table('batches')));
+    return this.#once(
+      'ledger',
+      () => new Ledger(this.table('devices'), this.table('batches'), this.fleetIndex),
+    );
+  }
+
+  /** Loaded when somebody looks at a page: the pipeline does without. */
+  pages(): Promise<FleetPages> {
+    return this.#once('pages', async () => {
+      const { FleetPages } = await import('./http/fleet-pages.ts');
+      return new FleetPages(this);
+    });
+  }
+
+  site(): Promise<FleetSite> {
+    return this.#once('site', async () => {
+      const [{ FleetForms }, { FleetSite }, pages] = await Promise.all([
+        import('./http/fleet-forms.ts'),
+        import('./http/fleet-site.ts'),
+        this.pages(),
+      ]);
+      const replay = new RejectedReplay(this.rejectedEvents, this.bus);
+      const { intake, sweeper, fleetLists, clock, auditRunner } = this;
+      const forms = new FleetForms({ intake, replay, sweeper, fleetLists, clock, auditRunner });
+      return new FleetSite(pages, forms, this.settings.signIn);
+    });
+  }
+
+  get status(): StatusResource {
+    return this.#once('status', () => {
+      const { bus, circuit, auditStore, rejectedEvents, fleetLists, clock } = this;
+      const { operationsPerMinute } = this.settings;
+      const quota = new QuotaUse(this.table('quota'), this.#dpsHost, operationsPerMinute, clock);
+      return new StatusResource({ bus, circuit, quota, auditStore, rejectedEvents, fleetLists, clock });
+    });
+  }
+
+  get circuit(): CircuitRecord {
+    return this.#once('circuit', () => new CircuitRecord(this.table('quota'), this.#dpsHost, this.clock));
+  }
+
+  get #dpsHost(): string {
+    return new URL(this.dps.endpoint).host;
+  }
+
+  get fleet(): FleetResource {
+    return this.#once(
+      'fleet',
+      () =>
+        new FleetResource(this.fleetLists, async (kind, query) =>
+          (await this.pages()).listForKey(kind, query),
+        ),
+    );
+  }
+
+  get fleetIndex(): FleetIndex {
+    return this.#once('fleetIndex', () => new FleetIndex(this.table('fleetIndex'), this.profiles));
+  }
+
+  get fleetLists(): FleetLists {
+    return this.#once('fleetLists', () => new FleetLists(this.table('fleetIndex')));
   }
 
   get rejectedEvents(): RejectedEvents {

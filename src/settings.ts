@@ -22,6 +22,9 @@ export interface Settings {
   readonly operationsPerMinute: number;
   readonly serviceBus: ServiceAccess;
   readonly tables: ServiceAccess;
+  /** Where people reach the app; empty where nobody says: addresses in events are then paths. */
+  readonly publicAddress: string;
+  readonly signIn: { readonly signIn: 'none' | 'entra'; readonly platformChecks: boolean };
   readonly auditSchedule: string;
   /** 0 to 1. */
   readonly auditQuotaShare: number;
@@ -48,6 +51,8 @@ export function readSettings(environment: Environment): Settings {
     ),
     serviceBus: serviceBusAccess(environment, clientId),
     tables: tableAccess(environment, clientId),
+    publicAddress: publicAddress(environment),
+    signIn: signIn(environment),
     auditSchedule: schedule(environment),
     auditQuotaShare: number(
       environment,
@@ -125,6 +130,23 @@ function tableAccess(environment: Environment, clientId: string | undefined): Se
   throw new SettingsError(
     'TableStorage__tableServiceUri is missing: set it to https://NAME.table.core.windows.net, or TableStorage to a storage connection string.',
   );
+}
+
+/** App Service authentication says that it checks who signs in; nobody else is believed. */
+function signIn(environment: Environment): Settings['signIn'] {
+  const value = text(environment, 'SIGN_IN') ?? 'none';
+  if (value !== 'none' && value !== 'entra')
+    throw new SettingsError(`SIGN_IN must be none or entra; it is "${value}".`);
+  return {
+    signIn: value,
+    platformChecks: /^(true|1)$/i.test(text(environment, 'WEBSITE_AUTH_ENABLED') ?? ''),
+  };
+}
+
+/** App Service names the app's host. */
+function publicAddress(environment: Environment): string {
+  const host = text(environment, 'WEBSITE_HOSTNAME');
+  return host === undefined ? '' : `${/^(localhost|127\.)/.test(host) ? 'http' : 'https'}://${host}`;
 }
 
 function accountEndpoint(environment: Environment, name: string): string | undefined {

@@ -33,6 +33,7 @@ var tableNames = [
   'registrationstates'
   'auditruns'
   'auditfindings'
+  'fleetindex'
 ]
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {

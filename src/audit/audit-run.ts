@@ -1,3 +1,6 @@
+import { emptySummary, type FleetSummary } from '../fleet/fleet-summary.ts';
+import type { FindingCode, Severity } from './finding.ts';
+
 /** Where a run stands. Written after every page, so that any instance can go on from it. */
 export type Checkpoint =
   | { readonly phase: 'groups'; readonly continuation?: string }
@@ -42,12 +45,62 @@ export interface AuditRun {
   readonly groupKinds: GroupKinds;
   /** Findings that were looked at by id before they were noted, as far as that is limited. */
   readonly confirmations: number;
+  /** Devices that no event has named and that were listed. */
+  readonly unknownListed: number;
+  /** What was found in groups when they were scanned, by their ids. */
+  readonly groupFindings: Readonly<Record<string, readonly GroupFinding[]>>;
+  /** Stored in a row of its own: only the report needs it. */
+  readonly summary: FleetSummary;
+  /** Once it has finished. */
+  readonly counts?: FindingCounts;
+  /** Against the run of about a week before. */
+  readonly changes?: Changes;
   /** Why it failed. */
   readonly detail?: string;
 }
 
+export interface GroupFinding {
+  readonly code: FindingCode;
+  readonly severity: Severity;
+  readonly subject: string;
+  readonly detail: string;
+}
+
+/** Open findings when the run ended. */
+export interface FindingCounts {
+  readonly open: number;
+  readonly critical: number;
+  readonly warning: number;
+  readonly info: number;
+  readonly byCode: Readonly<Record<string, number>>;
+}
+
+/** What became of findings since an earlier run. New are those that began later, and `cameBack` of them had been resolved before. */
+export interface Changes {
+  readonly since: { readonly id: string; readonly finishedAt: string };
+  readonly new: number;
+  readonly cameBack: number;
+  readonly resolved: number;
+  readonly stillOpen: number;
+  readonly byCode: Readonly<Record<string, CodeChanges>>;
+}
+
+export interface CodeChanges {
+  readonly before: number;
+  readonly now: number;
+  readonly new: number;
+  readonly cameBack: number;
+  readonly resolved: number;
+}
+
 /** Runs that an older version of the app began do not hold these. */
-export const notCountedYet = { groupKinds: { x509: 0, symmetricKey: 0 }, confirmations: 0 } as const;
+export const notCountedYet = {
+  groupKinds: { x509: 0, symmetricKey: 0 },
+  confirmations: 0,
+  unknownListed: 0,
+  groupFindings: {},
+  summary: emptySummary,
+} as const;
 
 export function newRun(startedAt: Date, number: number): AuditRun {
   return {

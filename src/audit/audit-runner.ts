@@ -1,24 +1,33 @@
 import type { Clock } from '../clock.ts';
 import type { BackgroundQueue } from '../enrollment/background-queue.ts';
 import { LaterError } from '../enrollment/later-error.ts';
+import { subjectOf } from '../enrollment/ledger.ts';
 import type { EventBus } from '../events/event-bus.ts';
+import type { FleetIndex } from '../fleet/fleet-index.ts';
 import type { Log } from '../log.ts';
 import { StorageUnavailableError } from '../storage/tables.ts';
 import type { AuditPhases } from './audit-phases.ts';
 import { type AuditRun, newRun } from './audit-run.ts';
 import type { AuditStore } from './audit-store.ts';
+import { isOfUnknown } from './finding.ts';
+import { weekBefore } from './finding-changes.ts';
 
 /** A slice ends after so long, and the next one goes on from its checkpoint: no invocation runs for ever. */
 const sliceInMs = 60_000;
 const pauseAfterFailureInMs = 60_000;
+/** As many as the trend shows. */
+const runsCompared = 30;
 
 export interface AuditRunnerParts {
   readonly store: AuditStore;
   readonly phases: AuditPhases;
   readonly background: BackgroundQueue;
   readonly bus: EventBus;
+  readonly fleet: FleetIndex;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where people open a run's report. */
+  readonly reportAddress: (runId: string) => string;
 }
 
 /** Takes a run from its start to its report, in slices chained through the background queue. */
@@ -41,7 +50,7 @@ export class AuditRunner {
 
   async slice(runId: string, slice: number): Promise<void> {
     const { store, phases, background, clock, log } = this.#parts;
-    let run = await store.read(runId);
+    let run = await store.readWhole(runId);
     if (run?.status !== 'running') return;
     const until = clock.now().getTime() + sliceInMs;
     try {
@@ -60,14 +69,31 @@ export class AuditRunner {
   }
 
   async #finish(run: AuditRun): Promise<void> {
-    const { store, bus, clock, log } = this.#parts;
+    const { store, bus, clock, log, fleet, reportAddress } = this.#parts;
     const now = clock.now();
-    await store.resolveOthers(run, now);
-    const finished: AuditRun = { ...run, status: 'finished', finishedAt: now.toISOString() };
+    const finishedAt = now.toISOString();
+    for await (const { code, subject } of store.resolveOthers(run, now))
+      if (isOfUnknown(code)) await fleet.forget(subjectOf('device', subject));
+    const before = weekBefore(run, await store.finished(runsCompared));
+    const [open, changes] = await Promise.all([
+      store.countOpen(finishedAt),
+      before?.finishedAt === undefined
+        ? undefined
+        : store.countChanges({ id: before.id, finishedAt: before.finishedAt }, finishedAt),
+    ]);
+    const counts = open.result();
+    const finished: AuditRun = {
+      ...run,
+      summary: { ...run.summary, examples: open.examples() },
+      status: 'finished',
+      finishedAt,
+      counts,
+      ...(changes ? { changes } : {}),
+    };
     await store.save(finished, now);
-    const findings = await store.findingsOf(finished);
-    const critical = findings.filter(({ severity }) => severity === 'critical').length;
-    const summary = { runId: run.id, operations: run.operations, findings: findings.length, critical };
+    await store.saveNewest(finished);
+    const { critical } = counts;
+    const summary = { runId: run.id, operations: run.operations, findings: counts.open, critical };
     log(critical > 0 ? 'error' : 'information', critical > 0 ? 'audit-critical' : 'audit-completed', summary);
     await bus.publish({
       specversion: '1.0',
@@ -77,7 +103,16 @@ export class AuditRunner {
       subject: run.id,
       time: now.toISOString(),
       datacontenttype: 'application/json',
-      data: { scanned: run.scanned, states: run.states, findings: findings.length, critical },
+      data: {
+        run: run.id,
+        report: reportAddress(run.id),
+        scanned: run.scanned,
+        states: run.states,
+        findings: counts.open,
+        critical,
+        byCode: counts.byCode,
+        ...(changes ? { changes } : {}),
+      },
     });
   }
 }

@@ -7,12 +7,14 @@ import type { Ledger } from '../enrollment/ledger.ts';
 import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
 import type { RejectedEvents } from '../enrollment/rejected-events.ts';
 import type { SubjectSweeper } from '../enrollment/subject-sweeper.ts';
+import type { FleetIndex } from '../fleet/fleet-index.ts';
+import { auditFacts } from './audit-facts.ts';
 import type { AuditRun } from './audit-run.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { CertificateRegister } from './certificate-register.ts';
 import type { DpsCapacity } from './dps-capacity.ts';
 import type { Finding } from './finding.ts';
-import type { RegistrationSnapshot } from './registration-snapshot.ts';
+import type { Registration, RegistrationSnapshot } from './registration-snapshot.ts';
 
 /** How long the audit waits for a token of its share before its slice gives way. */
 const patienceInMs = 120_000;
@@ -22,6 +24,8 @@ const lookupsAtOnce = 16;
  * more (a profile was changed, say), lag is not what explains them, and the quota is worth more.
  */
 const mostConfirmations = 2_000;
+/** Of a fleet that is older than this system: its devices are listed when their events come. */
+const mostUnknownListed = 5_000;
 
 export interface AuditParts {
   readonly dps: DeviceProvisioningClient;
@@ -32,6 +36,7 @@ export interface AuditParts {
   readonly certificates: CertificateRegister;
   readonly store: AuditStore;
   readonly sweeper: SubjectSweeper;
+  readonly fleet: FleetIndex;
   readonly rejectedEvents: RejectedEvents;
   readonly clock: Clock;
   readonly retentionDays: number;
@@ -44,8 +49,11 @@ export class AuditStep {
   readonly parts: AuditParts;
   /** As it was when the step began. */
   readonly run: AuditRun;
+  /** What this step found, by subject. */
+  readonly found = new Map<string, Finding[]>();
   #operations = 0;
   #confirmations = 0;
+  #unknownListed = 0;
 
   constructor(parts: AuditParts, run: AuditRun) {
     this.parts = parts;
@@ -55,7 +63,12 @@ export class AuditStep {
   /** The run after this step, with what the step cost. */
   costed(next: AuditRun): AuditRun {
     const operations = this.run.operations + this.#operations;
-    return { ...next, operations, confirmations: this.run.confirmations + this.#confirmations };
+    return {
+      ...next,
+      operations,
+      confirmations: this.run.confirmations + this.#confirmations,
+      unknownListed: this.run.unknownListed + this.#unknownListed,
+    };
   }
 
   now(): Date {
@@ -92,7 +105,27 @@ export class AuditStep {
   }
 
   async note(...findings: readonly Finding[]): Promise<void> {
-    for (const finding of findings) await this.parts.store.note(this.run, finding, this.now());
+    for (const finding of findings) {
+      const others = this.found.get(finding.subject) ?? [];
+      this.found.set(finding.subject, [...others, finding]);
+      await this.parts.store.note(this.run, finding, this.now());
+    }
+  }
+
+  /** A device that DPS has and no event has named is in lists, too: so many of them, at least. */
+  async listUnknown(id: string, registration: Registration | undefined): Promise<void> {
+    if (this.run.unknownListed + this.#unknownListed >= mostUnknownListed) return;
+    this.#unknownListed++;
+    const { fleet } = this.parts;
+    const subject = { kind: 'device', id } as const;
+    const known = await fleet.readIndexed(subject);
+    const seen = { registration, waiting: false, findings: this.found.get(id) ?? [] };
+    await fleet.audited(
+      subject,
+      undefined,
+      auditFacts(known?.entry.audit, seen, this.now()),
+      known ?? 'missing',
+    );
   }
 
   async inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

@@ -1,21 +1,54 @@
 import { compareText } from '../events/compare-text.ts';
 import { sha256 } from '../events/event-identity.ts';
+import { emptySummary, type FleetSummary } from '../fleet/fleet-summary.ts';
 import { joinText, splitText } from '../storage/long-text.ts';
-import { odata, type Row, RowConflictError, type Table } from '../storage/tables.ts';
-import { type AuditRun, notCountedYet } from './audit-run.ts';
+import {
+  type Change,
+  odata,
+  type Row,
+  RowConflictError,
+  type Table,
+  type Values,
+} from '../storage/tables.ts';
+import { type AuditRun, type Changes, notCountedYet } from './audit-run.ts';
 import { AuditRunningError } from './audit-running-error.ts';
 import { type Finding, type ReportedFinding, severities } from './finding.ts';
+import {
+  ChangeCounter,
+  isOpenAt,
+  OpenCounter,
+  type StoredFinding,
+  storedFinding,
+} from './finding-changes.ts';
 
 const runs = 'run';
+const newestRow = { partition: 'newest', row: 'finished' };
+/** Behind the digits that rows of runs are named by. */
+const summaryPrefix = 'summary!';
+const runsFilter = odata`PartitionKey eq ${runs} and RowKey lt ${':'}`;
 const lease = { partition: 'lease', row: 'audit' };
 /** A run whose instance has died is taken over, or gives way, after this time without a sign of life. */
 const leaseInMs = 10 * 60_000;
 const endOfTime = 9_999_999_999_999;
 
+/** What a list shows of a run: a page of runs is one query, and small. */
+export type RunLine = Pick<
+  AuditRun,
+  'id' | 'number' | 'status' | 'startedAt' | 'operations' | 'scanned' | 'states'
+> & {
+  readonly [K in 'finishedAt' | 'counts' | 'changes' | 'detail']: AuditRun[K] | undefined;
+};
+
+export interface NewestRun {
+  readonly run: RunLine;
+  readonly summary: FleetSummary;
+}
+
 /** Runs with their checkpoints, and findings over all runs. */
 export class AuditStore {
   readonly #runs: Table;
   readonly #findings: Table;
+  #summarySaved: FleetSummary | undefined;
 
   constructor(runsTable: Table, findingsTable: Table) {
     this.#runs = runsTable;
@@ -36,39 +69,91 @@ export class AuditStore {
       const other = await this.#runs.get(lease.partition, lease.row);
       throw new AuditRunningError(String(other?.values.runId));
     }
-    await this.#runs.upsert(runs, rowKeyOf(run.id), valuesOf(run));
+    await this.#write(run);
   }
 
   async save(run: AuditRun, now: Date): Promise<void> {
-    await this.#runs.upsert(runs, rowKeyOf(run.id), valuesOf(run));
+    await this.#write(run);
     const until = run.status === 'running' ? now.getTime() + leaseInMs : 0;
     await this.#runs.upsert(lease.partition, lease.row, { runId: run.id, until: String(until) });
   }
 
+  /** A page that was counted and its checkpoint are one transaction. */
+  async #write(run: AuditRun): Promise<void> {
+    const rowKey = rowKeyOf(run.id);
+    const changes: Change[] = [{ kind: 'upsert', rowKey, values: valuesOf(run) }];
+    if (run.summary !== this.#summarySaved) {
+      const values = splitText('summary', JSON.stringify(run.summary));
+      changes.push({ kind: 'upsert', rowKey: `${summaryPrefix}${rowKey}`, values });
+    }
+    await this.#runs.transact(runs, changes);
+    this.#summarySaved = run.summary;
+  }
+
+  /** Without its summary. */
   async read(id: string): Promise<AuditRun | undefined> {
-    const rowKey = rowKeyOf(id);
-    const row = rowKey === undefined ? undefined : await this.#runs.get(runs, rowKey);
+    const row = await this.#runs.get(runs, rowKeyOf(id));
     return row ? runOf(row) : undefined;
   }
 
+  async readLine(id: string): Promise<RunLine | undefined> {
+    const run = await this.read(id);
+    return run && lineOf(run);
+  }
+
+  async readSummary(id: string): Promise<FleetSummary | undefined> {
+    const row = await this.#runs.get(runs, `${summaryPrefix}${rowKeyOf(id)}`);
+    const text = row && joinText('summary', row.values);
+    return text === undefined ? undefined : (JSON.parse(text) as FleetSummary);
+  }
+
+  async readWhole(id: string): Promise<AuditRun | undefined> {
+    const [run, summary = emptySummary] = await Promise.all([this.read(id), this.readSummary(id)]);
+    return run && { ...run, summary };
+  }
+
   /** Newest first. */
-  async list(size: number, continuation?: string): Promise<{ runs: AuditRun[]; continuation?: string }> {
+  async list(size: number, continuation?: string): Promise<{ runs: RunLine[]; continuation?: string }> {
     const after = continuation === undefined ? '' : odata` and RowKey gt ${continuation}`;
-    const page = await this.#runs.page(`${odata`PartitionKey eq ${runs}`}${after}`, { size: size + 1 });
+    const page = await this.#runs.page(`${runsFilter}${after}`, {
+      size: size + 1,
+      select: ['PartitionKey', 'RowKey', 'line'],
+    });
     const found = page.rows.slice(0, size);
     const last = found.at(-1);
     return {
-      runs: found.map(runOf),
+      runs: await Promise.all(found.map((row) => this.#lineOf(row))),
       ...(page.rows.length > size && last ? { continuation: last.rowKey } : {}),
     };
   }
 
+  /** Of a run that an older version of the app made. */
+  async #lineOf(row: Row): Promise<RunLine> {
+    if (typeof row.values.line === 'string') return JSON.parse(row.values.line) as RunLine;
+    const whole = await this.#runs.get(runs, row.rowKey);
+    return lineOf(runOf(whole ?? row));
+  }
+
+  /** The newest runs that have finished, the newest first: one query, most often. */
+  async finished(most: number, before?: string): Promise<RunLine[]> {
+    const found: RunLine[] = [];
+    let continuation = before;
+    do {
+      const page: { runs: RunLine[]; continuation?: string } = await this.list(most + 5, continuation);
+      found.push(...page.runs.filter(({ status }) => status === 'finished'));
+      continuation = page.continuation;
+    } while (continuation !== undefined && found.length < most);
+    return found.slice(0, most);
+  }
+
+  /** So that a list begins with this run: to be handed on as where it begins. */
+  placeBefore(id: string): string {
+    return String(Number(rowKeyOf(id)) - 1).padStart(13, '0');
+  }
+
   async newestFinished(): Promise<AuditRun | undefined> {
-    for await (const row of this.#runs.rows(odata`PartitionKey eq ${runs}`)) {
-      const run = runOf(row);
-      if (run.status === 'finished') return run;
-    }
-    return undefined;
+    const [line] = await this.finished(1);
+    return line && this.read(line.id);
   }
 
   /** Keeps since when a finding is known; one that had been resolved begins anew. */
@@ -82,14 +167,15 @@ export class AuditStore {
       subject: finding.subject,
       detail: finding.detail,
       firstSeen: isOpen ? String(known.values.firstSeen) : now.toISOString(),
+      ...(known && cameBack(known)),
       lastSeen: now.toISOString(),
       runId: run.id,
     };
     await this.#findings.upsert(partition, row, values);
   }
 
-  /** Open findings that this run has not met again are resolved. */
-  async resolveOthers(run: AuditRun, now: Date): Promise<void> {
+  /** Open findings that this run has not met again are resolved; these are they. */
+  async *resolveOthers(run: AuditRun, now: Date): AsyncGenerator<StoredFinding> {
     const filter = odata`runId ne ${run.id}`;
     for await (const row of this.#findings.rows(filter)) {
       if (row.values.resolvedAt !== undefined) continue;
@@ -97,28 +183,94 @@ export class AuditStore {
         Object.entries(row.values).map(([name, value]) => [name, String(value)]),
       );
       await this.#findings.upsert(row.partitionKey, row.rowKey, { ...values, resolvedAt: now.toISOString() });
+      yield storedFinding(row);
     }
+  }
+
+  /** All findings that ever were, one by one. */
+  async *everyFinding(): AsyncGenerator<StoredFinding> {
+    for await (const row of this.#findings.rows('')) yield storedFinding(row);
+  }
+
+  async countOpen(until: string): Promise<OpenCounter> {
+    const counter = new OpenCounter();
+    for await (const finding of this.everyFinding()) if (isOpenAt(finding, until)) counter.add(finding);
+    return counter;
+  }
+
+  /** A page of findings in the order of their rows; `continuation` as a page before gave it. */
+  async pageOfFindings(
+    filter: { readonly code?: string | undefined; readonly fits: (finding: StoredFinding) => boolean },
+    size: number,
+    continuation: string | undefined,
+  ): Promise<{ readonly findings: readonly StoredFinding[]; readonly continuation?: string }> {
+    const [partition = '', row = ''] = Buffer.from(continuation ?? '', 'base64url')
+      .toString()
+      .split('\n');
+    const after =
+      partition === ''
+        ? "PartitionKey ge ''"
+        : odata`(PartitionKey gt ${partition} or (PartitionKey eq ${partition} and RowKey gt ${row}))`;
+    const code = filter.code === undefined ? '' : odata` and code eq ${filter.code}`;
+    const findings: StoredFinding[] = [];
+    let last: Row | undefined;
+    for await (const each of this.#findings.rows(`${after}${code}`)) {
+      const finding = storedFinding(each);
+      if (!filter.fits(finding)) continue;
+      if (findings.length === size && last)
+        return {
+          findings,
+          continuation: Buffer.from(`${last.partitionKey}\n${last.rowKey}`).toString('base64url'),
+        };
+      findings.push(finding);
+      last = each;
+    }
+    return { findings };
+  }
+
+  /** The newest finished run with its summary, by one read: lists and pages begin with it. */
+  async newest(): Promise<NewestRun | undefined> {
+    const row = await this.#runs.get(newestRow.partition, newestRow.row);
+    const text = row && joinText('newest', row.values);
+    return text === undefined ? undefined : (JSON.parse(text) as NewestRun);
+  }
+
+  async saveNewest(run: AuditRun): Promise<void> {
+    const newest: NewestRun = { run: lineOf(run), summary: run.summary };
+    await this.#runs.upsert(newestRow.partition, newestRow.row, splitText('newest', JSON.stringify(newest)));
+  }
+
+  async countChanges(since: Changes['since'], until: string): Promise<Changes> {
+    const counter = new ChangeCounter(since.finishedAt, until);
+    for await (const finding of this.everyFinding()) counter.add(finding);
+    return counter.result(since);
   }
 
   /** What a finished run found: the most severe first. */
   async findingsOf(run: AuditRun): Promise<ReportedFinding[]> {
     const until = run.finishedAt ?? new Date().toISOString();
     const found: ReportedFinding[] = [];
-    for await (const { values } of this.#findings.rows('')) {
-      const resolvedAt = values.resolvedAt === undefined ? undefined : String(values.resolvedAt);
-      const isOf = String(values.firstSeen) <= until && (resolvedAt === undefined || resolvedAt > until);
-      if (isOf) found.push(findingOf(values));
-    }
+    for await (const finding of this.everyFinding())
+      if (isOpenAt(finding, until)) found.push(reportedFinding(finding));
     return found.sort(bySeverity);
   }
 }
 
-function findingOf(values: Row['values']): ReportedFinding {
-  const { severity, code, subject, detail, firstSeen, lastSeen } = values;
-  return { severity, code, subject, detail, firstSeen, lastSeen } as unknown as ReportedFinding;
+function reportedFinding(finding: StoredFinding): ReportedFinding {
+  const { severity, code, subject, detail, firstSeen, lastSeen } = finding;
+  return { severity, code, subject, detail, firstSeen, lastSeen };
 }
 
-function bySeverity(left: ReportedFinding, right: ReportedFinding): number {
+/** Of a finding that is noted again: when it had been resolved before, and since when it was known then. */
+function cameBack({ values }: Row): Values {
+  const { resolvedAt, firstSeen, cameBackFrom, earlierFirstSeen } = values;
+  if (resolvedAt !== undefined)
+    return { cameBackFrom: String(resolvedAt), earlierFirstSeen: String(firstSeen) };
+  if (cameBackFrom === undefined) return {};
+  return { cameBackFrom: String(cameBackFrom), earlierFirstSeen: String(earlierFirstSeen) };
+}
+
+export function bySeverity(left: ReportedFinding, right: ReportedFinding): number {
   const rank = severities.indexOf(left.severity) - severities.indexOf(right.severity);
   return rank || compareText(left.code, right.code) || compareText(left.subject, right.subject);
 }
@@ -139,8 +291,19 @@ function rowKeyOf(id: string): string {
   return Number.isNaN(started) ? 'none' : String(endOfTime - started).padStart(13, '0');
 }
 
-function valuesOf(run: AuditRun) {
-  return { status: run.status, startedAt: run.startedAt, ...splitText('run', JSON.stringify(run)) };
+function valuesOf({ summary: _, ...run }: AuditRun) {
+  return {
+    status: run.status,
+    startedAt: run.startedAt,
+    line: JSON.stringify(lineOf(run)),
+    ...splitText('run', JSON.stringify(run)),
+  };
+}
+
+function lineOf(run: Omit<AuditRun, 'summary'>): RunLine {
+  const { id, number, status, startedAt, finishedAt, operations, scanned, states, counts, changes, detail } =
+    run;
+  return { id, number, status, startedAt, finishedAt, operations, scanned, states, counts, changes, detail };
 }
 
 function runOf(row: Row): AuditRun {

@@ -8,6 +8,8 @@ import { type HubEvidence, hubFindings } from './hub-findings.ts';
 import { movedEachTime } from './registration-history.ts';
 import type { Registration, Snapshot } from './registration-snapshot.ts';
 
+const dayInMs = 86_400_000;
+
 /** What the audit knows of one device when it has read DPS. */
 export interface DeviceEvidence {
   readonly id: string;
@@ -22,11 +24,16 @@ export interface DeviceEvidence {
   readonly scrapped: Registration | undefined;
   /** What holds for all members of its group. */
   readonly group: GroupRule | undefined;
+  /** Its first definition's time, or when it was built anew; ISO 8601. */
+  readonly manufacturedAt: string | undefined;
+  /** How long after that it may take until it registers. */
+  readonly expectedWithinDays: number;
+  readonly now: Date;
 }
 
 /** What is wrong with a device that the events speak of. */
 export function deviceFindings(evidence: DeviceEvidence): Finding[] {
-  const { id, desired, individual, inGroup } = evidence;
+  const { id, desired, individual } = evidence;
   const findings: Finding[] = [];
   const wantsEnrollment = desired.kind === 'enrollment' || desired.kind === 'blocked';
   if (wantsEnrollment && !individual)
@@ -39,18 +46,31 @@ export function deviceFindings(evidence: DeviceEvidence): Finding[] {
           ? 'Nothing keeps the device out of its group: the disabled individual enrollment is gone from DPS. Send device.held again under a new id.'
           : 'The events ask for an individual enrollment, and DPS has none. Send device.changed with what the device is, under a new id.',
     });
-  const registration =
-    desired.kind === 'member' ? inGroup : desired.kind === 'enrollment' ? individual : undefined;
+  const registration = ownRegistration(evidence);
   if (registration?.status === 'failed') findings.push(registrationFailed(id, registration));
   findings.push(...hubFindings(hubEvidenceOf(evidence)), ...registersAgainAndAgain(evidence, registration));
-  if (isExpectedToRegister(evidence) && !hasRegistered(evidence, registration))
+  if (neverRegisteredYet(evidence) === 'overdue')
     findings.push({
       severity: 'warning',
       code: 'never-registered',
       subject: id,
-      detail: neverRegistered(desired),
+      detail: neverRegistered(evidence),
     });
   return findings;
+}
+
+/** The record that the device makes when it is let in. */
+export function ownRegistration({ desired, individual, inGroup }: DeviceEvidence): Snapshot | undefined {
+  if (desired.kind === 'member') return inGroup;
+  return desired.kind === 'enrollment' ? individual : undefined;
+}
+
+/** Of a device that should register and never did: whether its profile's patience is over. */
+export function neverRegisteredYet(evidence: DeviceEvidence): 'waiting' | 'overdue' | undefined {
+  if (!isExpectedToRegister(evidence) || hasRegistered(evidence, ownRegistration(evidence))) return undefined;
+  const { manufacturedAt, expectedWithinDays, now } = evidence;
+  const since = Date.parse(manufacturedAt ?? '') || 0;
+  return now.getTime() - since > expectedWithinDays * dayInMs ? 'overdue' : 'waiting';
 }
 
 /** Members go by their group's query if this run's had them: a group that is gone tells nothing of its devices. */
@@ -186,8 +206,11 @@ function hasRegistered({ desired }: DeviceEvidence, registration: Snapshot | und
   return registration?.status !== 'unassigned';
 }
 
-function neverRegistered(desired: DesiredState): string {
-  return desired.kind === 'member'
-    ? `The device is expected in the group ${desired.enrollmentGroupId} and has never registered.`
-    : 'The device has an enrollment and has never registered.';
+function neverRegistered({ desired, manufacturedAt, expectedWithinDays }: DeviceEvidence): string {
+  const where =
+    desired.kind === 'member'
+      ? `The device is expected in the group ${desired.enrollmentGroupId}`
+      : 'The device has an enrollment';
+  const since = manufacturedAt === undefined ? '' : ` since ${manufacturedAt.slice(0, 10)}`;
+  return `${where}${since} and has never registered; its product is given ${expectedWithinDays} days. Find out where it is: in a warehouse, or switched on and not able to register.`;
 }

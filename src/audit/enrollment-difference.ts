@@ -53,7 +53,7 @@ function differing(what: string, members: readonly string[], event: string): str
 }
 
 /** By name alone: values may hold what is nobody's business. The equality is the reconciler's, a member at a time. */
-function differingMembers(wanted: StoredEnrollment, stored: StoredEnrollment): string[] {
+export function differingMembers(wanted: StoredEnrollment, stored: StoredEnrollment): string[] {
   const names = new Set([...Object.keys(wanted), ...Object.keys(stored)]);
   const values = wanted as unknown as Record<string, unknown>;
   return [...names]

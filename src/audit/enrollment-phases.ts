@@ -16,12 +16,12 @@ export async function scanEnrollments(step: AuditStep, continuation: string | un
   const page = await step.page(() =>
     parts.dps.individualEnrollments.query().byPage(pageStart(continuation)).next(),
   );
-  await parts.snapshot.saveEnrollments(run.id, page.items);
   await parts.certificates.save(run.id, page.items);
   await step.inParallel(page.items, async (enrollment) => {
     await step.note(...certificateFindings(enrollment, step.now()));
     await judgeEnrollment(step, enrollment);
   });
+  await parts.snapshot.saveEnrollments(run.id, page.items, step.found);
   const individualEnrollments = run.scanned.individualEnrollments + page.items.length;
   return {
     ...run,

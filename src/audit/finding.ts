@@ -22,6 +22,11 @@ export const severities = ['critical', 'warning', 'info'] as const;
 export type FindingCode = (typeof findingCodes)[number];
 export type Severity = (typeof severities)[number];
 
+/** Of devices that DPS has and no event has named. */
+export function isOfUnknown(code: FindingCode): boolean {
+  return code === 'registered-but-unknown' || code === 'enrollment-unknown';
+}
+
 /** Code and subject are its identity: a subject has a finding of a code once. */
 export interface Finding {
   readonly severity: Severity;

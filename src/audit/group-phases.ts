@@ -1,4 +1,4 @@
-import type { DeviceRegistrationState } from '../dps/models.ts';
+import type { DeviceRegistrationState, EnrollmentGroup } from '../dps/models.ts';
 import { subjectOf } from '../enrollment/ledger.ts';
 import { type AuditRun, counted } from './audit-run.ts';
 import { type AuditStep, pageStart } from './audit-step.ts';
@@ -30,12 +30,23 @@ export async function scanGroups(step: AuditStep, continuation: string | undefin
     ...run,
     groups: [...groups],
     groupKinds,
+    groupFindings: { ...run.groupFindings, ...foundOf(step, page.items) },
     scanned: { ...run.scanned, enrollmentGroups: groups.size },
   };
   if (page.continuation !== undefined)
     return { ...next, checkpoint: { phase: 'groups', continuation: page.continuation } };
   await step.note(...groupLimitFindings(groupKinds, parts.capacity ?? dpsCapacity));
   return { ...next, checkpoint: { phase: 'registrations', group: 0 } };
+}
+
+/** For the pages of their batches; what a text says beyond this the list of findings has. */
+function foundOf(step: AuditStep, groups: readonly EnrollmentGroup[]): AuditRun['groupFindings'] {
+  const found = groups.flatMap(({ enrollmentGroupId }) => {
+    const id = enrollmentGroupId.toLowerCase();
+    const findings = step.found.get(id)?.map((each) => ({ ...each, detail: each.detail.slice(0, 400) }));
+    return findings ? [[id, findings] as const] : [];
+  });
+  return Object.fromEntries(found);
 }
 
 export async function scanRegistrations(
@@ -76,5 +87,12 @@ async function judgeGroupRecord(
   if (id === undefined || (await step.parts.ledger.readState(subjectOf('device', id)))) return;
   // Somebody is woken for this, and queries lag behind writes: look at the record itself first.
   const confirmed = await step.registrationState(id);
-  if (confirmed) await step.note(registeredButUnknown(id, group, confirmed));
+  if (!confirmed) return;
+  await step.note(registeredButUnknown(id, group, confirmed));
+  const { status, assignedHub, deviceId, createdDateTimeUtc, lastUpdatedDateTimeUtc } = confirmed;
+  await step.listUnknown(id, {
+    ...{ status, assignedHub, deviceId, checkedAt: undefined },
+    created: createdDateTimeUtc,
+    lastUpdated: lastUpdatedDateTimeUtc,
+  });
 }

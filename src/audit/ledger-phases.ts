@@ -1,8 +1,23 @@
 import { desiredState } from '../enrollment/desired-state.ts';
+import { defaultExpectedWithinDays } from '../enrollment/profiles.ts';
 import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/subject-state.ts';
+import { compareText } from '../events/compare-text.ts';
+import type { SubjectKind } from '../events/manufacturing-event.ts';
+import type { AuditFacts, FleetEntry } from '../fleet/fleet-entry.ts';
+import type { IndexedEntry } from '../fleet/fleet-index.ts';
+import { batchCounts, summed } from '../fleet/fleet-summary.ts';
+import { auditFacts, type Seen } from './audit-facts.ts';
 import type { AuditRun } from './audit-run.ts';
 import type { AuditStep } from './audit-step.ts';
-import { batchFindings, type DeviceEvidence, deviceFindings, notApplied } from './device-findings.ts';
+import {
+  batchFindings,
+  type DeviceEvidence,
+  deviceFindings,
+  neverRegisteredYet,
+  notApplied,
+  ownRegistration,
+} from './device-findings.ts';
+import type { Finding } from './finding.ts';
 import { GroupRules } from './group-rules.ts';
 import { scrappedRegistration } from './scrapped-devices.ts';
 
@@ -13,12 +28,26 @@ export async function judgeDevices(step: AuditStep, continuation: string | undef
   const { ledger } = step.parts;
   const page = await ledger.pageOfStates('device', continuation);
   const groups = new GroupRules(step);
+  const listed = await listedBeside(step, 'device', page.states);
+  const entries: FleetEntry[] = [];
   await step.inParallel(page.states, async ({ id, state: read }) => {
-    const state = await sweep(step, { kind: 'device', id }, read);
-    if (state) await judgeDevice(step, groups, id, state);
+    const subject = { kind: 'device', id } as const;
+    const known = listed.get(id);
+    const before = known?.entry.audit;
+    const swept = await sweep(step, subject, read);
+    const audit = swept
+      ? await judgeDevice(step, groups, {
+          id,
+          state: swept,
+          before,
+          definedAt: known?.entry.ledger.definedAt,
+        })
+      : auditFacts(before, stillSeen(before, step.found.get(id)), step.now());
+    entries.push(await step.parts.fleet.audited(subject, swept ?? read, audit, known ?? 'missing'));
   });
   return {
     ...step.run,
+    summary: summed(step.run.summary, entries, step.now()),
     checkpoint:
       page.continuation === undefined
         ? { phase: 'batches' }
@@ -26,18 +55,24 @@ export async function judgeDevices(step: AuditStep, continuation: string | undef
   };
 }
 
-async function judgeDevice(
-  step: AuditStep,
-  groups: GroupRules,
-  id: string,
-  state: SubjectState,
-): Promise<void> {
+interface DeviceToJudge {
+  readonly id: string;
+  readonly state: SubjectState;
+  readonly before: AuditFacts | undefined;
+  /** As the index knows it: the ledger forgets a definition that was replaced. */
+  readonly definedAt: string | undefined;
+}
+
+async function judgeDevice(step: AuditStep, groups: GroupRules, device: DeviceToJudge): Promise<AuditFacts> {
+  const { id, state, before } = device;
   const { profiles, snapshot } = step.parts;
   const desired = desiredState('device', id, state.registers, profiles);
   const isMember = desired.kind === 'member';
   const individual = desired.kind === 'no-enrollment' ? undefined : await snapshot.individual(id);
   // Where a member that is kept out was connected before, only its record in the group knows once it has knocked.
   const readsGroup = isMember || (desired.kind === 'blocked' && individual?.status === 'disabled');
+  const product = state.registers.definitions[0]?.definition.product;
+  const profile = product === undefined ? undefined : profiles.for(product);
   const evidence: DeviceEvidence = {
     id,
     state,
@@ -47,24 +82,91 @@ async function judgeDevice(
     inGroup: readsGroup ? await snapshot.group(desired.enrollmentGroupId, id) : undefined,
     scrapped: desired.kind === 'no-enrollment' ? await scrappedRegistration(step, id, state) : undefined,
     group: isMember ? await groups.of(desired.enrollmentGroupId, state) : undefined,
+    manufacturedAt: manufacturedAt(state, device.definedAt),
+    expectedWithinDays: profile?.expectedWithinDays ?? defaultExpectedWithinDays,
+    now: step.now(),
   };
+  // Enrollments were scanned before: what was found there belongs to the device as well.
+  const findings: Finding[] = individual?.runId === step.run.id ? [...individual.findings] : [];
   for (const finding of deviceFindings(evidence)) {
     // DPS's queries lag behind its writes: what they did not show is looked for by id.
     if (finding.code === 'enrollment-missing' && (await step.enrollment(id))) continue;
     await step.note(finding);
+    findings.push(finding);
   }
+  return auditFacts(before, seenOf(evidence, findings), step.now());
+}
+
+function seenOf(evidence: DeviceEvidence, findings: readonly Finding[]): Seen {
+  const { desired, individual, inGroup, scrapped } = evidence;
+  const own = ownRegistration(evidence);
+  const registration =
+    own ?? (desired.kind === 'member' ? { ...unassigned } : (scrapped ?? individual ?? inGroup));
+  return { registration, waiting: neverRegisteredYet(evidence) === 'waiting', findings };
+}
+
+const unassigned = {
+  status: 'unassigned',
+  assignedHub: undefined,
+  deviceId: undefined,
+  checkedAt: undefined,
+};
+
+/** Of a device whose events are not applied yet: as it was seen last. */
+function stillSeen(before: AuditFacts | undefined, found: readonly Finding[] = []): Seen {
+  const {
+    state,
+    hub,
+    firstRegisteredAt,
+    registeredAt,
+    errorCode,
+    errorMessage,
+    waiting = false,
+  } = before ?? {};
+  const registration = {
+    status: state,
+    assignedHub: hub,
+    deviceId: undefined,
+    checkedAt: undefined,
+    created: firstRegisteredAt,
+    lastUpdated: registeredAt,
+    errorCode,
+    errorMessage,
+  };
+  return { registration, waiting, findings: found };
+}
+
+/** A device that was built anew is given its time once more. */
+function manufacturedAt({ registers }: SubjectState, definedAt: string | undefined): string | undefined {
+  const { life, definitions } = registers;
+  if (life?.life === 'remanufactured') return life.stamp.at;
+  const first = definitions.map(({ stamp }) => stamp.at as string).sort(compareText)[0];
+  return first !== undefined && definedAt !== undefined && definedAt < first ? definedAt : first;
 }
 
 export async function judgeBatches(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
   const { ledger, profiles } = step.parts;
   const page = await ledger.pageOfStates('batch', continuation);
   const groups = new Set(step.run.groups);
+  const listed = await listedBeside(step, 'batch', page.states);
   await step.inParallel(page.states, async ({ id, state: read }) => {
-    const state = await sweep(step, { kind: 'batch', id }, read);
-    if (!state) return;
-    const findings = batchFindings(id, desiredState('batch', id, state.registers, profiles), groups);
+    const subject = { kind: 'batch', id } as const;
+    const state = await sweep(step, subject, read);
+    const findings = state
+      ? batchFindings(id, desiredState('batch', id, state.registers, profiles), groups)
+      : [];
     // The groups were listed when the run began: this one may have been made since.
     if (findings.length > 0 && !(await step.group(id))) await step.note(...findings);
+    const known = listed.get(id);
+    const ofGroup = step.run.groupFindings[id] ?? [];
+    const seen = {
+      registration: undefined,
+      waiting: false,
+      findings: [...ofGroup, ...(step.found.get(id) ?? [])],
+    };
+    const counts = batchCounts(step.run.summary, id);
+    const audit = { ...auditFacts(known?.entry.audit, seen, step.now()), ...(counts ? { counts } : {}) };
+    await step.parts.fleet.audited(subject, state ?? read, audit, known ?? 'missing');
   });
   return {
     ...step.run,
@@ -73,6 +175,14 @@ export async function judgeBatches(step: AuditStep, continuation: string | undef
         ? { phase: 'purge', kind: 'device' }
         : { phase: 'batches', continuation: page.continuation },
   };
+}
+
+/** What the index has of a page of the ledger: what is missing or stale there is mended with what is seen now. */
+function listedBeside(step: AuditStep, kind: SubjectKind, states: readonly { readonly id: string }[]) {
+  const [first, last] = [states[0]?.id, states.at(-1)?.id];
+  return first === undefined || last === undefined
+    ? new Map<string, IndexedEntry>()
+    : step.parts.fleet.entriesBetween(kind, first, last);
 }
 
 export async function purge(step: AuditStep, kind: 'device' | 'batch'): Promise<AuditRun> {

@@ -3,6 +3,7 @@ import { sha256 } from '../events/event-identity.ts';
 import { type Change, odata, type Row, type Table, type Values } from '../storage/tables.ts';
 import type { AuditRun } from './audit-run.ts';
 import { bucketsFilter } from './buckets.ts';
+import type { Finding } from './finding.ts';
 import { seenBy, seenOf } from './registration-history.ts';
 
 /** What became of a device. */
@@ -12,6 +13,8 @@ export interface Registration {
   readonly deviceId: string | undefined;
   /** Where it was asked for by id: when that was last. */
   readonly checkedAt: string | undefined;
+  readonly created?: string | undefined;
+  readonly lastUpdated?: string | undefined;
 }
 
 /** What the last audit saw of one registration id in DPS. */
@@ -21,7 +24,10 @@ export interface Snapshot extends Registration {
   readonly runId: string;
   readonly errorCode: number | undefined;
   readonly errorMessage: string | undefined;
+  readonly created: string | undefined;
   readonly lastUpdated: string | undefined;
+  /** What was found in its enrollment when that was scanned. */
+  readonly findings: readonly Finding[];
   /** The hub that it was seen assigned to last, and when it had registered for that. */
   readonly lastHub: { readonly name: string; readonly registeredAt: string } | undefined;
   /** When the record was last updated, by the number of the run that saw it. */
@@ -60,12 +66,24 @@ export class RegistrationSnapshot {
   }
 
   /** Notes that these enrollments exist, without forgetting what is known of their registration states. */
-  async saveEnrollments(runId: string, enrollments: readonly IndividualEnrollment[]): Promise<void> {
+  async saveEnrollments(
+    runId: string,
+    enrollments: readonly IndividualEnrollment[],
+    found: ReadonlyMap<string, readonly Finding[]> = new Map(),
+  ): Promise<void> {
+    const findingsOf = (id: string) => {
+      const findings = found.get(id);
+      const short = findings?.map((finding) => ({ ...finding, detail: finding.detail.slice(0, 2_000) }));
+      return short ? JSON.stringify(short) : '';
+    };
     const byBucket = Map.groupBy(enrollments, ({ registrationId }) => individualPartition(registrationId));
     const saved = [...byBucket].map(([partition, some]) =>
       this.#save(
         partition,
-        some.map(({ registrationId }) => ({ id: registrationId.toLowerCase(), values: { runId } })),
+        some.map(({ registrationId }) => {
+          const id = registrationId.toLowerCase();
+          return { id, values: { runId, findings: findingsOf(id) } };
+        }),
       ),
     );
     await Promise.all(saved);
@@ -180,7 +198,9 @@ function snapshotOf(row: Row | undefined): Snapshot | undefined {
     deviceId: textOf(row, 'deviceId'),
     errorCode: typeof errorCode === 'number' && errorCode !== 0 ? errorCode : undefined,
     errorMessage: textOf(row, 'errorMessage'),
+    created: textOf(row, 'created'),
     lastUpdated: textOf(row, 'lastUpdated'),
+    findings: JSON.parse(textOf(row, 'findings') ?? '[]') as Finding[],
     checkedAt: textOf(row, 'checkedAt'),
     lastHub:
       lastHub === undefined ? undefined : { name: lastHub, registeredAt: textOf(row, 'lastHubAt') ?? '' },

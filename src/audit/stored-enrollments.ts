@@ -12,7 +12,10 @@ import type { Finding } from './finding.ts';
 export async function judgeEnrollment(step: AuditStep, stored: IndividualEnrollment): Promise<void> {
   const subject = subjectOf('device', storedId(stored));
   const state = await step.parts.ledger.readState(subject);
-  if (!state) return step.note(enrollmentUnknown(subject.id));
+  if (!state) {
+    await step.note(enrollmentUnknown(subject.id));
+    return step.listUnknown(subject.id, undefined);
+  }
   await judge(step, subject, state, stored, () => step.enrollment(subject.id));
 }
 

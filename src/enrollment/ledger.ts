@@ -38,6 +38,11 @@ export interface LedgerWrite {
 const stateRow = 'state';
 const eventPrefix = 'event!';
 
+/** Is told of each state that was written, and of those that have to wait; any number of times. */
+export interface StateListener {
+  update(subject: SubjectRef, before: SubjectState | undefined, after: SubjectState): Promise<void>;
+}
+
 /**
  * What should be. One partition a device or batch holds its state and its events; both are written in one
  * transaction, on condition of the etags they were read with.
@@ -45,8 +50,11 @@ const eventPrefix = 'event!';
 export class Ledger {
   readonly #tables: Readonly<Record<SubjectKind, Table>>;
 
-  constructor(devices: Table, batches: Table) {
+  readonly #listener: StateListener | undefined;
+
+  constructor(devices: Table, batches: Table, listener?: StateListener) {
     this.#tables = { device: devices, batch: batches };
+    this.#listener = listener;
   }
 
   /** An entry as if nothing were stored: right for most new events, and found out by the first write if not. */
@@ -78,11 +86,23 @@ export class Ledger {
     if (write.event)
       changes.push(change(`${eventPrefix}${entry.key}`, eventValues(write.event), entry.eventEtag));
     const etags = await this.#tables[entry.subject.kind].transact(partitionKey(entry.subject.id), changes);
+    await this.#tell(entry, write);
     return {
       ...entry,
       ...(write.state ? { state: write.state, stateEtag: etags.shift() } : {}),
       ...(write.event ? { event: write.event, eventEtag: etags.shift() } : {}),
     };
+  }
+
+  /** What is applied within the same delivery is told once, when it is. */
+  async #tell(
+    { subject, state: known, stateEtag }: LedgerEntry,
+    { state, event }: LedgerWrite,
+  ): Promise<void> {
+    const after = event?.status === 'retrying' ? (state ?? known) : state;
+    if (after && (isInSync(after) || event?.status === 'retrying')) {
+      await this.#listener?.update(subject, stateEtag === undefined ? undefined : known, after);
+    }
   }
 
   /** Throws a RowConflictError if the state was written since it was read. */
@@ -107,9 +127,21 @@ export class Ledger {
     const filter = odata`PartitionKey eq ${partitionKey(subject.id)} and RowKey ge ${eventPrefix} and RowKey lt ${'event"'}`;
     const events: EventRecord[] = [];
     for await (const row of this.#tables[subject.kind].rows(filter)) events.push(eventOf(row));
-    return events.sort(
-      (left, right) => compareText(right.receivedAt, left.receivedAt) || compareText(left.key, right.key),
-    );
+    return events.sort(newestFirst);
+  }
+
+  /** State and events, newest first: one query, since they are one partition. */
+  async readWhole(
+    subject: SubjectRef,
+  ): Promise<{ readonly state: SubjectState | undefined; readonly events: readonly EventRecord[] }> {
+    const filter = odata`PartitionKey eq ${partitionKey(subject.id)}`;
+    let state: SubjectState | undefined;
+    const events: EventRecord[] = [];
+    for await (const row of this.#tables[subject.kind].rows(filter)) {
+      if (row.rowKey === stateRow) state = stateOf(row);
+      else if (row.rowKey.startsWith(eventPrefix)) events.push(eventOf(row));
+    }
+    return { state, events: events.sort(newestFirst) };
   }
 
   /** One page of all states of a kind, for the audit. */
@@ -153,6 +185,10 @@ export function subjectOf(kind: SubjectKind, id: string): SubjectRef {
 /** Ids that DPS would not take may hold what a partition key must not; `!` begins no valid id. */
 export function partitionKey(id: string): string {
   return isDpsId(id) ? id : `!${sha256(id).slice(0, 32)}`;
+}
+
+function newestFirst(left: EventRecord, right: EventRecord): number {
+  return compareText(right.receivedAt, left.receivedAt) || compareText(left.key, right.key);
 }
 
 function change(rowKey: string, values: Values, etag: string | undefined): Change {

@@ -89,6 +89,9 @@ function twinContents(twin: z.infer<typeof profileSchema>['initialTwin']) {
 type WithoutUndefined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 export type EnrollmentProfile = WithoutUndefined<z.infer<typeof profileSchema>>;
 
+/** What a profile that does not say grants a device until it registers. */
+export const defaultExpectedWithinDays = 90;
+
 export class ProfilesError extends Error {
   override name = 'ProfilesError';
 }

@@ -53,6 +53,7 @@ export interface RejectedFilter {
   /** ISO 8601, by arrival. */
   readonly since?: string | undefined;
   readonly until?: string | undefined;
+  readonly source?: string | undefined;
 }
 
 const longestDetail = 4_000;
@@ -105,7 +106,33 @@ export class RejectedEvents {
     const events = rows.slice(0, size).map(eventOf);
     const last = rows[size - 1];
     if (rows.length <= size || !last) return { events };
-    return { events, continuation: Buffer.from(`${last.partitionKey} ${last.rowKey}`).toString('base64url') };
+    return { events, continuation: continuationAfter(last) };
+  }
+
+  /** A page with what it takes to show and replay each. */
+  async storedPage(
+    filter: RejectedFilter,
+    size: number,
+    continuation: string | undefined,
+  ): Promise<{ readonly rejections: readonly StoredRejection[]; readonly continuation?: string }> {
+    const rows = await this.#newest(filter, size + 1, continuation);
+    const rejections = rows.slice(0, size).map(storedOf);
+    const last = rows[size - 1];
+    if (rows.length <= size || !last) return { rejections };
+    return { rejections, continuation: continuationAfter(last) };
+  }
+
+  /** One of them, by when it arrived first. */
+  async read(key: string, firstSeen: Date): Promise<StoredRejection | undefined> {
+    const { partition, row } = keysOf(key, firstSeen);
+    const found = await this.#table.get(partition, row);
+    return found && storedOf(found);
+  }
+
+  /** By its key alone: it is looked for. */
+  async find(key: string): Promise<StoredRejection | undefined> {
+    for await (const rejection of this.all({})) if (rejection.event.key === key) return rejection;
+    return undefined;
   }
 
   /** Every rejected event that fits, newest first, with what it takes to replay it. */
@@ -118,13 +145,11 @@ export class RejectedEvents {
         const place = `${row.partitionKey} ${row.rowKey}`;
         if (seen.has(place)) continue;
         seen.add(place);
-        const event: RejectedEvent = eventOf(row);
-        const firstSeen = new Date(endOfTime - Number(row.rowKey.slice(0, 13)));
-        yield { row, event, body: joinText('body', row.values) ?? '', firstSeen };
+        yield storedOf(row);
       }
       const last = rows.at(-1);
       if (rows.length < size || !last) return;
-      continuation = Buffer.from(`${last.partitionKey} ${last.rowKey}`).toString('base64url');
+      continuation = continuationAfter(last);
     }
   }
 
@@ -212,7 +237,18 @@ export function keysOf(key: string, firstSeen: Date): { readonly partition: stri
   return { partition: firstSeen.toISOString().slice(0, 10), row: `${reverse}-${key}` };
 }
 
+function continuationAfter({ partitionKey, rowKey }: Row): string {
+  return Buffer.from(`${partitionKey} ${rowKey}`).toString('base64url');
+}
+
+function storedOf(row: Row): StoredRejection {
+  const event = eventOf(row);
+  const firstSeen = new Date(endOfTime - Number(row.rowKey.slice(0, 13)));
+  return { row, event, body: joinText('body', row.values) ?? '', firstSeen };
+}
+
 function isWithin(row: Row, filter: RejectedFilter): boolean {
+  if (filter.source !== undefined && storedOf(row).event.source !== filter.source) return false;
   const arrived = new Date(endOfTime - Number(row.rowKey.slice(0, 13))).toISOString();
   if (filter.since !== undefined && arrived < new Date(filter.since).toISOString()) return false;
   return filter.until === undefined || arrived <= new Date(filter.until).toISOString();

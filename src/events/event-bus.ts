@@ -1,5 +1,10 @@
 import type { TokenCredential } from '@azure/core-auth';
-import type { ServiceBusClient, ServiceBusMessage, ServiceBusSender } from '@azure/service-bus';
+import type {
+  ServiceBusClient,
+  ServiceBusMessage,
+  ServiceBusReceivedMessage,
+  ServiceBusSender,
+} from '@azure/service-bus';
 
 import { messageIdOf } from './event-identity.ts';
 import type { JsonObject } from './json.ts';
@@ -44,6 +49,15 @@ export interface BackgroundWork {
   readonly id: string;
   readonly work: JsonObject;
   readonly notBefore?: Date;
+}
+
+export interface WaitingEvents {
+  readonly active: number;
+  /** Those that are tried again later. */
+  readonly scheduled: number;
+  /** There may be more: nobody looked further. */
+  readonly isMore: boolean;
+  readonly oldest: Date | undefined;
 }
 
 /** Service Bus does not answer, or does not take a message now. */
@@ -116,17 +130,38 @@ export class EventBus {
 
   /** Since when the event that has waited longest could have been worked on. Those scheduled for later do not wait. */
   async oldestEvent(): Promise<Date | 'none' | 'unknown'> {
+    let seen = 0;
+    for await (const { state, enqueuedTimeUtc } of this.#peeked(peekedAtMost)) {
+      seen++;
+      if (state === 'active' && enqueuedTimeUtc) return enqueuedTimeUtc;
+    }
+    return seen < peekedAtMost ? 'none' : 'unknown';
+  }
+
+  /** What is in the queue, as far as it is looked at: the right to receive is enough for that. */
+  async waitingEvents(atMost: number): Promise<WaitingEvents> {
+    let active = 0;
+    let scheduled = 0;
+    let oldest: Date | undefined;
+    for await (const { state, enqueuedTimeUtc } of this.#peeked(atMost)) {
+      if (state === 'scheduled') scheduled++;
+      if (state !== 'active') continue;
+      active++;
+      oldest ??= enqueuedTimeUtc;
+    }
+    return { active, scheduled, isMore: active + scheduled >= atMost, oldest };
+  }
+
+  async *#peeked(atMost: number): AsyncGenerator<ServiceBusReceivedMessage> {
     const client = await this.#opened();
     const receiver = client.createReceiver(manufacturingEventsQueue.name);
     try {
-      for (let seen = 0; seen < peekedAtMost; ) {
-        const messages = await receiver.peekMessages(peekedAtOnce);
-        const oldest = messages.find(({ state }) => state === 'active');
-        if (oldest?.enqueuedTimeUtc) return oldest.enqueuedTimeUtc;
-        if (messages.length === 0) return 'none';
+      for (let seen = 0; seen < atMost; ) {
+        const messages = await receiver.peekMessages(Math.min(peekedAtOnce, atMost - seen));
+        if (messages.length === 0) return;
         seen += messages.length;
+        yield* messages;
       }
-      return 'unknown';
     } finally {
       await receiver.close();
     }

@@ -1,6 +1,13 @@
 import { services } from '../app.ts';
 import { httpFunction } from './http-function.ts';
 
+httpFunction('batch-list', {
+  route: 'batches',
+  methods: ['GET'],
+  auth: 'key',
+  handle: async (request) => (await services()).fleet.list('batch', request),
+});
+
 httpFunction('batches', {
   route: 'batches/{batchId}',
   methods: ['GET'],

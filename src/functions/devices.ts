@@ -1,6 +1,13 @@
 import { services } from '../app.ts';
 import { httpFunction } from './http-function.ts';
 
+httpFunction('device-list', {
+  route: 'devices',
+  methods: ['GET'],
+  auth: 'key',
+  handle: async (request) => (await services()).fleet.list('device', request),
+});
+
 httpFunction('devices', {
   route: 'devices/{registrationId}',
   methods: ['GET'],

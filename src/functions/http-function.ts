@@ -2,12 +2,12 @@ import { app, type HttpMethod, type HttpRequest } from '@azure/functions';
 
 import { bugReport } from '../events/bug-report.ts';
 import { type Answer, problem } from '../http/answer.ts';
-import { notNow } from '../http/not-now.ts';
 import type { Request } from '../http/request.ts';
 import { consoleLog as log } from '../log.ts';
 import { noteFailure } from './failed-invocations.ts';
 
 interface Route {
+  /** Below `/api/`: pages for people lie beside that, so the host has no prefix of its own. */
   readonly route: string;
   readonly methods: readonly HttpMethod[];
   /** Keys are checked by the host, for a whole function. */
@@ -16,11 +16,25 @@ interface Route {
 }
 
 /** Registers one route. What the domain throws is answered without its words: they may hold what callers must not see. */
-export function httpFunction(name: string, { route, methods, auth, handle }: Route): void {
+export function httpFunction(name: string, { route, auth, ...rest }: Route): void {
+  register(name, `api/${route}`, auth === 'key' ? 'function' : 'anonymous', rest);
+}
+
+/** Registers what lies beside the API: it looks itself who asks. */
+export function siteFunction(name: string, { route, ...rest }: Omit<Route, 'auth'>): void {
+  register(name, route, 'anonymous', rest);
+}
+
+function register(
+  name: string,
+  route: string,
+  authLevel: 'function' | 'anonymous',
+  { methods, handle }: Pick<Route, 'methods' | 'handle'>,
+): void {
   app.http(name, {
     route,
     methods: [...methods],
-    authLevel: auth === 'key' ? 'function' : 'anonymous',
+    authLevel,
     handler: async (request, context) => {
       if (isBodyLost(request)) return lengthRequired();
       let body = new Uint8Array();
@@ -28,7 +42,9 @@ export function httpFunction(name: string, { route, methods, auth, handle }: Rou
         body = new Uint8Array(await request.arrayBuffer());
         return body;
       };
-      const answer = await handle(requestOf(request, readBody)).catch((error: unknown) => {
+      const answer = await handle(requestOf(request, readBody)).catch(async (error: unknown) => {
+        // What knows all that may be away is loaded with the rest of the app, not at start.
+        const { notNow } = await import('../http/not-now.ts');
         const away = notNow(error, new Date());
         if (away) return away;
         context.error(bugReport(error, new TextDecoder().decode(body)));

@@ -75,3 +75,13 @@ export function badContinuation(): Answer {
     detail: 'The continuation is not one that a page was answered with. Begin without it.',
   });
 }
+
+/** A file that the browser keeps. */
+export function csvHeaders(fileName: string): Record<string, string> {
+  return {
+    'content-type': 'text/csv; charset=utf-8; header=present',
+    'content-disposition': `attachment; filename="${fileName}"`,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  };
+}

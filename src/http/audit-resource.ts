@@ -1,23 +1,42 @@
-import { type AuditReport, reportCsv, reportOf } from '../audit/audit-report.ts';
-import type { AuditRun } from '../audit/audit-run.ts';
+import {
+  type AuditReport,
+  type ChangesDocument,
+  reportCsv,
+  runDocument,
+  summaryDocument,
+} from '../audit/audit-report.ts';
+import type { AuditRun, Changes } from '../audit/audit-run.ts';
 import type { AuditRunner } from '../audit/audit-runner.ts';
 import { AuditRunningError } from '../audit/audit-running-error.ts';
 import { type AuditStore, isRunsContinuation } from '../audit/audit-store.ts';
-import { type Answer, badContinuation, json, notFound, problem } from './answer.ts';
-import { auditPage } from './audit-page.ts';
-import { pageHeaders } from './html.ts';
+import {
+  type Change,
+  ChangeCounter,
+  changeOf,
+  type StoredFinding,
+  weekBefore,
+} from '../audit/finding-changes.ts';
+import { delimiterOf, delimiterRule } from '../csv.ts';
+import { type Answer, badContinuation, csvHeaders, json, notFound, problem } from './answer.ts';
 import { originOf, preferredRepresentation, type Request } from './request.ts';
 
 const runsPerPage = 50;
+const runsOfTrend = 30;
 
 /** `GET /api/audit`, and the runs behind it. */
 export class AuditResource {
   readonly #store: AuditStore;
   readonly #runner: AuditRunner;
+  readonly #page: (runId: string, request: Request) => Promise<Answer>;
 
-  constructor(store: AuditStore, runner: AuditRunner) {
+  constructor(
+    store: AuditStore,
+    runner: AuditRunner,
+    page: (runId: string, request: Request) => Promise<Answer>,
+  ) {
     this.#store = store;
     this.#runner = runner;
+    this.#page = page;
   }
 
   async newest(request: Request): Promise<Answer> {
@@ -36,12 +55,8 @@ export class AuditResource {
       return badContinuation();
     }
     const page = await this.#store.list(runsPerPage, continuation || undefined);
-    const runs = page.runs.map((run) => {
-      const { findings: _, ...summary } = reportOf(run, []);
-      return summary;
-    });
     return json(200, {
-      runs,
+      runs: page.runs.map(runDocument),
       ...(page.continuation === undefined ? {} : { continuation: page.continuation }),
     });
   }
@@ -69,13 +84,48 @@ export class AuditResource {
     const representation = preferredRepresentation(request, ['json', 'html', 'csv']);
     if (representation === undefined)
       return problem({ status: 406, detail: 'The report comes as application/json, text/html or text/csv.' });
-    const report: AuditReport = reportOf(run, await this.#store.findingsOf(run));
-    if (representation === 'html') return { status: 200, headers: pageHeaders, body: auditPage(report) };
-    if (representation === 'json') return json(200, report);
-    const headers = {
-      'content-type': 'text/csv; charset=utf-8; header=present',
-      'content-disposition': `attachment; filename="audit-${run.id}.csv"`,
+    if (representation === 'html') return this.#page(run.id, request);
+    const findings = await this.#store.findingsOf(run);
+    if (representation === 'csv') {
+      const delimiter = delimiterOf(request.query.get('delimiter'));
+      if (delimiter === undefined) return problem({ status: 400, detail: delimiterRule });
+      return {
+        status: 200,
+        headers: csvHeaders(`audit-${run.id}.csv`),
+        body: reportCsv(findings, delimiter),
+      };
+    }
+    const since = request.query.get('since');
+    const [summary, finished] = await Promise.all([
+      this.#store.readSummary(run.id),
+      this.#store.finished(runsOfTrend, this.#store.placeBefore(run.id)),
+    ]);
+    const compared = since === null ? weekBefore(run, finished) : await this.#store.read(since);
+    if (since !== null && compared?.finishedAt === undefined)
+      return problem({ status: 400, detail: `since names no finished audit run: ${since.slice(0, 100)}` });
+    const changes = compared?.finishedAt
+      ? await this.#changes(run, { id: compared.id, finishedAt: compared.finishedAt })
+      : undefined;
+    const report: AuditReport = {
+      ...runDocument(run),
+      findings,
+      ...(summary ? { summary: summaryDocument(summary) } : {}),
+      ...(changes ? { changes } : {}),
+      trend: finished.map(runDocument).reverse(),
     };
-    return { status: 200, headers, body: reportCsv(report.findings) };
+    return json(200, report);
+  }
+
+  async #changes(run: AuditRun, since: Changes['since']): Promise<ChangesDocument> {
+    const until = run.finishedAt ?? run.startedAt;
+    const counter = new ChangeCounter(since.finishedAt, until);
+    const lists: Record<Change, StoredFinding[]> = { new: [], cameBack: [], resolved: [], stillOpen: [] };
+    for await (const finding of this.#store.everyFinding()) {
+      counter.add(finding);
+      const change = changeOf(finding, since.finishedAt, until);
+      if (change) lists[change].push(finding);
+    }
+    const { since: _, ...counts } = counter.result(since);
+    return { since, ...lists, counts };
   }
 }

@@ -1,3 +1,6 @@
+import { findingCodes } from '../audit/finding.ts';
+import { type FleetFilter, filterNames, filterValues } from '../fleet/fleet-filter.ts';
+
 /** The routes of `GET /api/openapi.json`: a test holds them against those that the app registers. */
 
 type Json = Readonly<Record<string, unknown>>;
@@ -129,14 +132,57 @@ function subject(kind: 'device' | 'batch', parameter: string, schema: string): J
   };
 }
 
+const listFilters: Readonly<Record<keyof FleetFilter, Json>> = {
+  q: inQuery('q'),
+  product: inQuery('product'),
+  batch: inQuery('batch'),
+  label: inQuery('label', { type: 'string', pattern: '^[^:]+:.+$' }),
+  enrollmentGroup: inQuery('enrollmentGroup'),
+  hub: inQuery('hub'),
+  state: inQuery('state', { enum: filterValues.state }),
+  life: inQuery('life'),
+  finding: inQuery('finding', { enum: findingCodes }),
+  held: inQuery('held', { type: 'boolean' }),
+  pending: inQuery('pending', { type: 'boolean' }),
+};
+
+function list(kind: 'device' | 'batch', summary: string, schema: string): Json {
+  const life = inQuery('life', { enum: filterValues.life[kind] });
+  return {
+    get: {
+      operationId: `${kind}-list`,
+      summary,
+      description:
+        'All filters hold at once. q: the beginning of an id, a device id or a label’s value. A page may be short, or empty, and have a continuation all the same. CSV has all rows of the filter, up to 10,000 a file: Link names the next.',
+      parameters: [
+        ...filterNames[kind].map((name) => (name === 'life' ? life : listFilters[name])),
+        continuation,
+        inQuery('format', { enum: ['json', 'csv', 'html'] }),
+        inQuery('delimiter', { enum: ['comma', 'semicolon'] }),
+      ],
+      responses: {
+        200: {
+          description: 'By Accept, or ?format=.',
+          content: { ...content(schema), 'text/csv': {}, 'text/html': {} },
+        },
+        ...problems(400, 406),
+      },
+    },
+  };
+}
+
 const report: Json = {
   200: {
     description: 'By Accept, or ?format=.',
     content: { ...content('AuditRun'), 'text/html': {}, 'text/csv': {} },
   },
-  ...problems(404, 406),
+  ...problems(400, 404, 406),
 };
-const reportFormat = inQuery('format', { enum: ['json', 'html', 'csv'] });
+const reportParameters = [
+  inQuery('format', { enum: ['json', 'html', 'csv'] }),
+  inQuery('since'),
+  inQuery('delimiter', { enum: ['comma', 'semicolon'] }),
+];
 const moment = {
   anyOf: [
     { type: 'string', format: 'date-time' },
@@ -149,7 +195,7 @@ const audit: Json = {
     get: {
       operationId: 'audit-report',
       summary: 'The newest finished audit',
-      parameters: [reportFormat],
+      parameters: reportParameters,
       responses: report,
     },
   },
@@ -170,7 +216,7 @@ const audit: Json = {
     get: {
       operationId: 'audit-run',
       summary: 'A run and its progress, or its report',
-      parameters: [inPath('id'), reportFormat],
+      parameters: [inPath('id'), ...reportParameters],
       responses: report,
     },
   },
@@ -199,6 +245,13 @@ const rejected: Json = {
 };
 
 const about: Json = {
+  '/status': {
+    get: {
+      operationId: 'status',
+      summary: 'Whether it runs: what waits, the circuit breaker, the quota, the last audit',
+      responses: { 200: answer('Each part, or why it is not known.', 'Status'), ...problems(406) },
+    },
+  },
   '/health': {
     get: {
       operationId: 'health',
@@ -244,6 +297,8 @@ export const paths: Json = {
     ),
     options: handshake('webhooks-handshake', [inPath('sender')]),
   },
+  '/devices': list('device', 'The devices of the fleet', 'DeviceList'),
+  '/batches': list('batch', 'The batches of the fleet', 'BatchList'),
   ...subject('device', 'registrationId', 'Device'),
   ...subject('batch', 'batchId', 'Batch'),
   ...audit,

@@ -5,6 +5,7 @@ import { attestationSchema, definitionSchema, noticeSchema } from '../events/eve
 import { eventKinds, isDefinitionKind } from '../events/manufacturing-event.ts';
 import { dpsIdPattern, dpsIdRule } from '../events/read-event.ts';
 import { rejectionReasons } from '../events/rejection.ts';
+import { registrationStates } from '../fleet/fleet-entry.ts';
 import { replaySchema } from './rejected-resource.ts';
 
 /** Everything that has a name in the document. */
@@ -156,6 +157,21 @@ export const batch = name(
   }),
 );
 
+const counts = z.record(z.string(), count);
+const findingCounts = z
+  .object({ open: count, critical: count, warning: count, info: count, byCode: counts })
+  .describe('Open findings when it ended.');
+const since = z.object({ id: z.string(), finishedAt: instant });
+const changeCounts = {
+  new: count.describe('Those that came back included.'),
+  cameBack: count,
+  resolved: count,
+  stillOpen: count,
+  byCode: z.record(
+    z.string(),
+    z.object({ before: count, now: count, new: count, cameBack: count, resolved: count }),
+  ),
+};
 const runSummary = z.object({
   id: z.string(),
   status: z.enum(['running', 'finished', 'failed']),
@@ -175,6 +191,11 @@ const runSummary = z.object({
     disabled: count,
     unassigned: count,
   }),
+  counts: findingCounts.optional(),
+  changed: z
+    .object({ since, ...changeCounts })
+    .optional()
+    .describe('Against the run that is nearest to a week before.'),
 });
 const finding = name(
   'Finding',
@@ -189,7 +210,134 @@ const finding = name(
     lastSeen: instant,
   }),
 );
-export const auditRun = name('AuditRun', runSummary.extend({ findings: z.array(finding) }));
+const tally = z.object({ devices: count, byState: counts, byFinding: counts });
+const tallies = z.record(z.string(), tally);
+const summary = name(
+  'FleetSummary',
+  z.object({
+    devices: count.describe('Without scrapped ones.'),
+    scrapped: count,
+    byState: counts.describe(
+      'assigned, assigning, waiting (not switched on yet), overdue (never registered), failed, disabled (in DPS), held (by an event), unassigned.',
+    ),
+    byFinding: counts,
+    byProduct: tallies,
+    byBatch: tallies,
+    byEnrollmentGroup: tallies,
+    byHub: tallies,
+    byLabel: z.record(z.string(), tallies),
+    timeToFirstRegistration: z.array(
+      z.object({ withinDays: count.nullable(), devices: count, ofLast30Days: count }),
+    ),
+    unlisted: counts.describe('Of what there was no room for: how many devices.'),
+  }),
+);
+const changedFinding = finding.extend({
+  resolvedAt: instant.optional(),
+  cameBackFrom: instant.optional().describe('It had been resolved then.'),
+  earlierFirstSeen: instant.optional(),
+});
+const changes = name(
+  'FindingChanges',
+  z.object({
+    since,
+    new: z.array(changedFinding),
+    cameBack: z.array(changedFinding),
+    resolved: z.array(changedFinding),
+    stillOpen: z.array(changedFinding),
+    counts: z.object(changeCounts),
+  }),
+);
+export const auditRun = name(
+  'AuditRun',
+  runSummary.extend({
+    findings: z.array(finding),
+    summary: summary.optional(),
+    changes: changes.optional(),
+    trend: z.array(runSummary).optional().describe('The last 30 finished runs, the oldest first.'),
+  }),
+);
+
+const listed = {
+  product: z.string().optional(),
+  batch: z.string().optional(),
+  labels: z.record(z.string(), z.string()),
+  held: z.boolean().describe('By an event, or by its profile.'),
+  heldReason: z.string().optional(),
+  pending: z.boolean().describe('What the events say has not reached DPS yet.'),
+  findings: z.array(z.string()).describe('Codes; of the newest audit.'),
+};
+export const deviceList = name(
+  'DeviceList',
+  z.object({
+    devices: z.array(
+      z.object({
+        registrationId: z.string(),
+        deviceId: z.string().optional(),
+        ...listed,
+        life: z.enum(['unknown', 'expected', 'manufactured', 'scrapped']),
+        state: z.enum(registrationStates).optional().describe('Of registration, as the newest audit saw it.'),
+        waiting: z.boolean().describe('Never registered, and its time is not over: not switched on yet.'),
+        enrollmentGroupId: z.string().optional(),
+        hub: z.string().optional(),
+        manufacturedAt: instant.optional(),
+        registeredAt: instant.optional(),
+      }),
+    ),
+    continuation,
+  }),
+);
+export const batchList = name(
+  'BatchList',
+  z.object({
+    batches: z.array(
+      z.object({
+        batchId: z.string(),
+        ...listed,
+        life: z.enum(['expected', 'started', 'recalled', 'retired']),
+        startedAt: instant.optional(),
+        counts: z
+          .object({
+            devices: count,
+            assigned: count,
+            waiting: count,
+            failed: count,
+            held: count,
+            findings: count,
+          })
+          .optional(),
+      }),
+    ),
+    continuation,
+  }),
+);
+
+const unavailable = z.object({ unavailable: z.string() });
+export const status = name(
+  'Status',
+  z.object({
+    at: instant,
+    waiting: z.union([
+      z.object({ events: count, scheduled: count, isMore: z.boolean(), oldest: instant.optional() }),
+      unavailable,
+    ]),
+    circuitBreaker: z.union([
+      z.object({ isOpen: z.boolean(), since: instant.optional(), cause: z.string().optional() }),
+      unavailable,
+    ]),
+    quota: z.union([
+      z.object({ perMinute: count, used: count, closedUntil: instant.optional() }),
+      unavailable,
+    ]),
+    lastAudit: runSummary.nullable(),
+    runningAudit: runSummary.optional(),
+    rejectedLastDay: z.union([
+      z.object({ events: count, isMore: z.boolean(), byReason: counts, bySource: counts }),
+      unavailable,
+    ]),
+    pending: z.union([z.object({ devices: z.array(z.string()), isMore: z.boolean() }), unavailable]),
+  }),
+);
 export const auditRuns = name('AuditRuns', z.object({ runs: z.array(runSummary), continuation }));
 export const startedRun = name(
   'StartedAuditRun',

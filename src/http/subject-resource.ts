@@ -7,10 +7,8 @@ import type { SubjectKind } from '../events/manufacturing-event.ts';
 import { type Answer, badContinuation, json, notFound } from './answer.ts';
 import { type DpsViewParts, readDpsView } from './dps-view.ts';
 import { eventStatus } from './event-status.ts';
-import { pageHeaders } from './html.ts';
 import { preferredRepresentation, type Request } from './request.ts';
 import type { NotKnown, ShouldBe, SubjectDocument } from './subject-document.ts';
-import { subjectPage } from './subject-page.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
 const eventsShown = 20;
@@ -19,6 +17,8 @@ const eventsPerPage = 100;
 export interface SubjectParts extends DpsViewParts {
   readonly ledger: Ledger;
   readonly profiles: EnrollmentProfiles;
+  /** As people see it. */
+  readonly page: (kind: SubjectKind, id: string) => Promise<Answer>;
 }
 
 /** `GET /api/devices/{registrationId}`, `GET /api/batches/{batchId}` and their events. */
@@ -31,6 +31,9 @@ export class SubjectResource {
 
   async show(kind: SubjectKind, id: string, request: Request): Promise<Answer> {
     const subject = namedSubject(kind, id);
+    if (preferredRepresentation(request, ['json', 'html']) === 'html') {
+      return this.#parts.page(kind, subject.id);
+    }
     const { ledger } = this.#parts;
     const [state, events, inDps] = await Promise.all([
       ledger.readState(subject),
@@ -55,8 +58,6 @@ export class SubjectResource {
           }),
       events: events.slice(0, eventsShown).map(eventStatus),
     };
-    if (preferredRepresentation(request, ['json', 'html']) === 'html')
-      return { status: 200, headers: pageHeaders, body: subjectPage(subject, document) };
     return json(200, {
       [kind === 'device' ? 'registrationId' : 'batchId']: displayId(events[0]?.subject, is, subject),
       ...document,

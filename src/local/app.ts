@@ -62,6 +62,10 @@ function requestFromCommandLine(): AppRequest {
 
 function start({ endpoints, port, appDirectory = project }: AppRequest): Promise<FunctionsHost> {
   Object.assign(process.env, missingSettings(endpoints, process.env));
+  // The local host signs a demo person in, as the platform would.
+  process.env.SIGN_IN ??= 'entra';
+  process.env.WEBSITE_AUTH_ENABLED ??= 'True';
+  if (port !== 0) process.env.WEBSITE_HOSTNAME ??= `localhost:${port}`;
   const starting = startFunctionsHost({ appDirectory, port, keys: endpoints.keys });
   return explainTakenPort(starting, 'the function app', () => '--port');
 }

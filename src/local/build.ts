@@ -2,8 +2,8 @@
  * `npm run build`: the deployable folder. One bundle in a few files holds the app and all of its dependencies, so that there is no
  * node_modules; what is imported lazily is read lazily there, too.
  */
-import { globSync } from 'node:fs';
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync, globSync } from 'node:fs';
+import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -58,6 +58,9 @@ export async function buildApp(projectDirectory: string, outputDirectory: string
     logLevel: 'warning',
   });
   await copyFile(path.join(projectDirectory, 'host.json'), path.join(outputDirectory, 'host.json'));
+  // What pages load is read from beside the bundle.
+  const assets = path.join(projectDirectory, 'src/http/pages/assets');
+  if (existsSync(assets)) await cp(assets, path.join(outputDirectory, 'assets'), { recursive: true });
   const manifest = {
     name: 'app',
     private: true,

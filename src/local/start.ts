@@ -117,6 +117,7 @@ function describe(endpoints: Endpoints, endpointsFile: string): string {
   ]);
   const lines = [
     ['Functions', functions ? `${functions}  (x-functions-key: ${keys.function})` : 'not started (--no-app)'],
+    ...(functions ? [['Pages', `${functions}/fleet  (a demo person is signed in)`]] : []),
     ...(functions ? webhooks : []),
     ['DPS', `${dps.endpoint}  id scope: ${dps.idScope}`],
     ['Devices', `${dps.deviceEndpoint}  ${dps.mqttEndpoint}  ${dps.mqttWebSocketEndpoint}`],

@@ -7,6 +7,7 @@ export const tableNames = {
   registrationStates: 'registrationstates',
   auditRuns: 'auditruns',
   auditFindings: 'auditfindings',
+  fleetIndex: 'fleetindex',
 } as const;
 
 export type TableName = keyof typeof tableNames;

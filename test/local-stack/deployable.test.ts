@@ -32,11 +32,12 @@ describe('The deployable folder', () => {
     const files = readdirSync(path.join(folder, 'dist'));
     const later = files.filter((file) => /^later-[0-9A-Z]+\.mjs$/.test(file));
     expect(files.filter((file) => !later.includes(file)).sort()).toEqual([
+      'assets',
       'host.json',
       'main.mjs',
       'package.json',
     ]);
-    expect(later.length).toBeLessThan(24);
+    expect(later.length).toBeLessThan(48);
     expect(deployable.sizeInBytes).toBeLessThan(3 * 1024 * 1024);
   });
 

@@ -210,10 +210,14 @@ describe('the audit', () => {
       return run.status === 'finished' && run;
     }, 'the audit finishes');
 
-  it('runs one at a time, and reports what is missing and what never came', async () => {
+  /** Profiles grant 90. */
+  const hundredDays = 100 * 24 * 60;
+
+  it('runs one at a time, and reports what is missing and what never came in its time', async () => {
     await chain.settle(
-      manufactured('thermostat-u1'),
-      manufactured('thermostat-u2'),
+      manufactured('thermostat-u1', {}, { minutesAgo: hundredDays }),
+      manufactured('thermostat-u2', {}, { minutesAgo: hundredDays }),
+      manufactured('thermostat-u3'),
       event('batch.started', 'batch-u1', { product: 'beacon-b2' }),
     );
     await chain.dps.individualEnrollments.delete('thermostat-u2');

@@ -50,6 +50,7 @@ export function phasesOf({ services }: AppInstance, capacity: DpsCapacity = dpsC
   return new AuditPhases({
     ...{ dps, gate, ledger, profiles, sweeper, rejectedEvents, clock, capacity },
     store: services.auditStore,
+    fleet: services.fleetIndex,
     snapshot: new RegistrationSnapshot(table),
     certificates: new CertificateRegister(table),
     retentionDays: 400,
@@ -69,7 +70,7 @@ export async function auditWithRepeats(
     await phases.step(run);
     run = await phases.step(run);
   }
-  await store.resolveOthers(run, clock.now());
+  for await (const _ of store.resolveOthers(run, clock.now()));
   const finished: AuditRun = { ...run, status: 'finished', finishedAt: clock.now().toISOString() };
   await store.save(finished, clock.now());
   return new Audited(finished, await store.findingsOf(finished));

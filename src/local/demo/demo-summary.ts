@@ -36,6 +36,13 @@ export interface DemoSummary {
       readonly subject: string;
     }[];
   };
+  /** What the audit of the next day says, against the first one. */
+  readonly nextDay: {
+    readonly new: number;
+    readonly cameBack: number;
+    readonly resolved: number;
+    readonly stillOpen: number;
+  };
   readonly report: string;
 }
 
@@ -45,8 +52,9 @@ export function count(values: Iterable<string>): Record<string, number> {
   return counts;
 }
 
-export function summaryText(summary: DemoSummary, seconds: number): string {
-  const { events, refusedAtTheDoor, outcomes, dps, registrations, devices, audit, report } = summary;
+/** `url`: the app that stays, to be looked at. */
+export function summaryText(summary: DemoSummary, seconds: number, url?: string): string {
+  const { events, refusedAtTheDoor, outcomes, dps, registrations, devices, audit, nextDay, report } = summary;
   const byCode = count(audit.findings.map(({ severity, code }) => `${severity.padEnd(8)}  ${code}`));
   return [
     '',
@@ -61,8 +69,12 @@ export function summaryText(summary: DemoSummary, seconds: number): string {
     `  and showed     ${listed(devices.attestations)}`,
     `Audit            ${audit.findings.length} findings, ${audit.operations} DPS operations; registration states: ${listed(audit.states)}`,
     ...Object.entries(byCode).map(([what, times]) => `  ${String(times).padStart(3)} ${what}`),
+    `The next day     ${nextDay.new} new, ${nextDay.resolved} resolved, ${nextDay.stillOpen} still open`,
     `Report           ${report}`,
     `Done in ${seconds.toFixed(1)} s.`,
+    url === undefined
+      ? 'To look at the pages, npm run demo -- --stay ends with their address.'
+      : `Look at it       ${url}/fleet  (until Ctrl-C)`,
   ].join('\n');
 }
 

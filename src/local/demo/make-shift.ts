@@ -1,4 +1,4 @@
-/** Writes `factory-shift.jsonl`: a day in two plants. Run it when the shift should tell another story. */
+/** Writes `factory-shift.jsonl` and `factory-next-day.jsonl`: two days in two plants. Run it when they should tell another story. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -9,6 +9,7 @@ const brno = '/factories/brno/mes';
 const gdansk = '/factories/gdansk/mes';
 const service = '/erp/service';
 const start = Date.parse('2026-11-23T05:30:00Z');
+const minutesADay = 1_440;
 
 interface Line {
   readonly minute: number;
@@ -19,7 +20,7 @@ interface Line {
   readonly id?: string;
 }
 
-const lines: Line[] = [];
+let lines: Line[] = [];
 /** What arrives at another time than it happened stands at another place in the file. */
 function add(
   minute: number,
@@ -50,6 +51,7 @@ async function makeShift(): Promise<void> {
     product: 'sensor-t1',
     attestation: { type: 'x509', signingCertificate: intermediate.certificate },
     tags: { plant: 'brno', line: 3 },
+    labels: { plant: 'brno', line: 'L3' },
   });
   add(1, gdansk, 'batch.started', '2026-W47-B1', {
     product: 'beacon-b2',
@@ -70,6 +72,7 @@ async function makeShift(): Promise<void> {
     add(10 + index, brno, 'device.manufactured', thermostat(index), {
       product: index % 4 === 0 ? 'thermostat-g3' : 'thermostat-g2',
       tags: { plant: 'brno', order: `4500${17 + Math.floor(index / 5)}` },
+      labels: { plant: 'brno', line: 'L1', serial: `BR-${2600 + index}` },
       ...(keys ? { attestation: keys } : {}),
       ...(index === 6 ? { desired: { units: 'celsius', schedule: { version: 2, weekdays: [6, 22] } } } : {}),
     });
@@ -82,16 +85,18 @@ async function makeShift(): Promise<void> {
       product: 'gateway-edge-x1',
       attestation: { type: 'x509', certificate },
       tags: { plant: 'gdansk' },
+      labels: { plant: 'gdansk', serial: `GD-${700 + index}` },
       deviceInformation: { color: index % 2 ? 'white' : 'graphite', firmware: '4.1.0' },
     });
   }
 
-  // 06:20: meters in Gdańsk; their TPMs were read at the end of the line.
+  // In August: meters in Gdańsk; their TPMs were read at the end of the line. They have lain in the warehouse since.
   for (let index = 1; index <= 4; index++)
-    add(50 + index, gdansk, 'device.manufactured', meter(index), {
+    add(50 + index - 100 * minutesADay, gdansk, 'device.manufactured', meter(index), {
       product: 'meter-e1',
       attestation: { type: 'tpm', endorsementKey: simulatedTpm(meter(index)).endorsementKey },
       tags: { plant: 'gdansk', tariff: 'night' },
+      labels: { plant: 'gdansk', serial: `GM-${100 + index}` },
     });
 
   // 06:30: the batches come off the line.
@@ -100,6 +105,7 @@ async function makeShift(): Promise<void> {
     add(60 + index, brno, 'device.manufactured', sensor(index), {
       product: 'sensor-t1',
       batch: '2026-W47-S3',
+      labels: { plant: 'brno', line: 'L3' },
       ...(index === 5 ? { attestation: { type: 'x509', certificate } } : {}),
     });
   }
@@ -107,6 +113,7 @@ async function makeShift(): Promise<void> {
     add(60 + index, gdansk, 'device.manufactured', beacon(index), {
       product: 'beacon-b2',
       batch: '2026-W47-B1',
+      labels: { plant: 'gdansk' },
     });
 
   // 08:00: quality has doubts, and settles some of them.
@@ -170,17 +177,62 @@ async function makeShift(): Promise<void> {
   add(450, brno, 'batch.held', '2026-W47-S3', { reason: 'awaits the calibration report' });
   add(455, brno, 'batch.released', '2026-W47-S3');
 
-  const file = path.resolve(import.meta.dirname, 'factory-shift.jsonl');
+  write('factory-shift.jsonl');
+}
+
+/** What changes overnight: some findings are resolved, some are new. */
+function makeNextDay(): void {
+  const day = minutesADay;
+  // 05:30: more thermostats and a second batch of beacons.
+  for (let index = 21; index <= 26; index++)
+    add(day + index, brno, 'device.manufactured', `thermostat-${number(index)}`, {
+      product: 'thermostat-g3',
+      tags: { plant: 'brno', order: '450022' },
+      labels: { plant: 'brno', line: 'L2', serial: `BR-${2600 + index}` },
+    });
+  add(day + 40, gdansk, 'batch.started', '2026-W48-B2', {
+    product: 'beacon-b2',
+    tags: { plant: 'gdansk' },
+    labels: { plant: 'gdansk' },
+  });
+  for (let index = 21; index <= 26; index++)
+    add(day + 40 + index, gdansk, 'device.manufactured', `beacon-${number(index)}`, {
+      product: 'beacon-b2',
+      batch: '2026-W48-B2',
+      labels: { plant: 'gdansk' },
+    });
+
+  // 08:00: quality lets go of a relay, and looks at another fan.
+  add(day + 150, brno, 'device.released', 'thermostat-0008');
+  add(day + 151, gdansk, 'device.held', 'gateway-0003', { reason: 'fan' });
+  add(day + 152, gdansk, 'batch.held', '2026-W48-B2', { reason: 'antenna, whole batch' });
+
+  // 09:00: the beacon that nobody had made was made all right: its event was stuck.
+  add(day + 210, gdansk, 'device.manufactured', 'beacon-9999', {
+    product: 'beacon-b2',
+    batch: '2026-W47-B1',
+    labels: { plant: 'gdansk' },
+  });
+
+  // 11:00: somebody types a product.
+  add(day + 330, gdansk, 'device.manufactured', 'gateway-0007', { product: 'gatway-edge-x1' });
+  write('factory-next-day.jsonl');
+}
+
+function write(name: string): void {
+  const file = path.resolve(import.meta.dirname, name);
   writeFileSync(
     file,
     `${cloudEvents()
       .map((event) => JSON.stringify(event))
       .join('\n')}\n`,
   );
+  lines = [];
 }
 
+const counters = new Map<string, number>();
+
 function cloudEvents(): object[] {
-  const counters = new Map<string, number>();
   const sent = new Map<string, object>();
   return lines.map(({ minute, source, type, subject, data, id }) => {
     const original = `${minute} ${source} ${type} ${subject}`;
@@ -207,3 +259,4 @@ function cloudEvents(): object[] {
 }
 
 await makeShift();
+makeNextDay();

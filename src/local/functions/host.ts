@@ -12,6 +12,7 @@ import { HttpTriggers } from './http-trigger.ts';
 import type { Keys } from './keys.ts';
 import type { Listener } from './listener.ts';
 import { loadApp } from './load-app.ts';
+import { handleSignIn, isSignInPath, withPrincipal } from './local-sign-in.ts';
 import { type Log, logToStandardError } from './log.ts';
 import type { RegisteredFunction } from './protocol.ts';
 import { startServiceBusListener } from './service-bus-trigger.ts';
@@ -108,12 +109,19 @@ async function refuseStreaming(app: FunctionApp): Promise<void> {
 }
 
 function createServer(app: FunctionApp, keys: Keys, triggers: HttpTriggers): http.Server {
+  // As the platform says that it checks who signs in.
+  const signsIn = process.env.WEBSITE_AUTH_ENABLED?.toLowerCase() === 'true';
   return http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
     const url = urlOf(request);
     if (url === undefined) {
       endWith(response, 400);
       return;
     }
+    if (signsIn && isSignInPath(url)) {
+      handleSignIn(request, response, url);
+      return;
+    }
+    if (signsIn) withPrincipal(request);
     const isAdmin = url.pathname.startsWith('/admin/');
     const handled = isAdmin
       ? handleAdmin(app, keys, request, response, url)

@@ -94,9 +94,9 @@ export class MqttSession {
 
   /** Handles the packets that are there, as long as the device takes its answers. */
   #readOn(): void {
-    // Small packets leave in one piece: an acknowledgement with the response that mostly follows at once.
+    // Many small answers leave in one piece.
     this.#stream.cork();
-    setImmediate(() => this.#stream.uncork());
+    process.nextTick(() => this.#stream.uncork());
     try {
       while (!this.#isClosed && !this.#isBusy()) {
         const packet = this.#reader.next();
