@@ -1,7 +1,7 @@
 import { type ReadCertificate, readCertificateDer } from '../../dps/certificate-reader.ts';
 import { isIssuedBy, isValidAt } from './certificate-info.ts';
 import { type EnrollmentKind, GROUP, INDIVIDUAL, keyOf } from './enrollment-kinds.ts';
-import { ServiceError } from './errors.ts';
+import { ServiceError, type ServiceErrorName } from './errors.ts';
 import { deriveDeviceKey, isExpired, isSignedWith, parseSas, type SasToken } from './sas.ts';
 import type { EmulatorState, StoredEnrollment } from './state.ts';
 
@@ -46,11 +46,12 @@ export function admitDevice(
   const individual = context.state.individual.get(keyOf(registrationId));
   if (individual !== undefined) {
     const isDisabled = isDisabledEnrollment(individual);
-    if (!proof.matches(individual) && !(isDisabled && proof.findGroup() !== undefined)) throw proof.refusal;
+    if (!proof.matches(individual) && !(isDisabled && proof.findGroup() !== undefined))
+      throw new ServiceError(proof.refusal);
     return { kind: INDIVIDUAL, enrollment: individual, proof: proof.name(individual), isDisabled };
   }
   const group = proof.findGroup();
-  if (group === undefined) throw proof.refusal;
+  if (group === undefined) throw new ServiceError(proof.refusal);
   return {
     kind: GROUP,
     enrollment: group,
@@ -60,7 +61,7 @@ export function admitDevice(
 }
 
 interface Proof {
-  readonly refusal: ServiceError;
+  readonly refusal: ServiceErrorName;
   name(enrollment: StoredEnrollment): Admission['proof'];
   matches(individual: StoredEnrollment): boolean;
   findGroup(): StoredEnrollment | undefined;
@@ -99,7 +100,7 @@ function sasProof(
     throw new ServiceError('unauthorized');
   }
   return {
-    refusal: new ServiceError(refusal),
+    refusal,
     name: ({ attestation }) => (attestation.type === 'tpm' ? 'tpm' : 'symmetricKey'),
     matches: ({ key, attestation }) => {
       if (attestation.type === 'tpm')
@@ -120,10 +121,10 @@ function findSymmetricGroup(
 ): StoredEnrollment | undefined {
   for (const group of state.group.values()) {
     if (group.attestation.type !== 'symmetricKey') continue;
-    const keys = symmetricKeys(group.attestation).map((groupKey) =>
-      deriveDeviceKey(groupKey, registrationId),
+    const isSigned = symmetricKeys(group.attestation).some((groupKey) =>
+      isSignedWith(token, deriveDeviceKey(groupKey, registrationId)),
     );
-    if (keys.some((key) => isSignedWith(token, key))) return group;
+    if (isSigned) return group;
   }
   return undefined;
 }
@@ -144,7 +145,7 @@ function x509Proof(
   if (leaf === undefined || !isNamed || !isValidAt(leaf, context.now()))
     throw new ServiceError('invalidCertificate');
   return {
-    refusal: new ServiceError('invalidCertificate'),
+    refusal: 'invalidCertificate',
     name: () => 'x509',
     matches: ({ attestation }) =>
       attestation.type === 'x509' && attestation.thumbprints.includes(leaf.sha256Thumbprint),

@@ -94,9 +94,9 @@ export class MqttSession {
 
   /** Handles the packets that are there, as long as the device takes its answers. */
   #readOn(): void {
-    // Many small answers leave in one piece.
+    // Small packets leave in one piece: an acknowledgement with the response that mostly follows at once.
     this.#stream.cork();
-    process.nextTick(() => this.#stream.uncork());
+    setImmediate(() => this.#stream.uncork());
     try {
       while (!this.#isClosed && !this.#isBusy()) {
         const packet = this.#reader.next();
