@@ -142,6 +142,10 @@ describe('a connection is closed', () => {
     ['a topic without rid', generate(publish({ topic: '$dps/registrations/PUT/iotdps-register/' }))],
     ['a topic with more than is documented', generate(publish({ topic: `${registerTopic('1')}&x=1` }))],
     ['a topic whose rid is no ASCII', generate(publish({ topic: registerTopic('é') }))],
+    [
+      'a topic whose rid has more than 1,024 characters',
+      generate(publish({ topic: registerTopic('x'.repeat(1_025)) })),
+    ],
     ['QoS 2', generate(publish({ qos: 2 }))],
     ['QoS 3', Buffer.from([0x36, 0])],
     ['a duplicate of QoS 0', generate(publish({ qos: 0, dup: true }))],
@@ -264,17 +268,25 @@ describe('a connection stays', () => {
     const socket = connectTls({ host: hostname, port: Number(port), servername: 'localhost', ca });
     socket.on('error', () => {});
     await new Promise((resolve) => socket.once('secureConnect', resolve));
+    const { json } = await emulator.call('PUT', '/enrollments/mute', { body: symmetric('mute') });
+    const own = deviceToken(emulator.idScope, 'mute', json.attestation.symmetricKey.primaryKey);
     const username = `${emulator.idScope}/registrations/mute/api-version=2019-03-31`;
-    socket.write(generate({ cmd: 'connect', clientId: 'mute', username, password: token, keepalive: 1 }));
+    const password = Buffer.from(own);
+    socket.write(generate({ cmd: 'connect', clientId: 'mute', username, password, keepalive: 1 }));
     const subscriptions = [{ topic: RESPONSES, qos: 0 }] as const;
     socket.write(generate({ cmd: 'subscribe', messageId: 1, subscriptions: [...subscriptions] }));
-    const topic = pollTopic('r'.repeat(8_000), 'none');
-    const flood = Buffer.concat(Array.from({ length: 10 }, () => generate(publish({ topic, qos: 0 }))));
-    socket.on('drain', () => socket.write(flood));
-    socket.write(flood);
+    const topic = pollTopic('r'.repeat(1_000), 'none');
+    const flood = Buffer.concat(Array.from({ length: 50 }, () => generate(publish({ topic, qos: 0 }))));
+    let poured = 0;
+    const pour = () => {
+      poured += 1;
+      socket.write(flood, (error) => error ?? pour());
+    };
+    pour();
     await stillServes();
     // Nobody reads its answers, so the emulator reads no more, hears nothing, and closes.
     await new Promise((resolve) => socket.once('close', resolve));
+    expect(poured).toBeGreaterThan(20);
     await stillServes();
   });
 

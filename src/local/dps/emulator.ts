@@ -15,6 +15,7 @@ import { createEtags } from './etags.ts';
 import { Faults } from './faults.ts';
 import { openJournal } from './journal.ts';
 import { type Listener, listenMqtt, listenPlain, listenTls } from './listeners.ts';
+import type { MqttContext } from './mqtt/session.ts';
 import { Quota } from './quota.ts';
 import { type RegistrationContext, Registrations } from './registration.ts';
 import { handleRequest } from './request-handler.ts';
@@ -91,23 +92,26 @@ export async function startDpsEmulator(options: DpsEmulatorOptions): Promise<Dps
     journal?.close();
   };
   try {
-    const plain = await listenPlain(handlerOf(service), host, options.port ?? 0);
-    listeners.push(plain);
-    const mqttContext = { service, sessions: new Map() };
-    const secure = await listenTls(handlerOf(service), mqttContext, certificate, host, options.tlsPort ?? 0);
-    listeners.push(secure);
-    const mqtt = await listenMqtt(mqttContext, certificate, host, options.mqttPort ?? 0);
-    listeners.push(mqtt);
-    tokenHosts.push(...hostsOf(host, [plain.port, secure.port]));
-    const plainHost = `${reachableName(host, '127.0.0.1')}:${plain.port}`;
+    const opened = async (opening: Promise<Listener>) => {
+      const listener = await opening;
+      listeners.push(listener);
+      return listener.port;
+    };
+    const mqtt: MqttContext = { service, sessions: new Map() };
+    const handle = handlerOf(service);
+    const port = await opened(listenPlain(handle, host, options.port ?? 0));
+    const tlsPort = await opened(listenTls(handle, mqtt, certificate, host, options.tlsPort ?? 0));
+    const mqttPort = await opened(listenMqtt(mqtt, certificate, host, options.mqttPort ?? 0));
+    tokenHosts.push(...hostsOf(host, [port, tlsPort]));
+    const plainHost = `${reachableName(host, '127.0.0.1')}:${port}`;
     const tlsName = reachableName(host, 'localhost');
-    const tlsEndpoint = `https://${tlsName}:${secure.port}`;
+    const tlsEndpoint = `https://${tlsName}:${tlsPort}`;
     return {
       endpoint: `http://${plainHost}`,
       tlsEndpoint,
       deviceEndpoint: tlsEndpoint,
-      mqttEndpoint: `mqtts://${tlsName}:${mqtt.port}`,
-      mqttWebSocketEndpoint: `wss://${tlsName}:${secure.port}`,
+      mqttEndpoint: `mqtts://${tlsName}:${mqttPort}`,
+      mqttWebSocketEndpoint: `wss://${tlsName}:${tlsPort}`,
       connectionString: connectionStringOf(plainHost),
       idScope: ID_SCOPE,
       caCertificate: authority.certificatePath,

@@ -218,10 +218,12 @@ export class MqttSession {
       sendHalf: (answer: Answer) => this.#respondHalf(answer, topic.rid),
       cut: () => void this.#stream.destroy(),
     };
-    void serveDeviceRequest(this.#context.service, request, reply).then(() => {
-      this.#requestsInFlight -= 1;
-      this.#readOn();
-    });
+    serveDeviceRequest(this.#context.service, request, reply)
+      .then(() => {
+        this.#requestsInFlight -= 1;
+        this.#readOn();
+      })
+      .catch((error) => this.#onError(error));
   }
 
   #respond(answer: Answer, rid: string): void {

@@ -14,8 +14,11 @@ export interface RequestTopic {
   readonly operationId: string;
 }
 
-/** Visible ASCII without `#`, `+` and `&`, which have a meaning in topics and queries. */
-const VALUE = `[!"$%'()*,-~]+`;
+/**
+ * Visible ASCII without `#`, `+` and `&`, which have a meaning in topics and queries. Its length is limited, because the
+ * topic of a response, which repeats it, must be no longer than MQTT allows.
+ */
+const VALUE = `[!"$%'()*,-~]{1,1024}`;
 const REGISTER = new RegExp(`^\\$dps/registrations/PUT/iotdps-register/\\?\\$rid=(${VALUE})$`);
 const OPERATION_STATUS = new RegExp(
   `^\\$dps/registrations/GET/iotdps-get-operationstatus/\\?\\$rid=(${VALUE})&operationId=(${VALUE})$`,
