@@ -11,8 +11,8 @@ const keyLikeRun = /[A-Za-z0-9+/=_%-]{16,}/g;
 const wordLike =
   /^(?:[A-Z]?[a-z]{1,24}|[A-Z]{1,12}|[A-Za-z]{1,6}\d{1,12}|\d{1,24}|\d{1,8}[A-Za-z]{1,3}\d{0,4})$/;
 const camelCase = /^[A-Z]?[a-z]{2,20}(?:[A-Z][a-z]{2,20}){1,4}$/;
-/** Sixteen and more bytes in hex, with something between them. */
-const separatedHex = /(?:[0-9a-f]{2}[\s:.-]){15}[0-9a-f]{2}/i;
+/** Sixteen and more bytes in hex or as numbers, with something between them. */
+const separatedBytes = /(?:[0-9a-f]{2}[\s:.-]){15}[0-9a-f]{2}|(?:\d{1,3}[\s,;]{1,3}){15}\d{1,3}/i;
 
 /**
  * Whether a text may be, or hold, a key: judged by what it looks like, since a key can stand under any name. It is right
@@ -22,7 +22,7 @@ export function mayHoldSecret(text: string): boolean {
   if (text.length < 8) {
     return false;
   }
-  if (secretMark.test(text) || separatedHex.test(text) || isEncodedJson(text)) {
+  if (secretMark.test(text) || separatedBytes.test(text) || isEncodedJson(text)) {
     return true;
   }
   if (text.length < keyLength || uuid.test(text)) {

@@ -14,9 +14,17 @@ export interface Outcome {
   };
 }
 
+export interface OutcomeAddress {
+  readonly subject: string | undefined;
+  readonly correlationId: unknown;
+  readonly properties: Readonly<Record<string, unknown>> | undefined;
+}
+
 /** Listens to the outcomes as an ERP would: copies of one outcome count once. */
 export class OutcomeListener {
   readonly outcomes = new Map<string, Outcome>();
+  /** By the outcomes' ids: what subscriptions select by, and senders match with what they sent. */
+  readonly addresses = new Map<string, OutcomeAddress>();
   readonly #client: ServiceBusClient;
   readonly #waiting = new Set<() => void>();
 
@@ -26,7 +34,8 @@ export class OutcomeListener {
       receiveMode: 'receiveAndDelete',
     });
     receiver.subscribe({
-      processMessage: async ({ body }) => {
+      processMessage: async ({ body, subject, correlationId, applicationProperties: properties }) => {
+        this.addresses.set(body.id, { subject, correlationId, properties });
         this.outcomes.set(body.id, body);
         for (const look of this.#waiting) look();
       },
