@@ -1,56 +1,70 @@
 import type { AuditRunner } from './audit/audit-runner.ts';
-import type { Clock } from './clock.ts';
-import type { BackgroundQueue, BackgroundTask } from './enrollment/background-queue.ts';
-import { LaterError } from './enrollment/later-error.ts';
-import { subjectOf } from './enrollment/ledger.ts';
-import type { SubjectSweeper } from './enrollment/subject-sweeper.ts';
+import type { BackgroundTask } from './enrollment/background-queue.ts';
+import type { Errand } from './enrollment/delivery.ts';
+import type { EventProcessor } from './enrollment/event-processor.ts';
 import { isJsonObject } from './events/json.ts';
-import type { Log } from './log.ts';
-import { StorageUnavailableError } from './storage/tables.ts';
 
-const pauseAfterFailureInMs = 30_000;
-
-export interface BackgroundParts {
-  readonly sweeper: SubjectSweeper;
-  readonly background: BackgroundQueue;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Built only when an audit is to be worked on. */
-  readonly audit: () => AuditRunner;
-}
-
-/** One slice of long work, which queues the next. */
+/** What `background-work` brings: slices of audits, and devices and batches to complete. */
 export class BackgroundWorker {
-  readonly #parts: BackgroundParts;
+  readonly #processor: () => EventProcessor;
+  /** Built only when an audit is to be worked on. */
+  readonly #audit: () => AuditRunner;
 
-  constructor(parts: BackgroundParts) {
-    this.#parts = parts;
+  constructor(processor: () => EventProcessor, audit: () => AuditRunner) {
+    this.#processor = processor;
+    this.#audit = audit;
   }
 
-  async work(message: unknown): Promise<void> {
+  async work(message: unknown, deliveryCount: number): Promise<void> {
     const task = taskOf(message);
-    if (task.task === 'audit') return this.#parts.audit().slice(task.runId, task.slice);
-    const { sweeper, background, clock, log } = this.#parts;
-    const next = (notBefore?: Date) =>
-      background.continueRetirement(task.batchId, task.slice + 1, task.chain, notBefore);
-    try {
-      if ((await sweeper.complete(subjectOf('batch', task.batchId))) === 'unfinished') await next();
-    } catch (error) {
-      if (!(error instanceof LaterError) && !(error instanceof StorageUnavailableError)) throw error;
-      log('warning', 'batch-retirement-waits', { batch: task.batchId, why: error.message });
-      await next(new Date(clock.now().getTime() + pauseAfterFailureInMs));
+    if (task.task === 'audit') {
+      return this.#audit().slice(task.runId, task.slice);
     }
+    await this.#processor().complete(task, deliveryCount);
   }
 }
 
 /** Our own messages alone come here: one that is none of ours is a bug, or a stranger's, and goes to the dead letters. */
 function taskOf(message: unknown): BackgroundTask {
   const value: unknown = typeof message === 'string' ? JSON.parse(message) : message;
-  if (isJsonObject(value) && typeof value.slice === 'number') {
-    if (value.task === 'audit' && typeof value.runId === 'string')
-      return { task: 'audit', runId: value.runId, slice: value.slice };
-    if (value.task === 'retire-batch' && typeof value.batchId === 'string')
-      return { task: 'retire-batch', batchId: value.batchId, slice: value.slice, chain: String(value.chain) };
+  if (isJsonObject(value)) {
+    const task = value.task === 'audit' ? auditTask(value) : subjectTask(value);
+    if (task) {
+      return task;
+    }
   }
   throw new Error('background-work holds a message that is no task of ours.');
+}
+
+function auditTask({ runId, slice }: Record<string, unknown>): BackgroundTask | undefined {
+  return typeof runId === 'string' && typeof slice === 'number' ? { task: 'audit', runId, slice } : undefined;
+}
+
+function subjectTask(value: Record<string, unknown>): BackgroundTask | undefined {
+  const { task, subject, errand, chain, attempt, tries } = value;
+  if (task !== 'complete' || !isJsonObject(subject) || !isJsonObject(errand) || typeof chain !== 'string') {
+    return undefined;
+  }
+  const { kind, id } = subject;
+  if ((kind !== 'device' && kind !== 'batch') || typeof id !== 'string') {
+    return undefined;
+  }
+  const read = errandOf(errand);
+  return (
+    read && {
+      task,
+      subject: { kind, id },
+      errand: read,
+      chain,
+      attempt: Number(attempt),
+      tries: Number(tries),
+    }
+  );
+}
+
+function errandOf({ look, recovery, now }: Record<string, unknown>): Errand | undefined {
+  if (typeof look === 'string') {
+    return { look };
+  }
+  return recovery === true ? { recovery, ...(now === true ? { now } : {}) } : undefined;
 }

@@ -14,6 +14,7 @@ import { CircuitBreaker } from './enrollment/circuit-breaker.ts';
 import { DpsGate } from './enrollment/dps-gate.ts';
 import { EnrollmentWriter } from './enrollment/enrollment-writer.ts';
 import { EventProcessor } from './enrollment/event-processor.ts';
+import { EventRejections } from './enrollment/event-rejections.ts';
 import { GroupRetirement } from './enrollment/group-retirement.ts';
 import { Ledger } from './enrollment/ledger.ts';
 import { OperationsBudget } from './enrollment/operations-budget.ts';
@@ -21,11 +22,12 @@ import { OutcomePublisher } from './enrollment/outcome-publisher.ts';
 import { type EnrollmentProfiles, loadProfiles } from './enrollment/profiles.ts';
 import { QuotaUse } from './enrollment/quota-use.ts';
 import { Reconciler } from './enrollment/reconciler.ts';
+import { RegistrationRecords } from './enrollment/registration-records.ts';
 import { RejectedEvents } from './enrollment/rejected-events.ts';
 import { RejectedReplay } from './enrollment/rejected-replay.ts';
 import { loadSenders, type Senders } from './enrollment/senders.ts';
-import { SubjectSettlement } from './enrollment/subject-settlement.ts';
-import { SubjectSweeper } from './enrollment/subject-sweeper.ts';
+import { SubjectCompletion } from './enrollment/subject-completion.ts';
+import { SubjectHolder } from './enrollment/subject-holder.ts';
 import { EventBus } from './events/event-bus.ts';
 import type { SubjectKind } from './events/manufacturing-event.ts';
 import { type DecodedMessage, decodeMessage, type IncomingMessage } from './events/queue-message.ts';
@@ -80,14 +82,40 @@ export class Services {
       retentionInMs: this.settings.eventRetentionDays * 86_400_000,
     });
 
-  get sweeper(): SubjectSweeper {
-    return this.#once('sweeper', () => new SubjectSweeper(this));
+  get completion(): SubjectCompletion {
+    return this.#once('completion', () => new SubjectCompletion(this));
+  }
+
+  get holder(): SubjectHolder {
+    return this.#once('holder', () => {
+      const { ledger, profiles, reconciler, registrations, rejections, clock } = this;
+      const retirement = new GroupRetirement(reconciler, registrations);
+      return new SubjectHolder({
+        ledger,
+        profiles,
+        reconciler,
+        retirement,
+        registrations,
+        rejections,
+        clock,
+      });
+    });
+  }
+
+  get rejections(): EventRejections {
+    return this.#once('rejections', () => new EventRejections(this));
+  }
+
+  get registrations(): RegistrationRecords {
+    return this.#once('registrations', () => new RegistrationRecords(this.dps, this.gate));
   }
 
   get backgroundWork(): BackgroundWorker {
     return this.#once('backgroundWork', () => {
-      const { sweeper, background, clock, log } = this;
-      return new BackgroundWorker({ sweeper, background, clock, log, audit: () => this.auditRunner });
+      return new BackgroundWorker(
+        () => this.processor,
+        () => this.auditRunner,
+      );
     });
   }
 
@@ -121,7 +149,7 @@ export class Services {
 
   get auditRunner(): AuditRunner {
     return this.#once('auditRunner', () => {
-      const { dps, gate, ledger, profiles, sweeper, rejectedEvents, clock, log, background, bus } = this;
+      const { dps, gate, ledger, profiles, rejectedEvents, clock, log, background, bus } = this;
       const store = this.auditStore;
       const fleet = this.fleetIndex;
       const snapshot = new RegistrationSnapshot(this.table('registrationStates'));
@@ -132,7 +160,7 @@ export class Services {
         gate,
         ledger,
         profiles,
-        sweeper,
+        background,
         rejectedEvents,
         clock,
         snapshot,
@@ -177,17 +205,10 @@ export class Services {
     });
   }
 
-  get settlement(): SubjectSettlement {
-    return this.#once('settlement', () => {
-      const retirement = new GroupRetirement(this.reconciler);
-      return new SubjectSettlement(this.ledger, this.profiles, this.reconciler, retirement);
-    });
-  }
-
   get reconciler(): Reconciler {
     return this.#once('reconciler', () => {
-      const writer = new EnrollmentWriter(this.dps, this.gate, this.clock);
-      return new Reconciler(this.dps, this.gate, writer, this.clock);
+      const writer = new EnrollmentWriter(this.dps, this.gate);
+      return new Reconciler(this.dps, this.gate, writer);
     });
   }
 
@@ -223,8 +244,8 @@ export class Services {
         this.pages(),
       ]);
       const replay = new RejectedReplay(this.rejectedEvents, this.bus);
-      const { intake, sweeper, fleetLists, clock, auditRunner } = this;
-      const forms = new FleetForms({ intake, replay, sweeper, fleetLists, clock, auditRunner });
+      const { intake, background, ledger, fleetLists, clock, auditRunner } = this;
+      const forms = new FleetForms({ intake, replay, background, ledger, fleetLists, clock, auditRunner });
       return new FleetSite(pages, forms, this.settings.signIn);
     });
   }

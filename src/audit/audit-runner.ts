@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { BackgroundQueue } from '../enrollment/background-queue.ts';
-import { LaterError } from '../enrollment/later-error.ts';
 import { subjectOf } from '../enrollment/ledger.ts';
+import { RetryLaterError } from '../enrollment/retry-later-error.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import type { FleetIndex } from '../fleet/fleet-index.ts';
 import type { Log } from '../log.ts';
@@ -60,7 +60,7 @@ export class AuditRunner {
         await store.save(run, clock.now());
       }
     } catch (error) {
-      if (!(error instanceof LaterError) && !(error instanceof StorageUnavailableError)) throw error;
+      if (!(error instanceof RetryLaterError) && !(error instanceof StorageUnavailableError)) throw error;
       log('warning', 'audit-waits', { runId, why: error.message });
       const notBefore = new Date(clock.now().getTime() + pauseAfterFailureInMs);
       return background.continueAudit(runId, slice + 1, notBefore);

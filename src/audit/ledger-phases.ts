@@ -1,4 +1,5 @@
 import { desiredState } from '../enrollment/desired-state.ts';
+import { isOver } from '../enrollment/lease.ts';
 import { defaultExpectedWithinDays } from '../enrollment/profiles.ts';
 import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/subject-state.ts';
 import { compareText } from '../events/compare-text.ts';
@@ -23,6 +24,8 @@ import { scrappedRegistration } from './scrapped-devices.ts';
 
 /** What is pending for so long has lost its message. */
 const appliedWithinMs = 15 * 60_000;
+/** The audit before has sent for it, and that did not help. */
+const recoveredWithinMs = 26 * 3_600_000;
 
 export async function judgeDevices(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
   const { ledger } = step.parts;
@@ -34,7 +37,7 @@ export async function judgeDevices(step: AuditStep, continuation: string | undef
     const subject = { kind: 'device', id } as const;
     const known = listed.get(id);
     const before = known?.entry.audit;
-    const swept = await sweep(step, subject, read);
+    const swept = await recovered(step, subject, read);
     const audit = swept
       ? await judgeDevice(step, groups, {
           id,
@@ -151,7 +154,7 @@ export async function judgeBatches(step: AuditStep, continuation: string | undef
   const listed = await listedBeside(step, 'batch', page.states);
   await step.inParallel(page.states, async ({ id, state: read }) => {
     const subject = { kind: 'batch', id } as const;
-    const state = await sweep(step, subject, read);
+    const state = await recovered(step, subject, read);
     const findings = state
       ? batchFindings(id, desiredState('batch', id, state.registers, profiles), groups)
       : [];
@@ -196,22 +199,28 @@ export async function purge(step: AuditStep, kind: 'device' | 'batch'): Promise<
   };
 }
 
-/** Completes what was never applied; undefined if it cannot be, which is then a finding. */
-async function sweep(
+/** Sees to it that what nobody completes is completed. Undefined while events are pending: then nothing can be told yet. */
+async function recovered(
   step: AuditStep,
   subject: SubjectRef,
   state: SubjectState,
 ): Promise<SubjectState | undefined> {
-  const { sweeper, ledger } = step.parts;
-  if (isInSync(state) && !state.outcomesDue) return state;
-  const pendingSince = Date.parse(state.pendingSince ?? '') || 0;
-  // Its message is on its way: no finding yet.
-  if (step.now().getTime() - pendingSince < appliedWithinMs) return undefined;
-  const { keys } = state.registers;
-  if (!keys || keys.applied) {
-    await sweeper.complete(subject);
-    return ledger.readState(subject);
+  if (isInSync(state) && !state.outcomesDue && state.look === undefined) {
+    return state;
   }
-  await step.note(notApplied(subject.id, state));
+  const now = step.now();
+  const since = Date.parse(state.pendingSince ?? '') || 0;
+  const isOld = now.getTime() - since >= appliedWithinMs;
+  if (!isOld || (state.lease && !isOver(state.lease, now))) {
+    // Its message is on its way: no finding yet.
+    return isInSync(state) ? state : undefined;
+  }
+  await step.parts.background.recover(subject);
+  if (isInSync(state)) {
+    return state;
+  }
+  const { keys } = state.registers;
+  const isLost = now.getTime() - since >= recoveredWithinMs || (keys && !keys.applied);
+  await (isLost ? step.note(notApplied(subject.id, state)) : undefined);
   return undefined;
 }

@@ -1,36 +1,57 @@
 import { randomUUID } from 'node:crypto';
 
 import type { EventBus } from '../events/event-bus.ts';
+import type { Errand } from './delivery.ts';
+import type { SubjectRef } from './subject-state.ts';
+
+/** Verifies DPS once more for a device or batch, or picks up what was left behind. */
+export interface SubjectTask {
+  readonly task: 'complete';
+  readonly subject: SubjectRef;
+  readonly errand: Errand;
+  readonly chain: string;
+  readonly attempt: number;
+  readonly tries: number;
+}
 
 /** What `background-work` carries. */
 export type BackgroundTask =
-  | {
-      readonly task: 'retire-batch';
-      readonly batchId: string;
-      readonly slice: number;
-      readonly chain: string;
-    }
+  | SubjectTask
   | { readonly task: 'audit'; readonly runId: string; readonly slice: number };
 
-/** Starts and continues chains of slices: each slice queues its successor. */
-export class BackgroundQueue {
-  readonly #bus: EventBus;
+export interface CompletionRequest {
+  readonly subject: SubjectRef;
+  readonly errand: Errand;
+  readonly chain?: string;
+  readonly attempt: number;
+  readonly tries?: number;
+  readonly nonce?: string;
+  readonly notBefore?: Date;
+}
 
-  constructor(bus: EventBus) {
+/** Long work goes in slices, each of which queues its successor; and work for which there is no event. */
+export class BackgroundQueue {
+  readonly #bus: Pick<EventBus, 'queueWork'>;
+
+  constructor(bus: Pick<EventBus, 'queueWork'>) {
     this.#bus = bus;
   }
 
-  async continueRetirement(
-    batchId: string,
-    slice = 1,
-    chain: string = randomUUID(),
-    notBefore?: Date,
-  ): Promise<void> {
-    await this.#queue(
-      `retire-${batchId}-${chain}-${slice}`,
-      { task: 'retire-batch', batchId, slice, chain },
-      notBefore,
-    );
+  async complete({ nonce = randomUUID(), notBefore, ...request }: CompletionRequest): Promise<void> {
+    const { errand } = request;
+    const own = 'look' in errand ? `look-${errand.look}` : randomUUID();
+    const task: SubjectTask = { task: 'complete', tries: 0, chain: own, ...request };
+    await this.#queue(`complete-${task.chain}-${task.attempt}-${nonce}`, task, notBefore);
+  }
+
+  /** The audit has found what nobody has completed for long. */
+  recover(subject: SubjectRef): Promise<void> {
+    return this.complete({ subject, errand: { recovery: true }, attempt: 1 });
+  }
+
+  /** A person does not want to wait. A message does it, so that it is done whatever becomes of this process. */
+  retryNow(subject: SubjectRef): Promise<void> {
+    return this.complete({ subject, errand: { recovery: true, now: true }, attempt: 1 });
   }
 
   async continueAudit(runId: string, slice: number, notBefore?: Date): Promise<void> {

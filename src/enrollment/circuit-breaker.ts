@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import { type DeviceProvisioningError, ForbiddenError } from '../dps/errors.ts';
 import type { Log } from '../log.ts';
 import { handlingOf } from './failure-handling.ts';
-import { LaterError } from './later-error.ts';
+import { RetryLaterError } from './retry-later-error.ts';
 
 /** Of what DPS takes only so many: when it has no room for more of one kind, all else goes on. */
 export type Creation = 'create-enrollment' | 'create-x509-group' | 'create-symmetric-key-group';
@@ -28,7 +28,7 @@ export class CircuitBreaker {
     this.#all = new Circuit(clock, log);
   }
 
-  /** Throws a LaterError while the circuit is open, except to the one caller that probes, and tells it so. */
+  /** Throws a RetryLaterError while the circuit is open, except to the one caller that probes, and tells it so. */
   enter(access: Access = 'read'): 'probe' | 'pass' {
     const creation = isCreation(access) ? this.#creations.get(access)?.enter() : undefined;
     const all = this.#all.enter();
@@ -80,7 +80,7 @@ class Circuit {
     const now = this.#clock.now().getTime();
     // A clock that was set back must not keep the circuit open for as long.
     if (now < this.#openUntil && this.#openUntil - now <= probeEveryInMs)
-      throw new LaterError(`DPS cannot be used at present: ${this.#lastFailure}`, {
+      throw new RetryLaterError(`DPS cannot be used at present: ${this.#lastFailure}`, {
         notBefore: this.#openUntil,
         soon: true,
       });

@@ -12,10 +12,6 @@ export interface StampedDefinition {
   readonly accepted?: true;
 }
 
-/** Definitions that wait, and the room that they may take in the state's entity. */
-const maxWaiting = 4;
-const maxCharacters = 300_000;
-
 /** The newest first. */
 export function withDefinition(
   definitions: readonly StampedDefinition[],
@@ -27,7 +23,7 @@ export function withDefinition(
   const sorted = [...definitions, { stamp, definition: withoutSymmetricKeys(lasting) }].sort((left, right) =>
     compareStamps(right.stamp, left.stamp),
   );
-  return bounded(sorted);
+  return downToAccepted(sorted);
 }
 
 /** DPS has accepted the newest: there is no falling back behind it any more. */
@@ -37,15 +33,6 @@ export function newestAccepted(definitions: readonly StampedDefinition[]): reado
   return [{ ...newest, accepted: true }];
 }
 
-/**
- * Whether the definition of this event had no room beside newer ones that DPS has refused since. Only its message
- * holds it now.
- */
-export function isCrowdedOut(definitions: readonly StampedDefinition[], stamp: Stamp): boolean {
-  const [newest] = definitions;
-  return newest === undefined || compareStamps(newest.stamp, stamp) < 0;
-}
-
 export function withoutDefinition(
   definitions: readonly StampedDefinition[],
   key: EventKey,
@@ -53,21 +40,10 @@ export function withoutDefinition(
   return definitions.filter((each) => each.stamp.key !== key);
 }
 
-/** The newest and the accepted one stay, whatever comes; the others as far as there is room. */
-function bounded(sorted: readonly StampedDefinition[]): readonly StampedDefinition[] {
+/** Nothing is in force behind what DPS has accepted. */
+function downToAccepted(sorted: readonly StampedDefinition[]): readonly StampedDefinition[] {
   const accepted = sorted.findIndex((each) => each.accepted);
-  const inQuestion = accepted < 0 ? sorted : sorted.slice(0, accepted + 1);
-  const sizeOf = (each: StampedDefinition) => JSON.stringify(each).length;
-  const stays = (index: number) => index === 0 || index === accepted;
-  let characters = 0;
-  inQuestion.forEach((each, index) => {
-    if (stays(index)) characters += sizeOf(each);
-  });
-  return inQuestion.filter((each, index) => {
-    if (stays(index)) return true;
-    characters += sizeOf(each);
-    return index < maxWaiting && characters <= maxCharacters;
-  });
+  return accepted < 0 ? sorted : sorted.slice(0, accepted + 1);
 }
 
 function withoutSymmetricKeys(definition: Definition): Definition {

@@ -1,9 +1,11 @@
 import type { AttestationMechanism, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
+import type { EventKey } from '../events/event-identity.ts';
 import { isJsonObject, type JsonObject } from '../events/json.ts';
 import type { AttestationData, SubjectKind } from '../events/manufacturing-event.ts';
 import type { Definition } from './definitions-register.ts';
 import type { EnrollmentProfile, EnrollmentProfiles } from './profiles.ts';
 import type { Registers } from './registers.ts';
+import type { OutcomeFacts } from './subject-state.ts';
 
 /** What DPS should hold for a device or a batch. Symmetric keys are left out: see `Registers.keys`. */
 export type DesiredState =
@@ -18,6 +20,10 @@ export type DesiredState =
   | { readonly kind: 'group'; readonly group: EnrollmentGroup }
   /** The group goes, and its registration records before it. */
   | { readonly kind: 'no-group' }
+  /** No event has defined it, yet it must not be let in: what DPS has is disabled, and all else of it kept. */
+  | { readonly kind: 'shut'; readonly leafCertificate?: string }
+  /** No event has defined it: what a hold disabled or made is undone. */
+  | { readonly kind: 'reopened' }
   /** The definition's product has no profile any more: an operator has to say what is meant. */
   | { readonly kind: 'no-profile'; readonly product: string };
 
@@ -31,7 +37,9 @@ export function desiredState(
   const definition = registers.definitions[0]?.definition;
   if (subjectKind === 'batch') return desiredGroup(id, definition, registers, profiles);
   const scrapped = registers.life?.life === 'scrapped';
-  if (!definition) return scrapped ? { kind: 'no-enrollment' } : { kind: 'nothing' };
+  if (!definition) {
+    return undefinedSubject(registers, scrapped);
+  }
   const profile = profiles.for(definition.product);
   if (!profile) return { kind: 'no-profile', product: definition.product };
   if (profile.enrollment === 'individual') {
@@ -45,14 +53,23 @@ export function desiredState(
   return { kind: 'blocked', enrollmentGroupId, ...(leaf === undefined ? {} : { leafCertificate: leaf }) };
 }
 
+function undefinedSubject({ hold, leaf }: Registers, hasEnded: boolean): DesiredState {
+  if (hasEnded || hold?.held) {
+    return { kind: 'shut', ...(leaf ? { leafCertificate: leaf.certificate } : {}) };
+  }
+  return { kind: hold ? 'reopened' : 'nothing' };
+}
+
 function desiredGroup(
   id: string,
   definition: Definition | undefined,
   registers: Registers,
   profiles: EnrollmentProfiles,
 ): DesiredState {
+  if (!definition) {
+    return undefinedSubject(registers, registers.life !== undefined);
+  }
   if (registers.life?.life === 'retired') return { kind: 'no-group' };
-  if (!definition) return { kind: 'nothing' };
   const profile = profiles.for(definition.product);
   if (!profile) return { kind: 'no-profile', product: definition.product };
   const attestation: AttestationMechanism = groupAttestation(definition.attestation);
@@ -158,4 +175,46 @@ function mergeMembers(base: JsonObject | undefined, over: JsonObject | undefined
     merged.set(name, isJsonObject(old) && isJsonObject(value) ? mergeMembers(old, value) : value);
   }
   return Object.fromEntries(merged);
+}
+
+/** Where DPS should have the device or batch, as outcomes and pages tell it. */
+export function placeOf(
+  desired: DesiredState,
+): Pick<OutcomeFacts, 'enrollmentGroupId' | 'provisioningStatus'> {
+  switch (desired.kind) {
+    case 'enrollment':
+      return { provisioningStatus: desired.enrollment.provisioningStatus ?? 'enabled' };
+    case 'group':
+      return {
+        enrollmentGroupId: desired.group.enrollmentGroupId,
+        provisioningStatus: desired.group.provisioningStatus ?? 'enabled',
+      };
+    case 'member':
+      return { enrollmentGroupId: desired.enrollmentGroupId, provisioningStatus: 'enabled' };
+    case 'blocked':
+      return { enrollmentGroupId: desired.enrollmentGroupId, provisioningStatus: 'disabled' };
+    case 'shut':
+      return { provisioningStatus: 'disabled' };
+    default:
+      return {};
+  }
+}
+
+export function wantsSymmetricKeys(desired: DesiredState): boolean {
+  if (desired.kind === 'enrollment') {
+    return desired.enrollment.attestation.type === 'symmetricKey';
+  }
+  return desired.kind === 'group' && desired.group.attestation.type === 'symmetricKey';
+}
+
+/** The event whose keys have to be in DPS before anything else is, if there is one: only its message holds them. */
+export function awaitedKeys(desired: DesiredState, { keys }: Registers): EventKey | undefined {
+  return keys && !keys.applied && wantsSymmetricKeys(desired) ? keys.stamp.key : undefined;
+}
+
+export function isKeptOut(desired: DesiredState, { life }: Registers): boolean {
+  if (life?.life === 'scrapped' || desired.kind === 'blocked' || desired.kind === 'shut') {
+    return true;
+  }
+  return desired.kind === 'enrollment' && desired.enrollment.provisioningStatus === 'disabled';
 }

@@ -2,39 +2,65 @@ import type { Clock } from '../clock.ts';
 import { DeviceProvisioningError, ThrottledError } from '../dps/errors.ts';
 import type { Access, CircuitBreaker } from './circuit-breaker.ts';
 import { handlingOf } from './failure-handling.ts';
-import { LaterError } from './later-error.ts';
 import type { OperationsBudget } from './operations-budget.ts';
 import type { Spender } from './quota-window.ts';
+import { RetryLaterError } from './retry-later-error.ts';
 
 const firstPauseInMs = 500;
 const throttledPauseInMs = 2_000;
 const longestRetryAfterInMs = 3_600_000;
 
+export interface CallOptions {
+  readonly access?: Access;
+  /** Asked once the token is there: what waited for it may have changed meanwhile. */
+  readonly isWanted?: () => Promise<boolean>;
+}
+
 /**
  * The way to DPS: every call waits for its token, respects the circuit breaker, and is repeated in place while its
  * caller has patience. What DPS says about the request itself (400, 404, 409, 412) goes to the caller; all else
- * becomes a LaterError.
+ * becomes a RetryLaterError.
  */
 export class DpsGate {
-  readonly #budget: OperationsBudget;
+  readonly #budget: Pick<OperationsBudget, 'acquire' | 'giveBack' | 'throttled'>;
   readonly #breaker: CircuitBreaker;
   readonly #clock: Clock;
 
-  constructor(budget: OperationsBudget, breaker: CircuitBreaker, clock: Clock) {
+  constructor(
+    budget: Pick<OperationsBudget, 'acquire' | 'giveBack' | 'throttled'>,
+    breaker: CircuitBreaker,
+    clock: Clock,
+  ) {
     this.#budget = budget;
     this.#breaker = breaker;
     this.#clock = clock;
   }
 
+  /** Undefined only where `isWanted` says no once the token is there: the token is then given back. */
   async call<T>(
     spender: Spender,
     deadline: number,
     operation: () => Promise<T>,
-    access: Access = 'read',
-  ): Promise<T> {
+    options: CallOptions & { readonly isWanted: () => Promise<boolean> },
+  ): Promise<T | undefined>;
+  async call<T>(
+    spender: Spender,
+    deadline: number,
+    operation: () => Promise<T>,
+    options?: { readonly access?: Access },
+  ): Promise<T>;
+  async call<T>(
+    spender: Spender,
+    deadline: number,
+    operation: () => Promise<T>,
+    { access = 'read', isWanted }: CallOptions = {},
+  ): Promise<T | undefined> {
     for (let attempt = 1; ; attempt++) {
       const entered = this.#breaker.enter(access);
       await this.#budget.acquire(spender, deadline);
+      if (isWanted && !(await this.#orGiveBack(spender, isWanted))) {
+        return undefined;
+      }
       // Others may have found out meanwhile that DPS is down.
       if (entered === 'pass') this.#breaker.enter(access);
       let failure: DeviceProvisioningError;
@@ -54,6 +80,18 @@ export class DpsGate {
     }
   }
 
+  async #orGiveBack(spender: Spender, isWanted: () => Promise<boolean>): Promise<boolean> {
+    let wanted = false;
+    try {
+      wanted = await isWanted();
+    } finally {
+      if (!wanted) {
+        this.#budget.giveBack(spender);
+      }
+    }
+    return wanted;
+  }
+
   async #waitOrGiveUp(
     failure: DeviceProvisioningError,
     access: Access,
@@ -64,7 +102,7 @@ export class DpsGate {
     const told = Math.min(failure.retryAfterInMs ?? 0, longestRetryAfterInMs);
     const throttled = failure instanceof ThrottledError;
     if (!throttled) this.#breaker.failed(failure, access);
-    const later = new LaterError(failure.message, {
+    const later = new RetryLaterError(failure.message, {
       ...(told > 0 ? { notBefore: now + told } : {}),
       trackingId: failure.trackingId,
       soon: throttled || this.#breaker.isOpen(access),

@@ -3,8 +3,7 @@ import type { ReadEvent } from '../events/read-event.ts';
 import type { EventWarning, Rejection } from '../events/rejection.ts';
 import { admit } from './admission.ts';
 import type { EnrollmentProfiles } from './profiles.ts';
-import { mergeEvent, mergeLeaf, withdrawDefinition } from './registers.ts';
-import type { SubjectState } from './subject-state.ts';
+import { mergeEvent, mergeLeaf, type Registers } from './registers.ts';
 
 /** What is to be thought of an event by itself. */
 export interface EventJudgement {
@@ -49,26 +48,14 @@ export function allRejections(
   return read.kind === 'event' ? admitted : [read.rejection, ...read.others, ...admitted];
 }
 
-/** The state with the event in its registers; of a rejected one, with no more than its leaf certificate. */
-export function mergedState(
-  state: SubjectState,
+/** The registers with the event; of a rejected one, with no more than its leaf certificate. */
+export function mergedRegisters(
+  registers: Registers,
   { event, rejection }: EventJudgement,
   arrivedAt: Date,
-  now: Date,
-): SubjectState {
-  // DPS has refused it already, and only waits for another event before it ends.
-  if (!event || state.refusals[event.key] !== undefined) return state;
-  // What was valid at an earlier attempt, and is not now, is as if it had never come.
-  const registers = rejection
-    ? mergeLeaf(withdrawDefinition(state.registers, event.key), event)
-    : mergeEvent(state.registers, event, arrivedAt);
-  const lastEvent = rejection ? state.lastEvent : event.key;
-  const changed = JSON.stringify(registers) !== JSON.stringify(state.registers);
-  return {
-    ...state,
-    registers,
-    revision: state.revision + (changed ? 1 : 0),
-    ...(lastEvent === undefined ? {} : { lastEvent }),
-    ...(changed ? { pendingSince: state.pendingSince ?? now.toISOString() } : {}),
-  };
+): Registers {
+  if (!event) {
+    return registers;
+  }
+  return rejection ? mergeLeaf(registers, event) : mergeEvent(registers, event, arrivedAt);
 }

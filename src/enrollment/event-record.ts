@@ -14,7 +14,7 @@ export function acceptedRecord(identity: EventIdentity, arrivedAt: Date): EventR
   };
 }
 
-/** The ledger's record of an event that is worked on. */
+/** The ledger's record of an event that is merged. */
 export function recordOf(
   identity: EventIdentity,
   message: DecodedMessage,
@@ -25,7 +25,7 @@ export function recordOf(
     ...namesOf(identity),
     status: 'processing',
     receivedAt: known?.receivedAt ?? message.firstSeen.toISOString(),
-    attempts: Math.max(message.attempt, (known?.attempts ?? 0) + (message.deliveryCount > 1 ? 1 : 0), 1),
+    attempts: Math.max(message.tries, message.deliveryCount, known?.attempts ?? 0),
     warnings,
     ...(message.replay === undefined ? {} : { replay: message.replay }),
     ...(message.messageId === undefined ? {} : { messageId: message.messageId }),
@@ -35,16 +35,4 @@ export function recordOf(
 
 function namesOf({ key, source, id, type, subject, time, fingerprint }: EventIdentity) {
   return { key, source, id, type, subject, ...(time === undefined ? {} : { time }), fingerprint };
-}
-
-/** From its first failed attempt until that is over an event is `retrying`, even while it is tried. */
-export function whatItWaitsFor(known: EventRecord | undefined): Partial<EventRecord> {
-  if (known?.status !== 'retrying') return { status: 'processing' };
-  const { status, nextAttemptAt, detail, trackingId } = known;
-  return {
-    status,
-    ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
-    ...(detail === undefined ? {} : { detail }),
-    ...(trackingId === undefined ? {} : { trackingId }),
-  };
 }

@@ -7,6 +7,7 @@ import type { ReadEvent } from '../events/read-event.ts';
 import type { Rejection } from '../events/rejection.ts';
 import { quoted } from '../events/secret-texts.ts';
 import type { Log } from '../log.ts';
+import type { DeliveredEvent } from './delivery.ts';
 import { keptBody, keptBytes } from './kept-body.ts';
 import type { OutcomePublisher } from './outcome-publisher.ts';
 import type { RejectedEvents } from './rejected-events.ts';
@@ -37,6 +38,18 @@ export class EventRejections {
     };
     await this.note(message, id, identity, rejection);
     await this.#publish(message, id, rejection, identity);
+  }
+
+  /** Of the event whose message is at hand. */
+  noteOwn({ message, identity }: DeliveredEvent, record: EventRecord): Promise<void> {
+    return this.note(message, record.key, identity, rejectionOf(record));
+  }
+
+  /** Of an event whose message is gone: what was kept of its body when it was merged. */
+  noteOther(record: EventRecord, body: string | undefined): Promise<void> {
+    const { key, replay, sender } = record;
+    const message = { text: body ?? '', firstSeen: new Date(record.receivedAt), replay, sender };
+    return this.note(message, key, record, rejectionOf(record));
   }
 
   /** What is no event: its outcome names its message, and what of the envelope reads. */
@@ -78,4 +91,13 @@ export class EventRejections {
       warnings: [],
     });
   }
+}
+
+function rejectionOf({
+  reason = 'dps-rejected',
+  detail = '',
+  pointer = '',
+  trackingId,
+}: EventRecord): Rejection {
+  return { reason, detail, pointer, ...(trackingId === undefined ? {} : { trackingId }) };
 }

@@ -1,4 +1,5 @@
-import type { Reconciler } from './reconciler.ts';
+import type { Attempt, Reconciler } from './reconciler.ts';
+import type { RegistrationRecords } from './registration-records.ts';
 
 /** So many registration records go in one attempt; the rest is for the next slice. */
 const recordsPerSlice = 200;
@@ -12,27 +13,32 @@ const deletionsAtOnce = 10;
  */
 export class GroupRetirement {
   readonly #reconciler: Reconciler;
+  readonly #records: RegistrationRecords;
 
-  constructor(reconciler: Reconciler) {
+  constructor(reconciler: Reconciler, records: RegistrationRecords) {
     this.#reconciler = reconciler;
+    this.#records = records;
   }
 
-  async slice(enrollmentGroupId: string, deadline: number): Promise<'done' | 'more'> {
-    const group = await this.#reconciler.group(enrollmentGroupId, deadline);
-    if (!group) return 'done';
-    await this.#reconciler.disableGroup(group, deadline);
+  async slice(attempt: Attempt): Promise<'done' | 'more'> {
+    const { id } = attempt.subject;
+    const group = await this.#reconciler.group(attempt);
+    if (!group) {
+      attempt.remote.absent();
+      return 'done';
+    }
+    const etag = await this.#reconciler.disableGroup(attempt, group);
     for (let deleted = 0; deleted < recordsPerSlice; ) {
-      const records = await this.#reconciler.registrationsOf(enrollmentGroupId, deadline);
-      if (records.length === 0) {
-        await this.#reconciler.removeGroup(enrollmentGroupId, deadline);
+      const ids = await this.#records.firstPage(id, attempt);
+      if (ids.length === 0) {
+        await this.#reconciler.removeGroup(attempt, etag);
         return 'done';
       }
-      const ids = records.flatMap(({ registrationId }) => registrationId ?? []);
       for (let start = 0; start < ids.length; start += deletionsAtOnce) {
         const some = ids.slice(start, start + deletionsAtOnce);
-        await Promise.all(some.map((id) => this.#reconciler.deleteRegistration(id, deadline)));
+        await Promise.all(some.map((each) => this.#records.delete(each, attempt)));
       }
-      deleted += records.length;
+      deleted += ids.length;
     }
     return 'more';
   }

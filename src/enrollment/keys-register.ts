@@ -21,22 +21,24 @@ export interface KeysRegister {
   readonly olderKeys?: readonly SuppliedKeys[];
 }
 
-/** More wait only while DPS is down and one device gets new keys over and over: the message of each merges it again. */
-const maxWaiting = 20;
-
 export function mergeKeys<T extends KeysRegister>(registers: T, stamp: Stamp, data: SymmetricKeyData): T {
   const known = all(registers);
   if (known.some((each) => each.stamp.key === stamp.key)) return registers;
   const candidate: SuppliedKeys = { stamp, fingerprint: fingerprintOf(data), applied: false };
-  const sorted = [candidate, ...known].sort((left, right) => compareStamps(right.stamp, left.stamp));
-  const merged = withAll(registers, sorted);
-  return all(merged).includes(candidate) ? merged : registers;
+  return withAll(
+    registers,
+    [candidate, ...known].sort((left, right) => compareStamps(right.stamp, left.stamp)),
+  );
 }
 
-/** Keys whose message ends without applying them are forgotten. */
-export function forgetKeys<T extends KeysRegister>(registers: T, key: EventKey): T {
-  const kept = all(registers).filter((each) => each.applied || each.stamp.key !== key);
+/** Keys whose events end without applying them are forgotten: no message is left that holds them. */
+export function forgetKeys<T extends KeysRegister>(registers: T, ended: readonly EventKey[]): T {
+  const kept = all(registers).filter((each) => each.applied || !ended.includes(each.stamp.key));
   return withAll(registers, kept);
+}
+
+export function bringsUnappliedKeys({ keys, olderKeys }: KeysRegister, key: EventKey): boolean {
+  return [keys, ...(olderKeys ?? [])].some((each) => each?.stamp.key === key && !each.applied);
 }
 
 export function keysApplied<T extends KeysRegister>(registers: T): T {
@@ -51,11 +53,7 @@ function all({ keys, olderKeys = [] }: KeysRegister): readonly SuppliedKeys[] {
 function withAll<T extends KeysRegister>(registers: T, sorted: readonly SuppliedKeys[]): T {
   const { keys: _, olderKeys: __, ...rest } = registers;
   const applied = sorted.findIndex((each) => each.applied);
-  const waiting = applied < 0 ? sorted : sorted.slice(0, applied);
-  const [keys, ...olderKeys] = [
-    ...waiting.slice(0, maxWaiting),
-    ...sorted.slice(applied, applied < 0 ? 0 : applied + 1),
-  ];
+  const [keys, ...olderKeys] = applied < 0 ? sorted : sorted.slice(0, applied + 1);
   const register: KeysRegister = {
     ...(keys ? { keys } : {}),
     ...(olderKeys.length > 0 ? { olderKeys } : {}),

@@ -15,25 +15,28 @@ import {
 import {
   type EventRecord,
   emptyState,
+  isFinal,
   isInSync,
   type SubjectRef,
   type SubjectState,
+  withWaiting,
 } from './subject-state.ts';
 
-/** A subject's state and one of its events as they were read, with what it takes to write them back. */
-export interface LedgerEntry {
+/** A subject's state and some of its events as they were read, with what it takes to write them back. */
+export interface LedgerView {
   readonly subject: SubjectRef;
-  readonly key: EventKey;
   readonly state: SubjectState;
   readonly stateEtag: string | undefined;
-  readonly event: EventRecord | undefined;
-  readonly eventEtag: string | undefined;
+  readonly events: ReadonlyMap<EventKey, { readonly record: EventRecord; readonly etag: string }>;
 }
 
 export interface LedgerWrite {
-  readonly state?: SubjectState;
-  readonly event?: EventRecord;
+  readonly state?: SubjectState | undefined;
+  readonly events?: readonly EventRecord[];
 }
+
+/** What the ledger needs of a table. */
+export type LedgerTable = Pick<Table, 'get' | 'insert' | 'delete' | 'transact' | 'page' | 'rows'>;
 
 const stateRow = 'state';
 const eventPrefix = 'event!';
@@ -48,68 +51,83 @@ export interface StateListener {
  * transaction, on condition of the etags they were read with.
  */
 export class Ledger {
-  readonly #tables: Readonly<Record<SubjectKind, Table>>;
+  readonly #tables: Readonly<Record<SubjectKind, LedgerTable>>;
 
   readonly #listener: StateListener | undefined;
 
-  constructor(devices: Table, batches: Table, listener?: StateListener) {
+  constructor(devices: LedgerTable, batches: LedgerTable, listener?: StateListener) {
     this.#tables = { device: devices, batch: batches };
     this.#listener = listener;
   }
 
-  /** An entry as if nothing were stored: right for most new events, and found out by the first write if not. */
-  blank(subject: SubjectRef, key: EventKey): LedgerEntry {
-    return { subject, key, state: emptyState, stateEtag: undefined, event: undefined, eventEtag: undefined };
+  /** A view as if nothing were stored: right for most new devices, and found out by the first write if not. */
+  blank(subject: SubjectRef): LedgerView {
+    return { subject, state: emptyState, stateEtag: undefined, events: new Map() };
   }
 
-  async read(subject: SubjectRef, key: EventKey): Promise<LedgerEntry> {
+  async read(subject: SubjectRef, keys: readonly EventKey[] = []): Promise<LedgerView> {
     const table = this.#tables[subject.kind];
     const partition = partitionKey(subject.id);
-    const [state, event] = await Promise.all([
+    const [stateRead, ...rows] = await Promise.all([
       table.get(partition, stateRow),
-      table.get(partition, `${eventPrefix}${key}`),
+      ...keys.map((key) => table.get(partition, `${eventPrefix}${key}`)),
     ]);
-    return {
+    const events = rows.flatMap((row) => (row ? [{ record: eventOf(row), etag: row.etag }] : []));
+    const view = {
       subject,
-      key,
-      state: state ? stateOf(state) : emptyState,
-      stateEtag: state?.etag,
-      event: event ? eventOf(event) : undefined,
-      eventEtag: event?.etag,
+      ...stateAndEtag(stateRead),
+      events: new Map(events.map((event) => [event.record.key, event])),
     };
+    // Merged between the two reads: the state must not be older than the events.
+    const isOlder = events.some(
+      ({ record }) => isPending(record) && !view.state.pending.some(isSame(record)),
+    );
+    return isOlder ? { ...view, ...stateAndEtag(await table.get(partition, stateRow)) } : view;
   }
 
-  /** Throws a RowConflictError if either row was written since it was read. */
-  async write(entry: LedgerEntry, write: LedgerWrite): Promise<LedgerEntry> {
+  /**
+   * One transaction. Throws a RowConflictError if the state was written since it was read, or an event that was not
+   * pending then: rows of pending events are never written without the state.
+   */
+  async write(view: LedgerView, { state, events = [] }: LedgerWrite): Promise<LedgerView> {
+    const pending = new Set(view.state.pending.map(({ key }) => key));
     const changes: Change[] = [];
-    if (write.state) changes.push(change(stateRow, stateValues(entry.subject, write.state), entry.stateEtag));
-    if (write.event)
-      changes.push(change(`${eventPrefix}${entry.key}`, eventValues(write.event), entry.eventEtag));
-    const etags = await this.#tables[entry.subject.kind].transact(partitionKey(entry.subject.id), changes);
-    await this.#tell(entry, write);
-    return {
-      ...entry,
-      ...(write.state ? { state: write.state, stateEtag: etags.shift() } : {}),
-      ...(write.event ? { event: write.event, eventEtag: etags.shift() } : {}),
-    };
+    if (state) {
+      changes.push(change(stateRow, stateValues(view.subject, state), view.stateEtag));
+    }
+    for (const event of events) {
+      const row = `${eventPrefix}${event.key}`;
+      changes.push(
+        state && pending.has(event.key)
+          ? { kind: 'upsert', rowKey: row, values: eventValues(event) }
+          : change(row, eventValues(event), view.events.get(event.key)?.etag),
+      );
+    }
+    const etags = await this.#tables[view.subject.kind].transact(partitionKey(view.subject.id), changes);
+    const stateEtag = state ? etags.shift() : view.stateEtag;
+    const written = new Map(view.events);
+    for (const record of events) {
+      written.set(record.key, { record, etag: etags.shift() ?? '*' });
+    }
+    await this.#tell(view, state);
+    return { subject: view.subject, state: state ?? view.state, stateEtag, events: written };
   }
 
-  /** What is applied within the same delivery is told once, when it is. */
+  /** Told once a delivery: when DPS agrees, or when it has to wait. */
   async #tell(
-    { subject, state: known, stateEtag }: LedgerEntry,
-    { state, event }: LedgerWrite,
+    { subject, state: before, stateEtag }: LedgerView,
+    after: SubjectState | undefined,
   ): Promise<void> {
-    const after = event?.status === 'retrying' ? (state ?? known) : state;
-    if (after && (isInSync(after) || event?.status === 'retrying')) {
-      await this.#listener?.update(subject, stateEtag === undefined ? undefined : known, after);
+    const isTold = after && (isInSync(after) ? !isInSync(before) : after.waiting !== before.waiting);
+    if (isTold) {
+      await this.#listener?.update(subject, stateEtag === undefined ? undefined : before, after);
     }
   }
 
-  /** Throws a RowConflictError if the state was written since it was read. */
-  async confirm({ subject, stateEtag }: LedgerEntry): Promise<void> {
+  /** Whether the state is still the one that was read. */
+  async isCurrent({ subject, stateEtag }: LedgerView): Promise<boolean> {
     const row = await this.#tables[subject.kind].get(partitionKey(subject.id), stateRow);
-    if (row?.etag === stateEtag) return;
-    throw new RowConflictError(`What is said of ${subject.kind} ${subject.id} has changed in the meantime.`);
+    return row?.etag === stateEtag;
   }
 
   async readState(subject: SubjectRef): Promise<SubjectState | undefined> {
@@ -118,18 +136,21 @@ export class Ledger {
   }
 
   async readEvent(subject: SubjectRef, key: EventKey): Promise<EventRecord | undefined> {
-    const row = await this.#tables[subject.kind].get(partitionKey(subject.id), `${eventPrefix}${key}`);
-    return row ? eventOf(row) : undefined;
+    const { state, events } = await this.read(subject, [key]);
+    const record = events.get(key)?.record;
+    return record && withWaiting(record, state);
   }
 
   /** Newest first. A subject has tens of events, not thousands: they are sorted in memory. */
   async readEvents(subject: SubjectRef): Promise<EventRecord[]> {
     const filter = odata`PartitionKey eq ${partitionKey(subject.id)} and RowKey ge ${eventPrefix} and RowKey lt ${'event"'}`;
+    const state = await this.readState(subject);
     const events: EventRecord[] = [];
-    for await (const row of this.#tables[subject.kind].rows(filter)) events.push(eventOf(row));
+    for await (const row of this.#tables[subject.kind].rows(filter)) {
+      events.push(withWaiting(eventOf(row), state));
+    }
     return events.sort(newestFirst);
   }
-
   /** State and events, newest first: one query, since they are one partition. */
   async readWhole(
     subject: SubjectRef,
@@ -141,7 +162,8 @@ export class Ledger {
       if (row.rowKey === stateRow) state = stateOf(row);
       else if (row.rowKey.startsWith(eventPrefix)) events.push(eventOf(row));
     }
-    return { state, events: events.sort(newestFirst) };
+    const told = events.map((event) => withWaiting(event, state));
+    return { state, events: told.sort(newestFirst) };
   }
 
   /** One page of all states of a kind, for the audit. */
@@ -206,6 +228,18 @@ function stateValues(subject: SubjectRef, state: SubjectState): Values {
     batch: definition?.batch,
     ...splitText('state', JSON.stringify(state)),
   };
+}
+
+function stateAndEtag(row: Row | undefined): Pick<LedgerView, 'state' | 'stateEtag'> {
+  return { state: row ? stateOf(row) : emptyState, stateEtag: row?.etag };
+}
+
+function isPending({ status }: EventRecord): boolean {
+  return !isFinal(status) && status !== 'accepted';
+}
+
+function isSame({ key }: EventRecord): (other: EventRecord) => boolean {
+  return (other) => other.key === key;
 }
 
 function stateOf(row: Row): SubjectState {

@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts';
 import { RowConflictError, type Table } from '../storage/tables.ts';
-import { LaterError } from './later-error.ts';
 import {
   close,
   emptyWindow,
@@ -9,6 +8,7 @@ import {
   type Spender,
   take,
 } from './quota-window.ts';
+import { RetryLaterError } from './retry-later-error.ts';
 
 interface Waiter {
   readonly deadline: number;
@@ -44,7 +44,7 @@ export class OperationsBudget {
     this.#clock = clock;
   }
 
-  /** Resolves once the caller may make one call. Past the deadline (milliseconds since 1970): a LaterError. */
+  /** Resolves once the caller may make one call. Past the deadline (milliseconds since 1970): a RetryLaterError. */
   acquire(spender: Spender, deadline: number): Promise<void> {
     const tokens = this.#tokens[spender];
     if (tokens.left > 0 && this.#clock.now().getTime() < tokens.until) {
@@ -55,6 +55,19 @@ export class OperationsBudget {
       this.#waiting[spender].push({ deadline, grant, refuse });
       void this.#serve(spender);
     });
+  }
+
+  /** A token that turned out not to be needed: the next caller of this instance has it. */
+  giveBack(spender: Spender): void {
+    const next = this.#waiting[spender].shift();
+    if (next) {
+      next.grant();
+      return;
+    }
+    const tokens = this.#tokens[spender];
+    const now = this.#clock.now().getTime();
+    // Its second is counted as spent: it is worth something only as long as other tokens taken ahead are.
+    this.#tokens[spender] = { left: (now < tokens.until ? tokens.left : 0) + 1, until: now + tokensLastInMs };
   }
 
   /** DPS answered 429: what is left of the tokens is worthless, for every instance. */
@@ -101,7 +114,9 @@ export class OperationsBudget {
     const late = waiting.filter((waiter) => waiter.deadline <= now);
     for (const waiter of late) {
       waiting.splice(waiting.indexOf(waiter), 1);
-      waiter.refuse(new LaterError("The instance's operations of this minute are used up.", { soon: true }));
+      waiter.refuse(
+        new RetryLaterError("The instance's operations of this minute are used up.", { soon: true }),
+      );
     }
   }
 

@@ -1,266 +1,418 @@
-import type { Clock } from '../clock.ts';
 import type { DeviceProvisioningClient } from '../dps/client.ts';
 import { isStoredAs } from '../dps/enrollment-equality.ts';
-import { InvalidRequestError } from '../dps/errors.ts';
+import { AlreadyExistsError, NotFoundError, PreconditionFailedError } from '../dps/errors.ts';
 import { ifFound } from '../dps/if-found.ts';
-import type {
-  AttestationMechanism,
-  DeviceRegistrationState,
-  EnrollmentGroup,
-  IndividualEnrollment,
-} from '../dps/models.ts';
-import { type Instant, parseInstant } from '../events/instant.ts';
+import type { AttestationMechanism, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
 import type { SymmetricKeyData } from '../events/manufacturing-event.ts';
-import { blockingEnrollment, isBlocking } from './blocking-enrollment.ts';
+import type { Access } from './circuit-breaker.ts';
+import { denyEnrollment, isDenying } from './deny-enrollment.ts';
 import type { DesiredState } from './desired-state.ts';
 import type { DpsGate } from './dps-gate.ts';
-import type { EnrollmentWriter } from './enrollment-writer.ts';
-import { LaterError } from './later-error.ts';
-import { raced, refusable } from './write-answers.ts';
+import { DpsRejectedError, rejectable } from './dps-rejected-error.ts';
+import { type EnrollmentWriter, isUnknown, type WriteResult } from './enrollment-writer.ts';
+import { contentHash, type RemoteEnrollment } from './remote-enrollment.ts';
+import { RetryLaterError } from './retry-later-error.ts';
+import type { SubjectRef, SubjectState } from './subject-state.ts';
 
-/** What the caller knows that DPS cannot tell. */
-export interface Effort {
-  /** Milliseconds since 1970: how long to wait for tokens, and for DPS to recover, before giving the event back. */
+type Enrollment = IndividualEnrollment | EnrollmentGroup;
+
+/** What the reconciler needs of the DPS client. */
+export type EnrollmentReads = {
+  readonly individualEnrollments: Pick<
+    DeviceProvisioningClient['individualEnrollments'],
+    'get' | 'getAttestationMechanism'
+  >;
+  readonly enrollmentGroups: Pick<
+    DeviceProvisioningClient['enrollmentGroups'],
+    'get' | 'getAttestationMechanism' | 'createOrUpdate' | 'delete'
+  >;
+};
+
+/** One attempt of a holder to make DPS agree. */
+export interface Attempt {
+  readonly subject: SubjectRef;
+  readonly remote: RemoteEnrollment;
+  /** Milliseconds since 1970: how long to wait for tokens, and for DPS to recover. */
   readonly deadline: number;
-  /** An enrollment of ours may be there, though it should not. */
-  readonly mayExist: boolean;
-  /** Most likely one is there, so that it is read first. Else it is created first: ten to an operation. */
-  readonly isThere: boolean;
   /** The keys that a definition brought, where its message is at hand. */
-  readonly suppliedKeys?: SymmetricKeyData | undefined;
+  readonly suppliedKeys: SymmetricKeyData | undefined;
+  readonly closed: SubjectState['closed'];
+  /** DPS has taken no definition of it yet. */
+  readonly wasNeverAccepted: boolean;
   /**
-   * Throws if what should be has changed since. Asked between reading what is and replacing it by etag: what newer events
-   * have told DPS is so never overwritten, since they are in the ledger before they are in DPS.
+   * Asked before every call: false once what should be has changed. What newer events have told DPS is so never
+   * overwritten, since they are in the ledger before they are in DPS.
    */
-  readonly confirm?: () => Promise<void>;
+  readonly isWanted: () => Promise<boolean>;
+  /** Remembers what a hold is about to do, before it is done. Rejects with a StateChangedError. */
+  readonly rememberClosing: (closed: SubjectState['closed']) => Promise<void>;
 }
 
-/** A write that loses the race against others so often is left to a later attempt. */
-const racesToLose = 8;
+/** What should be has changed since it was read: decide again. */
+export class StateChangedError extends Error {
+  override name = 'StateChangedError';
+}
+
+/** What DPS shows of a device or batch that no event has defined. */
+export type Shown = 'enabled' | 'disabled' | 'absent';
+
+/** A write that meets others' writes so often is left to a later attempt. */
+const conflictsAtMost = 8;
 
 /** Makes DPS agree with what should be. Every step may be repeated: a crash between two of them does no harm. */
 export class Reconciler {
-  readonly #client: DeviceProvisioningClient;
-  readonly #gate: DpsGate;
-  readonly #writer: EnrollmentWriter;
-  readonly #clock: Clock;
+  readonly #client: EnrollmentReads;
+  readonly #gate: Pick<DpsGate, 'call'>;
+  readonly #writer: Pick<EnrollmentWriter, 'write'>;
 
-  constructor(client: DeviceProvisioningClient, gate: DpsGate, writer: EnrollmentWriter, clock: Clock) {
+  constructor(client: EnrollmentReads, gate: Pick<DpsGate, 'call'>, writer: Pick<EnrollmentWriter, 'write'>) {
     this.#client = client;
     this.#gate = gate;
     this.#writer = writer;
-    this.#clock = clock;
   }
 
-  /** Brings the enrollment or group of `id` to the desired state. Retired groups are `GroupRetirement`'s affair. */
-  async apply(id: string, desired: DesiredState, effort: Effort): Promise<void> {
+  /** Resolves to what DPS shows, where no event has defined what it should hold. Retired groups are `GroupRetirement`'s. */
+  async apply(attempt: Attempt, desired: DesiredState): Promise<Shown | undefined> {
     switch (desired.kind) {
       case 'enrollment':
-        return this.#ensureEnrollment(desired.enrollment, effort);
-      case 'no-enrollment':
-        return this.#removeEnrollment(id, effort);
-      case 'member':
-        return effort.mayExist ? this.#removeEnrollment(id, effort) : undefined;
-      case 'blocked':
-        return this.#ensureBlocked(id, desired.leafCertificate, effort);
+        await this.#ensure(attempt, withKeys(desired.enrollment, attempt.suppliedKeys));
+        return undefined;
       case 'group':
-        return this.#ensureGroup(desired.group, effort);
+        await this.#ensure(attempt, withKeys(desired.group, attempt.suppliedKeys));
+        return undefined;
+      case 'blocked':
+        await this.#ensureDenied(attempt, desired.leafCertificate);
+        return undefined;
+      case 'no-enrollment':
+        await this.#ensureAbsent(attempt);
+        return undefined;
+      case 'member':
+        await (attempt.remote.mayExist ? this.#ensureAbsent(attempt) : undefined);
+        return undefined;
+      case 'shut':
+        return this.#shut(attempt, desired.leafCertificate);
+      case 'reopened':
+        return this.#reopen(attempt);
       case 'no-profile':
-        throw new LaterError(
+        throw new RetryLaterError(
           `No enrollment profile fits the product ${desired.product} any more. Put it back into the profiles file.`,
         );
       default:
-        return;
+        return undefined;
     }
   }
 
-  registrationState(id: string, deadline: number): Promise<DeviceRegistrationState | undefined> {
-    return this.#read(deadline, () => ifFound(this.#client.deviceRegistrationStates.get(id)));
-  }
-
-  /** Deletes a registration record unless the device has registered since. */
-  async removeRegistration(
-    record: DeviceRegistrationState,
-    notAfter: Instant,
-    deadline: number,
+  async #ensure(
+    attempt: Attempt,
+    wanted: Enrollment,
+    isStored: (actual: Enrollment) => boolean = (actual) => isStoredAs(wanted, actual),
   ): Promise<void> {
-    let current: DeviceRegistrationState | undefined = record;
-    for (let race = 0; race < racesToLose; race++) {
-      const id: string = current?.registrationId ?? '';
-      const updated = parseInstant(current?.lastUpdatedDateTimeUtc ?? '');
-      if (!current || (updated !== undefined && updated > notAfter)) return;
-      const ifMatch = current.etag;
-      const outcome = await this.#write(deadline, () =>
-        raced(this.#client.deviceRegistrationStates.delete(id, ifMatch === undefined ? {} : { ifMatch })),
-      );
-      if (outcome !== 'raced') return;
-      current = await this.registrationState(id, deadline);
-    }
-    throw new LaterError('The registration record changes too often to be deleted.');
-  }
-
-  async #ensureEnrollment(desired: IndividualEnrollment, effort: Effort): Promise<void> {
-    const wanted = withKeys(desired, effort.suppliedKeys);
-    for (let race = 0; race < racesToLose; race++) {
-      if (!effort.isThere || race > 0) {
-        if ((await refusable(this.#writer.create(wanted, effort.deadline))) === 'created') return;
-      }
-      const actual = await this.#individual(wanted.registrationId, effort.deadline);
-      if (!actual) {
-        if ((await refusable(this.#writer.create(wanted, effort.deadline))) === 'created') return;
-        continue;
-      }
-      if ((await this.#bringInLine('individualEnrollments', wanted, actual, effort)) === 'done') return;
-    }
-    throw new LaterError('The enrollment changes too often to be updated.');
-  }
-
-  async #ensureGroup(desired: EnrollmentGroup, effort: Effort): Promise<void> {
-    const wanted = withKeys(desired, effort.suppliedKeys);
-    for (let race = 0; race < racesToLose; race++) {
-      const actual = await this.group(wanted.enrollmentGroupId, effort.deadline);
-      if (actual) {
-        if ((await this.#bringInLine('enrollmentGroups', wanted, actual, effort)) === 'done') return;
-        continue;
-      }
-      const access = wanted.attestation.type === 'x509' ? 'create-x509-group' : 'create-symmetric-key-group';
-      const create = () => raced(refusable(this.#client.enrollmentGroups.createOrUpdate(wanted)));
-      const created = await this.#gate.call('pipeline', effort.deadline, create, access);
-      if (created !== 'raced') return;
-    }
-    throw new LaterError('The enrollment group changes too often to be updated.');
-  }
-
-  /** A PUT replaces everything, and GET carries no keys: they are read and sent again, or the device is locked out. */
-  async #bringInLine<T extends IndividualEnrollment | EnrollmentGroup>(
-    collection: 'individualEnrollments' | 'enrollmentGroups',
-    wanted: T,
-    actual: T,
-    effort: Effort,
-  ): Promise<'done' | 'raced'> {
-    const id = 'registrationId' in wanted ? wanted.registrationId : wanted.enrollmentGroupId;
-    const bothSymmetric =
-      wanted.attestation.type === 'symmetricKey' && actual.attestation.type === 'symmetricKey';
+    const { remote, subject } = attempt;
+    const content = contentHash(withoutKeys(wanted));
+    const isSymmetric = wanted.attestation.type === 'symmetricKey';
     const suppliesKeys = wanted.attestation.symmetricKey?.primaryKey !== undefined;
-    if (!(bothSymmetric && suppliesKeys) && isStoredAs(wanted, actual)) return 'done';
-    let next = wanted;
-    if (bothSymmetric) {
-      const mechanism = await this.#mechanism(collection, id, effort.deadline);
-      if (!mechanism) return 'raced';
-      if (isStoredAs(wanted, actual, mechanism)) return 'done';
-      if (!suppliesKeys) next = { ...wanted, attestation: mechanism };
+    // What was only begun most often is not there. A creation finds out, and costs a tenth of reading.
+    let guessesAbsent = attempt.wasNeverAccepted && remote.known === undefined;
+    for (let conflicts = 0; conflicts < conflictsAtMost; ) {
+      if (remote.isKnownToHold(content) && !suppliesKeys) {
+        return;
+      }
+      if (!remote.mayExist || remote.isKnownAbsent || guessesAbsent) {
+        guessesAbsent = false;
+        const created = await this.#create(attempt, wanted);
+        if (created.kind === 'done') {
+          return remote.wrote({ content, ...etagOf(created) });
+        }
+        remote.forget();
+        conflicts++;
+        continue;
+      }
+      // Reading costs no more than writing where keys would have to be read first.
+      const readsAnyway = isSymmetric && !suppliesKeys && remote.isRememberedToHold(content);
+      let etag = readsAnyway ? undefined : remote.etag;
+      let storedType: string | undefined;
+      if (etag === undefined) {
+        const actual = await this.#get(attempt);
+        if (!actual) {
+          remote.missing();
+          continue;
+        }
+        storedType = actual.attestation.type;
+        if (!suppliesKeys && !remote.mustWriteOver(actual.etag) && isStored(actual)) {
+          await confirmed(attempt);
+          return remote.found({ content, ...etagOf(actual) });
+        }
+        etag = actual.etag ?? '*';
+      }
+      const keepsKeys = isSymmetric && !suppliesKeys && storedType !== 'x509' && storedType !== 'tpm';
+      const mechanism = keepsKeys ? await this.#mechanism(attempt) : undefined;
+      const next = mechanism?.type === 'symmetricKey' ? { ...wanted, attestation: mechanism } : wanted;
+      const updated = await this.#update(attempt, next, etag);
+      if (updated.kind === 'done') {
+        return remote.wrote({ content, ...etagOf(updated) });
+      }
+      remote.forget();
+      conflicts++;
     }
-    const ifMatch = actual.etag ?? '*';
-    await effort.confirm?.();
-    const written = await this.#write(effort.deadline, () => {
-      // One collection or the other, each with its own type of item.
-      const put =
-        'registrationId' in next
-          ? this.#client.individualEnrollments.createOrUpdate(next, { ifMatch })
-          : this.#client.enrollmentGroups.createOrUpdate(next, { ifMatch });
-      return raced(refusable(put as Promise<unknown>));
-    });
-    return written === 'raced' ? 'raced' : 'done';
+    throw new RetryLaterError(`Too many concurrent updates of ${subject.kind} ${subject.id} in DPS.`);
+  }
+
+  async #ensureAbsent(attempt: Attempt): Promise<void> {
+    const { remote, subject } = attempt;
+    for (let conflicts = 0; conflicts < conflictsAtMost; conflicts++) {
+      if (remote.isConfirmedAbsent) {
+        return;
+      }
+      let etag = remote.etag;
+      if (etag === undefined) {
+        const actual = await this.#get(attempt);
+        if (!actual) {
+          return remote.absent();
+        }
+        etag = actual.etag ?? '*';
+      }
+      const deleted = await this.#delete(attempt, etag);
+      if (deleted.kind === 'done' || deleted.kind === 'absent') {
+        return remote.absent();
+      }
+      remote.forget();
+    }
+    throw new RetryLaterError(`Too many concurrent updates of ${subject.kind} ${subject.id} in DPS.`);
   }
 
   /** A disabled individual enrollment keeps a member of a group out: DPS looks there first. */
-  async #ensureBlocked(id: string, leafCertificate: string | undefined, effort: Effort): Promise<void> {
-    const wanted = blockingEnrollment(id, leafCertificate);
+  async #ensureDenied(attempt: Attempt, leafCertificate: string | undefined): Promise<void> {
+    const wanted = denyEnrollment(attempt.subject.id, leafCertificate);
     try {
-      for (let race = 0; race < racesToLose; race++) {
-        const actual = await this.#individual(id, effort.deadline);
-        if (actual && isBlocking(actual, wanted)) return;
-        if (!actual) {
-          if ((await this.#writer.create(wanted, effort.deadline)) === 'created') return;
-          continue;
-        }
-        const ifMatch = actual.etag ?? '*';
-        await effort.confirm?.();
-        const written = await this.#write(effort.deadline, () =>
-          raced(this.#client.individualEnrollments.createOrUpdate(wanted, { ifMatch })),
-        );
-        if (written !== 'raced') return;
-      }
+      await this.#ensure(
+        attempt,
+        wanted,
+        (actual) => 'registrationId' in actual && isDenying(actual, wanted),
+      );
     } catch (error) {
       // A certificate that DPS will not have must not leave the device free to come in.
-      if (!(error instanceof InvalidRequestError) || leafCertificate === undefined) throw error;
-      return this.#ensureBlocked(id, undefined, effort);
+      if (!(error instanceof DpsRejectedError) || leafCertificate === undefined) {
+        throw error;
+      }
+      await this.#ensureDenied(attempt, undefined);
     }
-    throw new LaterError('The blocking enrollment changes too often to be updated.');
   }
 
-  async #removeEnrollment(id: string, effort: Effort): Promise<void> {
-    await this.#write(effort.deadline, () => absentIsFine(this.#client.individualEnrollments.delete(id)));
+  /** Disables what DPS has, all else of it kept. A device of which DPS has nothing is denied as a member would be. */
+  async #shut(attempt: Attempt, leafCertificate: string | undefined): Promise<Shown> {
+    const { remote, subject, closed } = attempt;
+    const actual = await this.#get(attempt);
+    if (!actual) {
+      remote.missing();
+      if (subject.kind === 'batch') {
+        return 'absent';
+      }
+    }
+    const isDisabled = actual?.provisioningStatus === 'disabled';
+    if (!actual || (closed === 'created' && isDisabled)) {
+      await attempt.rememberClosing('created');
+      await this.#ensureDenied(attempt, leafCertificate);
+      return 'disabled';
+    }
+    if (!isDisabled || remote.mustWriteOver(actual.etag)) {
+      await attempt.rememberClosing(isDisabled ? closed : 'disabled');
+      await this.#switch(attempt, actual, 'disabled');
+      return 'disabled';
+    }
+    await confirmed(attempt);
+    remote.found(etagOf(actual));
+    return 'disabled';
   }
 
-  #individual(id: string, deadline: number): Promise<IndividualEnrollment | undefined> {
-    return this.#read(deadline, () => ifFound(this.#client.individualEnrollments.get(id)));
+  /** Undoes what a hold did, and no more: what somebody else disabled stays so. */
+  async #reopen(attempt: Attempt): Promise<Shown> {
+    const { remote, closed } = attempt;
+    const actual = await this.#get(attempt);
+    if (!actual) {
+      remote.absent();
+      return 'absent';
+    }
+    const isDisabled = actual.provisioningStatus === 'disabled';
+    if (closed === 'created' && isDisabled) {
+      remote.found(etagOf(actual));
+      await this.#ensureAbsent(attempt);
+      return 'absent';
+    }
+    const shown = isDisabled && closed !== 'disabled' ? 'disabled' : 'enabled';
+    if ((isDisabled && closed === 'disabled') || remote.mustWriteOver(actual.etag)) {
+      await this.#switch(attempt, actual, shown);
+      return shown;
+    }
+    await confirmed(attempt);
+    remote.found(etagOf(actual));
+    return shown;
   }
 
-  group(id: string, deadline: number): Promise<EnrollmentGroup | undefined> {
-    return this.#read(deadline, () => ifFound(this.#client.enrollmentGroups.get(id)));
+  /** A PUT replaces everything, and GET carries no keys: they are read and sent again, or the devices are locked out. */
+  async #switch(
+    attempt: Attempt,
+    actual: Enrollment,
+    provisioningStatus: 'enabled' | 'disabled',
+  ): Promise<void> {
+    const { etag = '*', createdDateTimeUtc: _, lastUpdatedDateTimeUtc: __, ...rest } = actual;
+    const stored = 'registrationState' in rest ? { ...rest, registrationState: undefined } : rest;
+    const mechanism =
+      actual.attestation.type === 'symmetricKey' ? await this.#mechanism(attempt) : actual.attestation;
+    const wanted = { ...stored, provisioningStatus, ...(mechanism ? { attestation: mechanism } : {}) };
+    const updated = mechanism ? await this.#update(attempt, wanted as Enrollment, etag) : undefined;
+    if (updated?.kind !== 'done') {
+      attempt.remote.forget();
+      throw new StateChangedError(`${attempt.subject.kind} ${attempt.subject.id} has changed in DPS.`);
+    }
+    attempt.remote.wrote(etagOf(updated));
   }
 
-  #mechanism(
-    collection: 'individualEnrollments' | 'enrollmentGroups',
-    id: string,
-    deadline: number,
-  ): Promise<AttestationMechanism | undefined> {
-    return this.#read(deadline, () => ifFound(this.#client[collection].getAttestationMechanism(id)));
+  /** Closes a group before it is emptied: no device may come in meanwhile. Resolves to its etag. */
+  async disableGroup(attempt: Attempt, actual: EnrollmentGroup): Promise<string> {
+    if (actual.provisioningStatus === 'disabled') {
+      return actual.etag ?? '*';
+    }
+    await this.#switch(attempt, actual, 'disabled');
+    return attempt.remote.etag ?? '*';
   }
 
-  /** Closes a group before it is emptied: no device may come in meanwhile. */
-  async disableGroup(actual: EnrollmentGroup, deadline: number): Promise<void> {
-    if (actual.provisioningStatus === 'disabled') return;
-    const { etag: _, createdDateTimeUtc: __, lastUpdatedDateTimeUtc: ___, ...rest } = actual;
-    await this.#ensureGroup(
-      { ...rest, provisioningStatus: 'disabled' },
-      { deadline, mayExist: true, isThere: true },
+  async group(attempt: Attempt): Promise<EnrollmentGroup | undefined> {
+    const found = await this.#get(attempt);
+    return found && 'enrollmentGroupId' in found ? found : undefined;
+  }
+
+  /** Of an empty, disabled group. A device that registers meanwhile finds nothing that would let it in. */
+  async removeGroup(attempt: Attempt, etag: string): Promise<void> {
+    const { id } = attempt.subject;
+    try {
+      const deletion = () => ifFound(this.#client.enrollmentGroups.delete(id, { ifMatch: etag }));
+      const remove = () => noting(attempt, etag, deletion());
+      await this.#call(attempt, remove, 'write');
+    } catch (error) {
+      if (error instanceof PreconditionFailedError) {
+        throw new StateChangedError(`Enrollment group ${id} has changed in DPS.`);
+      }
+      throw error;
+    }
+    attempt.remote.absent();
+  }
+
+  #get(attempt: Attempt): Promise<Enrollment | undefined> {
+    const { kind, id } = attempt.subject;
+    return this.#call(attempt, () =>
+      ifFound<Enrollment>(
+        kind === 'device'
+          ? this.#client.individualEnrollments.get(id)
+          : this.#client.enrollmentGroups.get(id),
+      ),
     );
   }
 
-  async removeGroup(id: string, deadline: number): Promise<void> {
-    await this.#write(deadline, () => absentIsFine(this.#client.enrollmentGroups.delete(id)));
+  #mechanism(attempt: Attempt): Promise<AttestationMechanism | undefined> {
+    const { kind, id } = attempt.subject;
+    const collection = kind === 'device' ? 'individualEnrollments' : 'enrollmentGroups';
+    return this.#call(attempt, () => ifFound(this.#client[collection].getAttestationMechanism(id)));
   }
 
-  async registrationsOf(
-    enrollmentGroupId: string,
-    deadline: number,
-  ): Promise<readonly DeviceRegistrationState[]> {
-    return this.#read(deadline, async () => {
-      const pages = this.#client.deviceRegistrationStates.query(enrollmentGroupId).byPage();
-      const first = await pages.next();
-      return first.done ? [] : first.value;
+  #create(attempt: Attempt, wanted: Enrollment): Promise<WriteResult> {
+    if ('registrationId' in wanted) {
+      return this.#packed(attempt, { mode: 'create', enrollment: wanted });
+    }
+    const access = wanted.attestation.type === 'x509' ? 'create-x509-group' : 'create-symmetric-key-group';
+    return this.#putGroup(attempt, wanted, {}, access);
+  }
+
+  #update(attempt: Attempt, wanted: Enrollment, etag: string): Promise<WriteResult> {
+    return 'registrationId' in wanted
+      ? this.#packed(attempt, { mode: 'update', enrollment: wanted, etag })
+      : this.#putGroup(attempt, wanted, { ifMatch: etag }, 'write');
+  }
+
+  #delete(attempt: Attempt, etag: string): Promise<WriteResult> {
+    return this.#packed(attempt, { mode: 'delete', registrationId: attempt.subject.id, etag });
+  }
+
+  async #packed(
+    { deadline, isWanted, remote }: Attempt,
+    write: Parameters<EnrollmentWriter['write']>[0],
+  ): Promise<WriteResult> {
+    const etag = write.mode === 'create' ? undefined : write.etag;
+    const onUnknown = () => remote.lostAnswer(etag);
+    const writing = this.#writer.write(write, { deadline, isWanted, onUnknown });
+    const result = await rejectable(writing);
+    if (result.kind === 'unwanted') {
+      throw new StateChangedError('What should be has changed.');
+    }
+    return result;
+  }
+
+  async #putGroup(
+    attempt: Attempt,
+    wanted: EnrollmentGroup,
+    options: { readonly ifMatch?: string },
+    access: Access,
+  ): Promise<WriteResult> {
+    const put = () =>
+      noting(attempt, options.ifMatch, this.#client.enrollmentGroups.createOrUpdate(wanted, options));
+    try {
+      return { kind: 'done', ...etagOf(await rejectable(this.#call(attempt, put, access))) };
+    } catch (error) {
+      const isConflict =
+        error instanceof PreconditionFailedError ||
+        error instanceof AlreadyExistsError ||
+        error instanceof NotFoundError;
+      if (isConflict) {
+        return { kind: 'changed' };
+      }
+      throw error;
+    }
+  }
+
+  async #call<T>(attempt: Attempt, operation: () => Promise<T>, access: Access = 'read'): Promise<T> {
+    const { deadline, isWanted } = attempt;
+    const result = await this.#gate.call('pipeline', deadline, async () => [await operation()] as const, {
+      access,
+      isWanted,
     });
-  }
-
-  async deleteRegistration(id: string, deadline: number): Promise<void> {
-    await this.#write(deadline, () => absentIsFine(this.#client.deviceRegistrationStates.delete(id)));
-  }
-
-  now(): number {
-    return this.#clock.now().getTime();
-  }
-
-  #read<T>(deadline: number, operation: () => Promise<T>): Promise<T> {
-    return this.#gate.call('pipeline', deadline, operation, 'read');
-  }
-
-  #write<T>(deadline: number, operation: () => Promise<T>): Promise<T> {
-    return this.#gate.call('pipeline', deadline, operation, 'write');
+    if (!result) {
+      throw new StateChangedError('What should be has changed.');
+    }
+    return result[0];
   }
 }
 
-function withKeys<T extends IndividualEnrollment | EnrollmentGroup>(
-  enrollment: T,
-  keys: SymmetricKeyData | undefined,
-): T {
-  if (enrollment.attestation.type !== 'symmetricKey' || !keys?.primaryKey || !keys.secondaryKey)
+/** Between reading what is and saying so. */
+async function confirmed({ isWanted }: Attempt): Promise<void> {
+  if (!(await isWanted())) {
+    throw new StateChangedError('What should be has changed.');
+  }
+}
+
+async function noting<T>({ remote }: Attempt, etag: string | undefined, writing: Promise<T>): Promise<T> {
+  try {
+    return await writing;
+  } catch (error) {
+    if (isUnknown(error)) {
+      remote.lostAnswer(etag);
+    }
+    throw error;
+  }
+}
+
+function etagOf({ etag }: { readonly etag?: string | undefined }): { readonly etag?: string } {
+  return etag === undefined ? {} : { etag };
+}
+
+function withKeys<T extends Enrollment>(enrollment: T, keys: SymmetricKeyData | undefined): T {
+  if (enrollment.attestation.type !== 'symmetricKey' || !keys?.primaryKey || !keys.secondaryKey) {
     return enrollment;
+  }
   const { primaryKey, secondaryKey } = keys;
   return { ...enrollment, attestation: { type: 'symmetricKey', symmetricKey: { primaryKey, secondaryKey } } };
 }
 
-async function absentIsFine(deleting: Promise<void>): Promise<void> {
-  await ifFound(deleting);
+function withoutKeys(enrollment: Enrollment): Enrollment {
+  return enrollment.attestation.type === 'symmetricKey'
+    ? { ...enrollment, attestation: { type: 'symmetricKey' } }
+    : enrollment;
 }

@@ -3,7 +3,6 @@ import type { EventKey } from '../events/event-identity.ts';
 import { type Instant, instantOf } from '../events/instant.ts';
 import { bringsKeys, isDefinitionKind, type ManufacturingEvent } from '../events/manufacturing-event.ts';
 import {
-  isCrowdedOut,
   newestAccepted,
   type StampedDefinition,
   withDefinition,
@@ -14,6 +13,11 @@ import { compareStamps, type Stamp } from './stamp.ts';
 
 export type Life = 'scrapped' | 'remanufactured' | 'recalled' | 'retired';
 
+interface StampedLife {
+  readonly stamp: Stamp;
+  readonly life: Life;
+}
+
 /**
  * Last-writer-wins registers of a device or a batch. Their merge is commutative, associative and idempotent, so
  * order, delay and repetition of events cannot matter.
@@ -22,7 +26,9 @@ export interface Registers extends KeysRegister {
   /** The newest definition, then older ones to fall back on if DPS refuses it, down to the last that DPS accepted. */
   readonly definitions: readonly StampedDefinition[];
   readonly hold?: { readonly stamp: Stamp; readonly held: boolean; readonly reason?: string };
-  readonly life?: { readonly stamp: Stamp; readonly life: Life };
+  readonly life?: StampedLife;
+  /** What a device's life falls back on if DPS rejects the definition that remanufactured it, down to its scrapping. */
+  readonly olderLives?: readonly StampedLife[];
   /** The registration record goes if it was not updated after this instant, once. */
   readonly return?: { readonly stamp: Stamp; readonly notAfter: Instant; readonly done: boolean };
   /** How the oldest definition wrote the subject: the device id, where no definition names one. */
@@ -91,7 +97,19 @@ function mergeLife(registers: Registers, stamp: Stamp, life: Life): Registers {
   // Of a batch's ends the graver stays, whatever the times.
   if (old && (life === 'recalled' || life === 'retired') && old.life !== life)
     return old.life === 'retired' ? registers : { ...registers, life: { stamp, life } };
-  return { ...registers, life: newer(old, { stamp, life }) };
+  const known = [...(old ? [old] : []), ...(registers.olderLives ?? [])];
+  if (known.some((each) => each.stamp.key === stamp.key)) return registers;
+  return withLives(
+    registers,
+    [...known, { stamp, life }].sort((left, right) => compareStamps(right.stamp, left.stamp)),
+  );
+}
+
+function withLives(registers: Registers, sorted: readonly StampedLife[]): Registers {
+  const { life: _, olderLives: __, ...rest } = registers;
+  const last = sorted.findIndex(({ life }) => life !== 'remanufactured');
+  const [life, ...olderLives] = last < 0 ? sorted : sorted.slice(0, last + 1);
+  return { ...rest, ...(life ? { life } : {}), ...(olderLives.length > 0 ? { olderLives } : {}) };
 }
 
 function mergeReturn(registers: Registers, stamp: Stamp, arrivedAt: Date): Registers {
@@ -100,13 +118,22 @@ function mergeReturn(registers: Registers, stamp: Stamp, arrivedAt: Date): Regis
   return { ...registers, return: newer(registers.return, { stamp, notAfter, done: false }) };
 }
 
-export function definitionAccepted(registers: Registers): Registers {
+export function definitionAccepted({ olderLives: _, ...registers }: Registers): Registers {
   return { ...registers, definitions: newestAccepted(registers.definitions) };
 }
 
-/** DPS refused what this event says: it is as if the event had never come. */
-export function withdrawDefinition(registers: Registers, key: EventKey): Registers {
-  return forgetKeys({ ...registers, definitions: withoutDefinition(registers.definitions, key) }, key);
+/** Once no event is pending: of what DPS was not asked to take, the newest is remembered, and what it took before. */
+export function withoutOlderDefinitions(registers: Registers): Registers {
+  const definitions = registers.definitions.filter((each, index) => index === 0 || each.accepted);
+  return { ...registers, definitions };
+}
+
+/** DPS rejected what this event says: it is as if the event had never come. */
+export function rollBackDefinition(registers: Registers, key: EventKey): Registers {
+  const { life, olderLives = [] } = registers;
+  const lives = [...(life ? [life] : []), ...olderLives].filter(({ stamp }) => stamp.key !== key);
+  const definitions = withoutDefinition(registers.definitions, key);
+  return forgetKeys(withLives({ ...registers, definitions }, lives), [key]);
 }
 
 export function returnDone(registers: Registers): Registers {
@@ -114,29 +141,27 @@ export function returnDone(registers: Registers): Registers {
   return { ...registers, return: { ...registers.return, done: true } };
 }
 
-/** `crowded-out`: nothing beats it any more, but it must be merged again for that to have an effect. */
-export type Verdict = 'succeeded' | 'superseded' | 'device-scrapped' | 'crowded-out';
+export type End = 'succeeded' | 'superseded' | 'device-scrapped';
 
 /** What of an event decides how it ends: so much is kept of it after its message is gone. */
-export type Judged = Pick<ManufacturingEvent, 'key' | 'kind' | 'instant' | 'source' | 'id'>;
+export type MergedEvent = Pick<ManufacturingEvent, 'key' | 'kind' | 'instant' | 'source' | 'id'>;
 
 /** How an event ends that was merged into these registers. */
-export function verdictOf(registers: Registers, event: Judged): Verdict {
+export function evaluateEnd(registers: Registers, event: MergedEvent): End {
   const holds = (register: { readonly stamp: Stamp } | undefined) => register?.stamp.key === event.key;
   const others = [registers.hold, registers.life, registers.return].some(holds);
   if (!isDefinitionKind(event.kind)) return others ? 'succeeded' : 'superseded';
   if (registers.life?.life === 'retired') return 'superseded';
   if (registers.life?.life === 'scrapped')
     return event.instant > registers.life.stamp.at ? 'device-scrapped' : 'superseded';
-  if (isCrowdedOut(registers.definitions, definitionStamp(event))) return 'crowded-out';
   return others || holds(registers.definitions[0]) || holds(registers.keys) ? 'succeeded' : 'superseded';
 }
 
-function definitionStamp(event: Judged): Stamp {
+function definitionStamp(event: MergedEvent): Stamp {
   return stampOf(event, event.kind === 'device.changed' ? 1 : 0);
 }
 
-function stampOf(event: Judged, rank: number): Stamp {
+function stampOf(event: MergedEvent, rank: number): Stamp {
   return { at: event.instant, rank, source: event.source, id: event.id, key: event.key };
 }
 

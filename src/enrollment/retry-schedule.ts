@@ -1,4 +1,4 @@
-import type { LaterError } from './later-error.ts';
+import type { RetryLaterError } from './retry-later-error.ts';
 
 const firstDelayInMs = 2_000;
 const longestDelayInMs = 3_600_000;
@@ -6,7 +6,12 @@ const longestDelayInMs = 3_600_000;
 const longestDelayOfSoonInMs = 60_000;
 
 /** When an event is tried again after so many attempts: later every time, an hour at most, and never for the last time. */
-export function nextAttemptAt(attempt: number, now: Date, error: LaterError, random = Math.random): Date {
+export function nextAttemptAt(
+  attempt: number,
+  now: Date,
+  error: RetryLaterError,
+  random = Math.random,
+): Date {
   const longest = error.soon ? longestDelayOfSoonInMs : longestDelayInMs;
   const growing = Math.min(longest, firstDelayInMs * 2 ** Math.min(attempt - 1, 20));
   const jittered = growing * (0.75 + random() / 4);

@@ -20,8 +20,12 @@ export interface QueuedEvent {
   readonly key: string;
   /** The event's JSON text, as it came; bytes where they are no text. */
   readonly body: string | Uint8Array;
-  /** 1 for an event that was never tried. */
+  /** 1 for an event that was never tried: the place in its chain. */
   readonly attempt: number;
+  /** Of one that is sent again: its chain, the invocation that sends it, and how often it has failed. */
+  readonly chain?: string;
+  readonly nonce?: string;
+  readonly tries?: number;
   /** When it arrived first. */
   readonly firstSeen: Date;
   readonly notBefore?: Date;
@@ -236,10 +240,12 @@ export class EventBus {
 }
 
 function messageOf(event: QueuedEvent): ServiceBusMessage {
-  const attempt = event.replay === undefined ? event.attempt : `${event.replay}/${event.attempt}`;
+  const { replay, attempt, nonce } = event;
+  // Never swallowed as a copy of another invocation's: that one may not know what this one does.
+  const place = [replay, attempt, nonce].filter((part) => part !== undefined).join('/');
   return {
     body: Buffer.from(event.body),
-    messageId: messageIdOf(event.key, event.body, attempt),
+    messageId: messageIdOf(event.key, event.body, place),
     contentType: cloudEventsJson,
     applicationProperties: writeMarks(event),
     ...(event.notBefore ? { scheduledEnqueueTimeUtc: event.notBefore } : {}),

@@ -16,6 +16,8 @@ export interface IncomingMessage {
   /** 1 for the first delivery. */
   readonly deliveryCount: number;
   readonly messageId?: string | undefined;
+  /** What Service Bus calls this message, in all its deliveries. */
+  readonly name: string | undefined;
 }
 
 export interface DecodedMessage {
@@ -23,7 +25,12 @@ export interface DecodedMessage {
   readonly text: string;
   /** Why there is no JSON text, and the bytes as they came. */
   readonly unreadable?: UnreadableBody;
+  /** The first message of the chain: an event that is sent again carries it. */
+  readonly chain: string;
+  /** The place in the chain, from 1. */
   readonly attempt: number;
+  /** Failed attempts so far. */
+  readonly tries: number;
   readonly firstSeen: Date;
   readonly replay: string | undefined;
   readonly announced: boolean;
@@ -51,7 +58,8 @@ export interface DecodingBounds {
 export function decodeMessage(message: IncomingMessage, bounds: DecodingBounds): DecodedMessage {
   const marks = readMarks(message.properties, message.enqueuedAt, bounds);
   const messageId = marks.messageId ?? message.messageId;
-  return { ...decodeBody(message), ...marks, deliveryCount: message.deliveryCount, messageId };
+  const chain = marks.chain ?? message.name ?? bodyKey(message.body);
+  return { ...decodeBody(message), ...marks, chain, deliveryCount: message.deliveryCount, messageId };
 }
 
 /** Reads the event of a message, or says why there is none. */
@@ -63,21 +71,16 @@ export function readMessage({ text, unreadable, firstSeen }: DecodedMessage): Re
   return { kind: 'rejected', key: bodyKey(bytes), rejection, others: [], readable };
 }
 
-/** The same message once more, for a later attempt. */
-export function queuedAgain(message: DecodedMessage, key: EventKey, notBefore: Date): QueuedEvent {
-  const { text, unreadable, attempt, firstSeen, replay, sender, messageId } = message;
+/** The same message once more, for a later attempt: its successor in the chain. */
+export function queuedAgain(
+  message: DecodedMessage,
+  key: EventKey,
+  next: { readonly tries: number; readonly nonce: string; readonly notBefore: Date },
+): QueuedEvent {
+  const { text, unreadable, chain, attempt, firstSeen, replay, sender, messageId } = message;
   const body = unreadable?.bytes ?? text;
-  return {
-    key,
-    body,
-    attempt: attempt + 1,
-    firstSeen,
-    notBefore,
-    replay,
-    announced: true,
-    sender,
-    messageId,
-  };
+  const known = { chain, attempt: attempt + 1, firstSeen, replay, announced: true, sender, messageId };
+  return { ...known, ...next, key, body };
 }
 
 function decodeBody({

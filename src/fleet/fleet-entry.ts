@@ -103,7 +103,9 @@ export function ledgerFacts(
   state: SubjectState,
   profiles: EnrollmentProfiles,
 ): LedgerFacts {
-  const { registers, revision, appliedRevision } = state;
+  const { registers, revision } = state;
+  // Nothing is pending: all that was merged is applied.
+  const appliedRevision = isInSync(state) ? revision : revision - state.pending.length;
   const [newest] = registers.definitions;
   const definition: (Definition & { readonly labels?: Labels | null }) | undefined = newest?.definition;
   const first = registers.definitions.map(({ stamp }) => stamp.at).sort(compareText)[0];

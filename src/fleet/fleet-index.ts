@@ -52,7 +52,7 @@ export class FleetIndex {
   async update(subject: SubjectRef, before: SubjectState | undefined, after: SubjectState): Promise<void> {
     const ledger = ledgerFacts(subject, after, this.#profiles);
     // What was never applied was, most often, never listed.
-    const isNew = before === undefined || before.appliedRevision === 0;
+    const isNew = before === undefined || (!before.waiting && before.pending.length === before.revision);
     await this.#change(subject, (known) => withLedger(subject, known, ledger), isNew ? 'missing' : 'unread');
   }
 

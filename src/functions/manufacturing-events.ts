@@ -14,7 +14,7 @@ app.generic('manufacturing-events', {
   }),
   handler: async (body: unknown, context: InvocationContext) => {
     const { clock, processor, decode } = await services();
-    const { applicationProperties, contentType, enqueuedTime, deliveryCount, messageId } =
+    const { applicationProperties, contentType, enqueuedTime, deliveryCount, messageId, sequenceNumber } =
       context.triggerMetadata ?? {};
     const message = decode({
       body: bytesOf(body),
@@ -24,6 +24,7 @@ app.generic('manufacturing-events', {
       deliveryCount: Math.max(1, Number(deliveryCount ?? 1)),
       // The library makes a number of an id of digits alone.
       messageId: messageId === undefined ? undefined : String(messageId),
+      name: sequenceNumber === undefined ? undefined : String(sequenceNumber),
     });
     await processor.process(message);
   },

@@ -4,7 +4,7 @@ import { DeviceProvisioningError } from '../dps/errors.ts';
 import { ifFound } from '../dps/if-found.ts';
 import type { DeviceRegistrationState, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
 import type { DpsGate } from '../enrollment/dps-gate.ts';
-import { LaterError } from '../enrollment/later-error.ts';
+import { RetryLaterError } from '../enrollment/retry-later-error.ts';
 import type { SubjectRef } from '../enrollment/subject-state.ts';
 import { isDpsId } from '../events/read-event.ts';
 
@@ -18,7 +18,7 @@ export type DpsView =
       readonly did: DeviceRegistrationState | undefined;
       readonly unknown?: undefined;
     }
-  | { readonly unknown: LaterError | DeviceProvisioningError };
+  | { readonly unknown: RetryLaterError | DeviceProvisioningError };
 
 export interface DpsViewParts {
   readonly dps: DeviceProvisioningClient;
@@ -36,7 +36,7 @@ export async function readDpsView({ dps, gate, clock }: DpsViewParts, subject: S
     gate.call('pipeline', deadline, () => {
       const abortSignal = AbortSignal.timeout(waitInMs);
       return ifFound(operation({ abortSignal })).catch((error: unknown) => {
-        throw abortSignal.aborted ? new LaterError('DPS did not answer within 5 seconds.') : error;
+        throw abortSignal.aborted ? new RetryLaterError('DPS did not answer within 5 seconds.') : error;
       });
     });
   const { individualEnrollments, enrollmentGroups, deviceRegistrationStates } = dps;
@@ -55,7 +55,7 @@ export async function readDpsView({ dps, gate, clock }: DpsViewParts, subject: S
     ]);
     return { is, did };
   } catch (error) {
-    if (error instanceof LaterError || error instanceof DeviceProvisioningError) {
+    if (error instanceof RetryLaterError || error instanceof DeviceProvisioningError) {
       return { unknown: error };
     }
     throw error;

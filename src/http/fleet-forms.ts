@@ -1,14 +1,13 @@
 import type { AuditRunner } from '../audit/audit-runner.ts';
 import { AuditRunningError } from '../audit/audit-running-error.ts';
 import type { Clock } from '../clock.ts';
-import { LaterError } from '../enrollment/later-error.ts';
-import { subjectOf } from '../enrollment/ledger.ts';
+import type { BackgroundQueue } from '../enrollment/background-queue.ts';
+import { type Ledger, subjectOf } from '../enrollment/ledger.ts';
 import type { RejectedReplay } from '../enrollment/rejected-replay.ts';
-import type { SubjectSweeper } from '../enrollment/subject-sweeper.ts';
+import { isInSync } from '../enrollment/subject-state.ts';
 import { isJsonObject } from '../events/json.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 import type { FleetLists } from '../fleet/fleet-list.ts';
-import { RowConflictError, StorageUnavailableError } from '../storage/tables.ts';
 import type { Answer } from './answer.ts';
 import type { EventIntake } from './event-intake.ts';
 import type { Request } from './request.ts';
@@ -17,7 +16,8 @@ import type { Person } from './sign-in.ts';
 export interface FleetFormsParts {
   readonly intake: EventIntake;
   readonly replay: RejectedReplay;
-  readonly sweeper: SubjectSweeper;
+  readonly background: BackgroundQueue;
+  readonly ledger: Ledger;
   readonly fleetLists: FleetLists;
   readonly clock: Clock;
   /** Built only when an audit is started. */
@@ -48,6 +48,7 @@ const waitInSeconds = 8;
 const retriedAtOnce = 8;
 const retriedAtMost = 200;
 const retryForMs = 20_000;
+const lookEveryInMs = 200;
 const idPattern = /^[0-9a-f-]{36}$/;
 
 /** What people do: an event like any other, with their name as its source, or another try. */
@@ -128,17 +129,19 @@ export class FleetForms {
   }
 
   async #complete(kind: SubjectKind, id: string): Promise<boolean> {
-    try {
-      return (await this.#parts.sweeper.complete(subjectOf(kind, id))) === 'finished';
-    } catch (error) {
-      const waitsOn =
-        error instanceof LaterError ||
-        error instanceof StorageUnavailableError ||
-        error instanceof RowConflictError;
-      if (!waitsOn) {
-        throw error;
+    const { background, ledger, clock } = this.#parts;
+    const subject = subjectOf(kind, id);
+    await background.retryNow(subject);
+    const until = clock.now().getTime() + retryForMs;
+    for (;;) {
+      const state = await ledger.readState(subject);
+      if (!state || isInSync(state)) {
+        return true;
       }
-      return false;
+      if (clock.now().getTime() >= until) {
+        return false;
+      }
+      await clock.sleep(lookEveryInMs);
     }
   }
 

@@ -26,7 +26,7 @@ interface Check {
 export async function deepHealth({ dps, gate, clock, bus, devices }: HealthParts): Promise<Answer> {
   const deadline = clock.now().getTime() + withinMs;
   const ask = (access: 'read' | 'write', operation: () => Promise<unknown>) =>
-    gate.call('pipeline', deadline, operation, access);
+    gate.call('pipeline', deadline, operation, { access });
   const [dpsCheck, serviceBus, tables] = await Promise.all([
     check(`${dps.endpoint} answers, and permits to read and write.`, async () => {
       await ask('read', () => dps.enrollmentGroups.query().byPage({ maxPageSize: 1 }).next());

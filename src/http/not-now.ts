@@ -1,6 +1,6 @@
 import { DeviceProvisioningError } from '../dps/errors.ts';
 import { handlingOf } from '../enrollment/failure-handling.ts';
-import { LaterError } from '../enrollment/later-error.ts';
+import { RetryLaterError } from '../enrollment/retry-later-error.ts';
 import { EventBusUnavailableError } from '../events/event-bus.ts';
 import { StorageUnavailableError } from '../storage/tables.ts';
 import { type Answer, problem } from './answer.ts';
@@ -18,7 +18,7 @@ export function notNow(error: unknown, now: Date, detail?: string): Answer | und
     return undefined;
   }
   const wait =
-    error instanceof LaterError && error.notBefore !== undefined ? error.notBefore - now.getTime() : 0;
+    error instanceof RetryLaterError && error.notBefore !== undefined ? error.notBefore - now.getTime() : 0;
   const seconds = Math.max(
     retryAfterInSeconds,
     Math.min(Math.ceil(wait / 1_000), longestRetryAfterInSeconds),
@@ -38,7 +38,7 @@ function whatIsAway(error: unknown): string | undefined {
     return 'Service Bus does not answer at the moment.';
   }
   const isOfDps =
-    error instanceof LaterError ||
+    error instanceof RetryLaterError ||
     (error instanceof DeviceProvisioningError && handlingOf(error).event === 'retrying');
   return isOfDps ? 'DPS does not answer at the moment, or must not be asked.' : undefined;
 }

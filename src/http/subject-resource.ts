@@ -1,7 +1,6 @@
-import { desiredState } from '../enrollment/desired-state.ts';
+import { desiredState, placeOf } from '../enrollment/desired-state.ts';
 import { type Ledger, subjectOf } from '../enrollment/ledger.ts';
 import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
-import { placeOf } from '../enrollment/subject-settlement.ts';
 import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/subject-state.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 import { type Answer, badContinuation, json, notFound } from './answer.ts';

@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
-import { LaterError } from '../../src/enrollment/later-error.ts';
+import { RetryLaterError } from '../../src/enrollment/retry-later-error.ts';
 import { Chain } from '../support/chain.ts';
 import { authorizationFor } from '../support/dps-signature.ts';
 import { event, manufactured } from '../support/events.ts';
 import { FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
 import { allQuiet } from '../support/queue.ts';
+import { reconcile } from '../support/reconciling.ts';
 
-const effort = () => ({ deadline: Date.now() + 60_000, mayExist: false, isThere: false });
 const enrollment = (registrationId: string, size = 0) => ({
   registrationId,
   attestation: { type: 'symmetricKey' as const },
@@ -43,7 +43,7 @@ describe('creations of enrollments', () => {
     Promise.allSettled(
       ids.map((id) => {
         const desired = { kind: 'enrollment' as const, enrollment: enrollment(id, size) };
-        return chain.instances[0]!.services.reconciler.apply(id, desired, effort());
+        return reconcile(chain.instances[0]!.services, id, desired, { mayExist: false });
       }),
     );
   const idsOf = (prefix: string, count: number) =>
@@ -81,7 +81,6 @@ describe('creations of enrollments', () => {
   it('that nobody asks for make no request, and neither do events that ask nothing of DPS', async () => {
     await create([]);
     await chain.settle(
-      event('device.held', 'thermostat-unknown'),
       manufactured('beacon-member', { product: 'beacon-b2', batch: 'batch-1' }),
       manufactured('thermostat-wrong', { product: 'toaster' }),
     );
@@ -132,7 +131,7 @@ describe('creations of enrollments', () => {
   it('that cannot be done in time fail all alike, and the next ones go on', async () => {
     await chain.control('faults', 'PUT', [{ operation: '*', status: 503, count: 3 }]);
     const failed = await create(idsOf('late', 3));
-    for (const each of failed) expect(each).toMatchObject({ reason: expect.any(LaterError) });
+    for (const each of failed) expect(each).toMatchObject({ reason: expect.any(RetryLaterError) });
     const done = await create(idsOf('late', 3));
     expect(done.every(({ status }) => status === 'fulfilled')).toBe(true);
   });

@@ -127,7 +127,8 @@ describe(`${kills} kills before, after and in the answer to writes and messages 
   async function endedInTime(events: readonly TestEvent[]): Promise<void> {
     chain.advance(61_000);
     for (let turn = 0; turn < 100 && !events.every((each) => chain.outcomeOf(each)); turn++) {
-      await chain.ended(events, 200).catch(() => undefined);
+      // Locks must not run out faster than a busy machine works: a redelivery takes over, and begins again.
+      await chain.ended(events, 1_000).catch(() => undefined);
       chain.advance(2_000);
     }
     await chain.ended(events, 5_000);
@@ -187,7 +188,7 @@ describe(`${kills} kills before, after and in the answer to writes and messages 
       }
       for (const each of lives) {
         const state = await services.ledger.readState({ kind: 'device', id: each[0]!.subject });
-        expect(state?.revision, each[0]!.subject).toBe(state?.appliedRevision);
+        expect(state?.pending, each[0]!.subject).toEqual([]);
       }
       expect(victims.flatMap(({ keysLost }) => keysLost)).toEqual([]);
       expect(chain.contradictions).toEqual([]);

@@ -199,16 +199,25 @@ describe('a message that is delivered again while its first delivery is still at
   it('and what the background ends is told, even if it fails between the ending and the telling', async () => {
     await chain.control('seed', 'POST', { groups: 1, registrationsPerGroup: 250, individualEnrollments: 0 });
     const { value: group } = await chain.dps.enrollmentGroups.query().next();
-    const retired = event('batch.retired', group!.enrollmentGroupId, undefined, { minutesAgo: 1 });
+    const { enrollmentGroupId } = group!;
+    await chain.settle(
+      event('batch.started', enrollmentGroupId, { product: 'beacon-b2' }, { minutesAgo: 2 }),
+    );
+    const retired = event('batch.retired', enrollmentGroupId, undefined, { minutesAgo: 1 });
     for (const { services } of chain.instances) {
       const publish = services.bus.publish.bind(services.bus);
       let refusals = 1;
       services.bus.publish = (outcome) =>
         refusals-- > 0 ? Promise.reject(new EventBusUnavailableError('Not now.')) : publish(outcome);
     }
-    await chain.settle(retired);
+    await chain.sendToQueue([retired]);
+    for (let step = 0; step < 20 && !chain.outcomeOf(retired); step++) {
+      await allQuiet(chain);
+      chain.advance(5_000);
+    }
+    await chain.ended([retired], 5_000);
     expect(chain.outcomeOf(retired)?.type).toBe('enrollment.succeeded');
-    expect(chain.stack.serviceBus.counts('background-work').deadLetter).toBe(0);
+    expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
   });
 });
 
@@ -238,6 +247,7 @@ describe('an app that is told to stop in the middle of its work', () => {
     const groups: string[] = [];
     for await (const { enrollmentGroupId } of chain.dps.enrollmentGroups.query())
       groups.push(enrollmentGroupId);
+    await chain.settle(event('batch.started', groups[0]!, { product: 'beacon-b2' }, { minutesAgo: 2 }));
     const retired = event('batch.retired', groups[0]!, undefined, { minutesAgo: 1 });
     await chain.sendToQueue([retired]);
     const deleted = () => requestsSoFar(chain, /DeviceRegistrationState_Delete/);

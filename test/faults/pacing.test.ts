@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { ForbiddenError, UnavailableError } from '../../src/dps/errors.ts';
 import { CircuitBreaker } from '../../src/enrollment/circuit-breaker.ts';
-import { LaterError } from '../../src/enrollment/later-error.ts';
+import { RetryLaterError } from '../../src/enrollment/retry-later-error.ts';
 import { nextAttemptAt } from '../../src/enrollment/retry-schedule.ts';
 import type { AppInstance } from '../support/app-instance.ts';
 import { Chain } from '../support/chain.ts';
@@ -27,7 +27,7 @@ describe('when an event is tried again', () => {
         random,
         (attempt, { notBefore, soon }, drawn) => {
           const told = notBefore === undefined ? undefined : now.getTime() + notBefore;
-          const error = new LaterError('x', { notBefore: told, soon });
+          const error = new RetryLaterError('x', { notBefore: told, soon });
           const waits = nextAttemptAt(attempt, now, error, () => drawn).getTime() - now.getTime();
           expect(waits).toBeGreaterThanOrEqual(1_500);
           expect(waits).toBeGreaterThanOrEqual(Math.min(notBefore ?? 0, hour));
@@ -41,7 +41,8 @@ describe('when an event is tried again', () => {
   it('grows from attempt to attempt', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 40 }), random, (attempt, drawn) => {
-        const at = (count: number) => nextAttemptAt(count, now, new LaterError('x'), () => drawn).getTime();
+        const at = (count: number) =>
+          nextAttemptAt(count, now, new RetryLaterError('x'), () => drawn).getTime();
         expect(at(attempt + 1)).toBeGreaterThanOrEqual(at(attempt));
       }),
     );
@@ -69,8 +70,8 @@ describe('the circuit breaker', () => {
           try {
             breaker.enter();
           } catch (error) {
-            expect(error).toBeInstanceOf(LaterError);
-            expect((error as LaterError).notBefore).toBeLessThanOrEqual(time.at + 30_000);
+            expect(error).toBeInstanceOf(RetryLaterError);
+            expect((error as RetryLaterError).notBefore).toBeLessThanOrEqual(time.at + 30_000);
             continue;
           }
           expect(time.at - last).toBeGreaterThanOrEqual(30_000);

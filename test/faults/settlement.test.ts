@@ -14,8 +14,8 @@ const key = (byte: number) => Buffer.alloc(32, byte).toString('base64');
 const keys = (byte: number) => ({
   attestation: { type: 'symmetricKey', primaryKey: key(byte), secondaryKey: key(byte + 1) },
 });
-/** DPS has no room for so much in a twin, which only DPS finds out. */
-const tooMuch = { tags: { x: 'y'.repeat(100_000) } };
+/** Its profile names an API version that DPS does not know, which only DPS finds out. */
+const refused = { product: 'broken-1' };
 
 describe(`what DPS says of single events (SEED=${seed})`, () => {
   let chain: Chain;
@@ -31,7 +31,8 @@ describe(`what DPS says of single events (SEED=${seed})`, () => {
       customAllocationDefinition: { webhookUrl: 'https://example.com/a', apiVersion: '2001-01-01' },
     };
     const file = path.join(directory, 'profiles.json');
-    writeFileSync(file, JSON.stringify({ profiles: [...profiles, broken] }));
+    const brokenGroup = { ...broken, product: 'brokengroup-*', enrollment: 'group' };
+    writeFileSync(file, JSON.stringify({ profiles: [...profiles, broken, brokenGroup] }));
     chain = await Chain.start({ apps: 0, env: { ENROLLMENT_PROFILES: file } });
     chain.startInstance();
     chain.startInstance();
@@ -69,7 +70,7 @@ describe(`what DPS says of single events (SEED=${seed})`, () => {
       const bad = event(
         'device.changed',
         id,
-        { product: 'thermostat-g2', ...tooMuch, ...(index % 3 === 0 ? keys(100) : {}) },
+        { ...refused, ...(index % 3 === 0 ? keys(100) : {}) },
         { minutesAgo: 8 },
       );
       const held = event('device.held', id, undefined, { minutesAgo: 7 });
@@ -99,7 +100,7 @@ describe(`what DPS says of single events (SEED=${seed})`, () => {
   });
 
   it('a refused first definition leaves nothing behind, and a mended one makes the device', async () => {
-    const bad = manufactured('thermostat-mended', tooMuch, { minutesAgo: 9 });
+    const bad = manufactured('thermostat-mended', refused, { minutesAgo: 9 });
     await chain.sendToQueue([bad]);
     await settled([bad]);
     expect((await chain.enrollments()).has('thermostat-mended')).toBe(false);
@@ -112,7 +113,7 @@ describe(`what DPS says of single events (SEED=${seed})`, () => {
   });
 
   it('a group that DPS refuses is rejected, too, and never made', async () => {
-    const bad = event('batch.started', 'batch-refused', { product: 'beacon-b2', ...tooMuch });
+    const bad = event('batch.started', 'batch-refused', { product: 'brokengroup-1' });
     await chain.sendToQueue([bad]);
     await settled([bad]);
     expect(await record(bad)).toMatchObject({ reason: 'dps-rejected' });
@@ -175,7 +176,7 @@ describe(`what DPS says of single events (SEED=${seed})`, () => {
 
   it('keys whose event is refused are forgotten, and hold nobody up', async () => {
     const id = 'thermostat-forgotten';
-    const bad = manufactured(id, { ...tooMuch, ...keys(70) }, { minutesAgo: 9 });
+    const bad = manufactured(id, { ...refused, ...keys(70) }, { minutesAgo: 9 });
     const good = event('device.changed', id, { product: 'thermostat-g2' }, { minutesAgo: 10 });
     await chain.sendToQueue([bad, good]);
     await settled([bad, good]);

@@ -75,8 +75,7 @@ function stateOf({ product = 'thermostat-g2', batch, deviceId, labels, held, rev
       ...(held === undefined ? {} : { hold: { stamp, held } }),
     },
     revision,
-    appliedRevision: pending ? revision - 1 : revision,
-    ...(pending ? { pendingSince: '2026-11-23T05:31:00Z' } : {}),
+    ...(pending ? { pending: [{ key: 'k' }], pendingSince: '2026-11-23T05:31:00Z' } : {}),
   } as SubjectState;
 }
 

@@ -77,14 +77,17 @@ describe('manufacturing events become enrollments', () => {
     expect(await chain.dps.individualEnrollments.getAttestationMechanism('thermostat-a3')).toEqual(before);
   });
 
-  it('remembers a hold that arrives before the device, and says so', async () => {
+  it('keeps a device out that is held before it is made', async () => {
     const held = event('device.held', 'thermostat-a4', { reason: 'early' }, { minutesAgo: 2 });
     await chain.settle(held);
     expect(chain.outcomeOf(held)?.type).toBe('enrollment.succeeded');
-    expect((await chain.enrollments()).has('thermostat-a4')).toBe(false);
+    expect(await chain.dps.individualEnrollments.get('thermostat-a4')).toMatchObject({
+      provisioningStatus: 'disabled',
+    });
     await chain.settle(manufactured('thermostat-a4', {}, { minutesAgo: 5 }));
     expect(await chain.dps.individualEnrollments.get('thermostat-a4')).toMatchObject({
       provisioningStatus: 'disabled',
+      initialTwin: { tags: { line: 'comfort' } },
     });
   });
 
@@ -164,6 +167,7 @@ describe('manufacturing events become enrollments', () => {
     for await (const { enrollmentGroupId } of chain.dps.enrollmentGroups.query())
       groups.push(enrollmentGroupId);
     const seeded = groups.find((id) => !id.startsWith('batch-'))!;
+    await chain.settle(event('batch.started', seeded, { product: 'beacon-b2' }, { minutesAgo: 2 }));
     const retired = event('batch.retired', seeded, undefined, { minutesAgo: 1 });
     await chain.settle(retired);
     expect(chain.outcomeOf(retired)).toMatchObject({

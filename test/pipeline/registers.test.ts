@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mergeEvent, noRegisters, type Registers, verdictOf } from '../../src/enrollment/registers.ts';
+import { evaluateEnd, mergeEvent, noRegisters, type Registers } from '../../src/enrollment/registers.ts';
 import type { ManufacturingEvent } from '../../src/events/manufacturing-event.ts';
 import { readEventValue } from '../../src/events/read-event.ts';
 
@@ -78,7 +78,7 @@ describe.each([
     fc.assert(
       fc.property(fc.array(anyEvent(kinds, subject), { minLength: 1, maxLength: 8 }), (events) => {
         const registers = merged(events);
-        const verdicts = events.map((each) => verdictOf(registers, each));
+        const verdicts = events.map((each) => evaluateEnd(registers, each));
         const ended = registers.life?.life === 'scrapped' || registers.life?.life === 'retired';
         if (!ended) expect(verdicts).toContain('succeeded');
         if (registers.life?.life !== 'scrapped') expect(verdicts).not.toContain('device-scrapped');
@@ -131,7 +131,7 @@ describe('what beats what', () => {
   it('a retired batch stays retired, whatever is recalled later', () => {
     const all = [at('batch.retired', time), at('batch.recalled', '2026-11-23T11:30:00Z')];
     expect(merged(all).life?.life).toBe('retired');
-    expect(verdictOf(merged(all), all[1]!)).toBe('superseded');
+    expect(evaluateEnd(merged(all), all[1]!)).toBe('superseded');
   });
 
   it('a definition without keys leaves the keys of an older one in force', () => {

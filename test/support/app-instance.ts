@@ -62,6 +62,7 @@ export class AppInstance {
           enqueuedAt: message.enqueuedTimeUtc ?? clock.now(),
           deliveryCount: (message.deliveryCount ?? 0) + 1,
           messageId: message.messageId === undefined ? undefined : String(message.messageId),
+          name: message.sequenceNumber?.toString(),
         }),
       ),
     );
@@ -69,6 +70,7 @@ export class AppInstance {
       const body: unknown = message.body;
       return this.services.backgroundWork.work(
         body instanceof Uint8Array ? Buffer.from(body).toString() : body,
+        (message.deliveryCount ?? 0) + 1,
       );
     });
   }

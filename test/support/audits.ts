@@ -45,10 +45,10 @@ export async function audit({ services }: AppInstance): Promise<Audited> {
 
 /** The phases of the app, step by step. */
 export function phasesOf({ services }: AppInstance, capacity: DpsCapacity = dpsCapacity): AuditPhases {
-  const { dps, gate, ledger, profiles, sweeper, rejectedEvents, clock } = services;
+  const { dps, gate, ledger, profiles, background, rejectedEvents, clock } = services;
   const table = services.table('registrationStates');
   return new AuditPhases({
-    ...{ dps, gate, ledger, profiles, sweeper, rejectedEvents, clock, capacity },
+    ...{ dps, gate, ledger, profiles, background, rejectedEvents, clock, capacity },
     store: services.auditStore,
     fleet: services.fleetIndex,
     snapshot: new RegistrationSnapshot(table),

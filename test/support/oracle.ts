@@ -36,7 +36,7 @@ export function expectedDevice(events: readonly TestEvent[]): ExpectedDevice {
   );
   const scrapped = life !== undefined && kindOf(life) === 'scrapped';
   const held = hold !== undefined && kindOf(hold) === 'held';
-  if (!definition) return { enrollment: 'absent' };
+  if (!definition) return { enrollment: scrapped || held ? { provisioningStatus: 'disabled' } : 'absent' };
   const { product = '', tags } = dataOf(definition);
   if (product.startsWith('beacon-'))
     return { enrollment: scrapped || held ? { provisioningStatus: 'disabled' } : 'absent' };

@@ -2,9 +2,9 @@
  * Nobody's event is at fault: DPS throttles, fails, forbids, is full or is down, or Table Storage is. The event is
  * tried again, for as long as it takes.
  */
-export class LaterError extends Error {
-  override name = 'LaterError';
-  /** Not before this time, in milliseconds since 1970, if anybody said. */
+export class RetryLaterError extends Error {
+  override name = 'RetryLaterError';
+  /** Not before this time, in milliseconds since 1970, if DPS said one. */
   readonly notBefore: number | undefined;
   readonly trackingId: string | undefined;
   /**

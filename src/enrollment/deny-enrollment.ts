@@ -2,7 +2,7 @@ import { checkCertificate } from '../dps/certificate-checks.ts';
 import type { AttestationMechanism, IndividualEnrollment } from '../dps/models.ts';
 
 /** What keeps a member of a group out, since DPS looks at individual enrollments first. */
-export function blockingEnrollment(id: string, leafCertificate: string | undefined): IndividualEnrollment {
+export function denyEnrollment(id: string, leafCertificate: string | undefined): IndividualEnrollment {
   const attestation: AttestationMechanism =
     leafCertificate === undefined
       ? { type: 'symmetricKey' }
@@ -11,7 +11,7 @@ export function blockingEnrollment(id: string, leafCertificate: string | undefin
 }
 
 /** Only what keeps the device out counts: disabled, and with the leaf certificate where there is one. */
-export function isBlocking(actual: IndividualEnrollment, wanted: IndividualEnrollment): boolean {
+export function isDenying(actual: IndividualEnrollment, wanted: IndividualEnrollment): boolean {
   if (actual.provisioningStatus !== 'disabled' || actual.attestation.type !== wanted.attestation.type)
     return false;
   const leaf = wanted.attestation.x509?.clientCertificates?.primary?.certificate;
