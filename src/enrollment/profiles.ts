@@ -128,6 +128,12 @@ export function loadProfiles(file: string | undefined): EnrollmentProfiles {
   throw new ProfilesError(`${name}: ${issue?.path.join('.')} ${issue?.message}`);
 }
 
+/** All that is wrong with the content of such a file, where a start names the first. */
+export function profileProblems(content: unknown): string[] {
+  const issues = fileSchema.safeParse(content).error?.issues ?? [];
+  return issues.map(({ path, message }) => `${path.join('.')} ${message}`.trim());
+}
+
 /** For editors; lies beside the packaged file. */
 export function profilesJsonSchema(): JsonObject {
   return z.toJSONSchema(fileSchema, { unrepresentable: 'any' }) as JsonObject;

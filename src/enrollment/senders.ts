@@ -148,6 +148,12 @@ export function loadSenders(file: string | undefined): Senders {
   return new Map(Object.entries(senders).map(([name, sender]) => [name, new Sender(sender)]));
 }
 
+/** All that is wrong with the content of such a file, where a start names the first. */
+export function senderProblems(content: unknown): string[] {
+  const issues = fileSchema.safeParse(content).error?.issues ?? [];
+  return issues.map(({ path, message }) => `${path.join('.')} ${message}`.trim());
+}
+
 /** For editors; lies beside the packaged file. */
 export function sendersJsonSchema(): JsonObject {
   return z.toJSONSchema(fileSchema) as JsonObject;
