@@ -18,8 +18,7 @@ export function aboutSubject(
 ): AboutSubject {
   const known = registers.definitions[0]?.definition;
   const { product, batch, labels } = own ?? known ?? {};
-  const written = registers.spelling?.subject ?? (own && subject.id);
-  const deviceId = own?.deviceId ?? known?.deviceId ?? written;
+  const deviceId = own?.deviceId ?? known?.deviceId ?? registers.spelling?.subject;
   return {
     ...(subject.kind === 'device' && deviceId !== undefined ? { deviceId } : {}),
     ...(product === undefined ? {} : { product }),

@@ -4,6 +4,7 @@ import { parseJson } from '../events/decode-json.ts';
 import { sha256 } from '../events/event-identity.ts';
 import { isJsonObject, type JsonObject } from '../events/json.ts';
 import { decodeData } from '../events/read-data.ts';
+import { isTimeLike } from '../events/read-envelope.ts';
 import { mayHoldSecret } from '../events/secret-texts.ts';
 
 /** What may be kept of the body of a rejected event, and why it cannot be replayed, where it cannot. */
@@ -58,7 +59,7 @@ function decoded(text: string): unknown {
 }
 
 /** Attributes that are kept with the rejection, whatever becomes of the body. */
-const told: ReadonlySet<string> = new Set(['id', 'source', 'subject', 'type', 'time']);
+const told: ReadonlySet<string> = new Set(['id', 'source', 'subject', 'type']);
 const secretName = /key|secret|passw|pwd|token|credential|signature|^(?:sas|psk|pin)$/i;
 const certificateNames: ReadonlySet<string> = new Set([
   'certificate',
@@ -81,7 +82,7 @@ class SecretSearch {
     }
     const clean = new Map<string, unknown>();
     for (const [name, value] of Object.entries(event)) {
-      if (told.has(name) && typeof value === 'string') {
+      if ((told.has(name) && typeof value === 'string') || (name === 'time' && isTimeLike(value))) {
         clean.set(name, value);
       } else if (name === 'data') {
         clean.set(name, this.#cleanData(value));

@@ -18,22 +18,21 @@ export function meaningOf(type: string): string {
   return type.split('.').slice(-2).join('.');
 }
 
+/** What may be told as the time of an event: right or wrong, it is made of what times are made of, so it is no key. */
+export function isTimeLike(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= maxTimeLength && /^[\dTZtz:.+ -]+$/.test(value);
+}
+
 /** Attributes that are texts as they should be; the others are left out. */
 export function readableEnvelope(value: JsonObject): ReadableEnvelope {
   const readable: Record<string, string> = {};
-  for (const name of ['source', 'id', 'type', 'subject', 'time']) {
+  for (const name of ['source', 'id', 'type', 'subject'] as const) {
     const attribute = value[name];
-    const limit = name === 'time' ? maxTimeLength : maxAttributeLength;
-    if (
-      typeof attribute === 'string' &&
-      attribute !== '' &&
-      attribute.length <= limit &&
-      attribute.isWellFormed()
-    ) {
+    if (typeof attribute === 'string' && attributeProblem(attribute) === undefined) {
       readable[name] = attribute;
     }
   }
-  return readable;
+  return isTimeLike(value.time) ? { ...readable, time: value.time } : readable;
 }
 
 /** Why the event has no identity. Empty if it has one. */

@@ -1,5 +1,7 @@
-/** Fewer letters and digits in a row than this hold no key that DPS takes: those have 16 bytes, 22 characters of base64. */
+/** Fewer letters and digits in a row than this hold no key that DPS takes. */
 const keyLength = 16;
+/** 16 bytes in base64, without padding. */
+const wholeKeyLength = 22;
 
 /** What names a secret, wherever it stands. */
 const secretMark =
@@ -9,7 +11,7 @@ const uuid = /^(?:urn:uuid:)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 const keyLikeRun = /[A-Za-z0-9+/=_%-]{16,}/g;
 /** `thermostat`, `Brno`, `SN`, `G2`, `000042`, `2026W47`: what people and ERPs make names of. */
 const wordLike =
-  /^(?:[A-Z]?[a-z]{1,24}|[A-Z]{1,12}|[A-Za-z]{1,6}\d{1,12}|\d{1,24}|\d{1,8}[A-Za-z]{1,3}\d{0,4})$/;
+  /^(?:[A-Z]?[a-z]{1,24}|[A-Z]{1,12}|(?:[A-Z]{1,6}|[A-Z]?[a-z]{1,6})\d{1,12}|\d{1,24}|\d{1,8}[A-Za-z]{1,3}\d{0,4})$/;
 const camelCase = /^[A-Z]?[a-z]{2,20}(?:[A-Z][a-z]{2,20}){1,4}$/;
 /** Sixteen and more bytes in hex or as numbers, with something between them. */
 const separatedBytes = /(?:[0-9a-f]{2}[\s:.-]){15}[0-9a-f]{2}|(?:\d{1,3}[\s,;]{1,3}){15}\d{1,3}/i;
@@ -60,10 +62,9 @@ function isKeyLike(run: string): boolean {
   if (uuid.test(run)) {
     return false;
   }
-  const pieces = run.split(/[^A-Za-z0-9]+/);
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  return (
-    length >= keyLength &&
-    pieces.some((piece) => piece !== '' && !wordLike.test(piece) && !camelCase.test(piece))
-  );
+  const pieces = run.split(/[^A-Za-z0-9]+/).filter((piece) => piece !== '');
+  // A key without digits can look like words that are written together; a whole key is longer than such words are.
+  const mayBeCamelCase = run.length < wholeKeyLength;
+  const isWord = (piece: string) => wordLike.test(piece) || (mayBeCamelCase && camelCase.test(piece));
+  return !pieces.every(isWord);
 }

@@ -16,6 +16,36 @@ const attestation = (index: number) => ({
   attestation: { type: 'symmetricKey', primaryKey: canary(index), secondaryKey: canary(index + 1) },
 });
 
+/** Keys in places where nobody looks for them; each event is rejected. */
+function hidden(): string[] {
+  const toaster = (data: object, more: object = {}) => ({
+    ...manufactured('thermostat-c7', { product: 'toaster', ...data }),
+    ...more,
+  });
+  const key = canary(10);
+  const withKeys = toaster(attestation(9));
+  const privateKey = `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----`;
+  return [
+    { ...withKeys, data: JSON.stringify(withKeys.data) },
+    toaster({ attestation: JSON.stringify(attestation(9).attestation) }),
+    [JSON.stringify(withKeys)],
+    JSON.stringify(JSON.stringify(withKeys)),
+    toaster({ attestation: { type: 'symmetricKey', primaryKey: { value: key } } }),
+    toaster({ primary_key: key, key, keys: [key], symmetricKey: { primary: key } }),
+    toaster({ tags: { [key]: 1 } }),
+    toaster({ note: `SharedAccessKey=${key}` }),
+    toaster({ note: Buffer.from(key, 'base64').toString('hex') }),
+    toaster({}, { devicekey: key }),
+    toaster({}, { payload: Buffer.from(JSON.stringify(withKeys)).toString('base64') }),
+    toaster({ attestation: { type: 'x509', certificate: privateKey } }),
+    toaster({ attestation: { type: 'x509', privateKey } }),
+    event('device.held', 'sensor-c8', { attestation: { type: 'x509', certificate: privateKey } }),
+    event('device.exploded', 'thermostat-c9', { reason: key }),
+    { ...withKeys, time: key },
+    { ...withKeys, type: undefined },
+  ].map((each) => JSON.stringify(each));
+}
+
 describe('a day with keys that must be nowhere but in messages and DPS', () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'canary-'));
   let chain: Chain;
@@ -81,13 +111,17 @@ describe('a day with keys that must be nowhere but in messages and DPS', () => {
       { operation: 'IndividualEnrollment_*', status: 500, count: 1 },
       { operation: 'EnrollmentGroup_*', body: 'truncated', count: 1 },
     ]);
-    await chain.sendToQueue([...day, `{ "primaryKey": "${canary(9)}", broken`]);
+    await chain.sendToQueue([...day, `{ "primaryKey": "${canary(9)}", broken`, ...hidden()]);
     await chain.ended(day);
     const reuse = { ...day[0]!, data: { product: 'thermostat-g2', ...attestation(9) } };
     await chain.sendToQueue([reuse]);
     await eventually(
       async () => [...chain.listener.outcomes.keys()].some((id) => id.startsWith(`${keyOf(day[0]!)}-reuse`)),
       'the reuse is answered',
+    );
+    await eventually(
+      async () => (await chain.json<{ rejected: object[] }>('/api/rejected')).rejected.length >= 20,
+      'what hides keys is rejected',
     );
     const answers: string[] = [];
     for (const each of [
@@ -127,7 +161,8 @@ describe('a day with keys that must be nowhere but in messages and DPS', () => {
       answers: answers.join('\n'),
     };
     for (const [place, text] of Object.entries(places)) {
-      const found = [...secrets.map((each) => each.slice(0, 24)), 'CANARY'].filter((each) =>
+      const inHex = Buffer.from('CANARYKEY').toString('hex');
+      const found = [...secrets.map((each) => each.slice(0, 16)), 'CANARY', inHex].filter((each) =>
         text.includes(each),
       );
       expect(found, place).toEqual([]);
