@@ -39,15 +39,19 @@ export async function run(report: Report): Promise<void> {
   const long = [1, 2].map((size) =>
     Array.from({ length: 5 }, (_, index) => eventOf(index, size * 90 * 1_024)),
   );
-  const [twice, once] = [long[1] ?? [], long[0] ?? []].map((some) => time(some, ours, 60));
+  let [once, twice] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let round = 0; round < rounds; round++) {
+    once = Math.min(once, time(long[0] ?? [], ours, 10));
+    twice = Math.min(twice, time(long[1] ?? [], ours, 10));
+  }
   report({
     name: 'judging an event of 180 KiB, beside one of 90 KiB',
-    value: (twice ?? 0) * 1_000,
+    value: twice * 1_000,
     unit: 'µs',
-    baseline: (once ?? 0) * 1_000,
-    ratio: (twice ?? 0) / (once ?? 1),
+    baseline: once * 1_000,
+    ratio: twice / once,
     goal: 'at most 2.5 times',
-    met: (twice ?? 0) / (once ?? 1) <= 2.5,
+    met: twice / once <= 2.5,
   });
 }
 
