@@ -250,7 +250,7 @@ var logAlerts = [
     name: 'dps-throttles'
     description: 'Events or audits wait for DPS again and again: its quota does not suffice, or somebody else uses it up.'
     severity: 2
-    query: 'union isfuzzy=true (\n${traces}\n| where Message has_any ("event-waits", "audit-waits", "batch-retirement-waits")\n), (\n${dpsLogs}\n| where Category == "ServiceOperations" and ResultSignature == "429"\n)'
+    query: 'union isfuzzy=true (\n${traces}\n| where Message has_any ("event-waits", "audit-waits")\n), (\n${dpsLogs}\n| where Category == "ServiceOperations" and ResultSignature == "429"\n)'
     frequency: 'PT15M'
     window: 'PT15M'
     range: 'PT30M'

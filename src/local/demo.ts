@@ -29,7 +29,8 @@ const nextDayFile = path.resolve(import.meta.dirname, 'demo/factory-next-day.jso
 const hoursBetweenDaysInMs = 20 * 3_600_000;
 
 const usage = `Usage: npm run demo -- [options]     a factory shift through the whole system, once, on this machine
-  --directory DIR  for the report, the summary and the app's log (.local/demo)`;
+  --directory DIR  for the report, the summary and the app's log (.local/demo)
+  --stay           goes on running when it has ended, until Ctrl-C, to be looked at`;
 
 await commandLine(usage, async () => {
   endWithNpm();
