@@ -34,8 +34,8 @@ export function refused(call: ServiceCall, answer: HttpAnswer, now: number): Fai
  * @throws what has nothing to do with the network: the caller gave up, or nothing could be sent.
  */
 export function unanswered(call: ServiceCall, error: unknown): FailedAttempt {
-  if (call.abortSignal?.aborted) {
-    throw call.abortSignal.reason;
+  if (call.options.abortSignal?.aborted) {
+    throw call.options.abortSignal.reason;
   }
   const code = codeOf(error);
   if (code === 'UND_ERR_INVALID_ARG') {

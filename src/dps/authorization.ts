@@ -1,4 +1,10 @@
-import type { AccessToken, NamedKeyCredential, SASCredential, TokenCredential } from '@azure/core-auth';
+import type {
+  AccessToken,
+  NamedKeyCredential,
+  SASCredential,
+  TokenCredential,
+  TracingContext,
+} from '@azure/core-auth';
 import type { Clock } from './clock.ts';
 import type { Endpoint } from './endpoint.ts';
 import { UnauthorizedError } from './errors.ts';
@@ -14,7 +20,11 @@ export const TOKEN_SCOPE = 'https://azure-devices-provisioning.net/.default';
 /** Fills the Authorization header. */
 export interface Authorizer {
   /** The header's value; a promise only while a token has to be fetched. */
-  authorize(call: FailedCall, abortSignal?: AbortSignal): string | Promise<string>;
+  authorize(
+    call: FailedCall,
+    abortSignal?: AbortSignal,
+    tracingContext?: TracingContext,
+  ): string | Promise<string>;
   /** The service refused `used`: says whether a new attempt would carry something else. */
   refused(used: string): boolean;
 }
@@ -115,15 +125,19 @@ class TokenAuthorizer implements Authorizer {
     this.#clock = clock;
   }
 
-  authorize(call: FailedCall, abortSignal?: AbortSignal): string | Promise<string> {
+  authorize(
+    call: FailedCall,
+    abortSignal?: AbortSignal,
+    tracingContext?: TracingContext,
+  ): string | Promise<string> {
     const now = this.#clock.now();
     if (now >= this.#expiresAt) {
-      return orAbort(this.#fetch(call), abortSignal);
+      return orAbort(this.#fetch(call, tracingContext), abortSignal);
     }
     if (now >= this.#renewAt && !this.#fetching) {
       this.#renewAt = now + RENEWAL_PAUSE_IN_MS;
       // The present token still works; if this fails, a later call tries again.
-      this.#fetch(call).catch(() => undefined);
+      this.#fetch(call, tracingContext).catch(() => undefined);
     }
     return this.#header;
   }
@@ -135,17 +149,20 @@ class TokenAuthorizer implements Authorizer {
     return true;
   }
 
-  #fetch(call: FailedCall): Promise<string> {
-    this.#fetching ??= this.#getToken(call).finally(() => {
+  #fetch(call: FailedCall, tracingContext: TracingContext | undefined): Promise<string> {
+    this.#fetching ??= this.#getToken(call, tracingContext).finally(() => {
       this.#fetching = undefined;
     });
     return this.#fetching;
   }
 
-  async #getToken(call: FailedCall): Promise<string> {
+  async #getToken(call: FailedCall, tracingContext: TracingContext | undefined): Promise<string> {
     let token: AccessToken | null;
     try {
-      token = await this.#credential.getToken(TOKEN_SCOPE);
+      token = await this.#credential.getToken(
+        TOKEN_SCOPE,
+        tracingContext && { tracingOptions: { tracingContext } },
+      );
     } catch (cause) {
       throw noToken(call, 'the credential failed to get a token', cause);
     }

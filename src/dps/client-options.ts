@@ -1,6 +1,7 @@
 import type { ClientHooks } from './client-hooks.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type ResolvedRetryOptions, type RetryOptions, resolveRetryOptions } from './retry-policy.ts';
+import type { TracingClient } from './tracing.ts';
 
 /** The API versions that this client speaks. */
 export type ServiceVersion = '2021-10-01' | '2025-07-01-preview';
@@ -21,6 +22,11 @@ export interface DeviceProvisioningClientOptions extends ClientHooks {
   allowInsecureLoopback?: boolean | undefined;
   /** Put before this client's own name in User-Agent. */
   userAgentPrefix?: string | undefined;
+  /**
+   * Makes a span of every call, and sends its context along: what `createTracingClient` of
+   * `@azure/core-tracing` returns.
+   */
+  tracingClient?: TracingClient | undefined;
   /** @internal For tests. */
   clock?: Clock | undefined;
   /** @internal For tests. Between 0 and 1. */
@@ -34,6 +40,7 @@ export interface ClientSettings {
   readonly requestTimeoutInMs: number;
   readonly userAgent: string;
   readonly hooks: ClientHooks;
+  readonly tracingClient: TracingClient | undefined;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -47,6 +54,7 @@ export function resolveOptions(options: DeviceProvisioningClientOptions): Client
     requestTimeoutInMs: options.requestTimeoutInMs ?? 30_000,
     userAgent: options.userAgentPrefix ? `${options.userAgentPrefix} ${USER_AGENT}` : USER_AGENT,
     hooks: { onRequest: options.onRequest, onWait: options.onWait },
+    tracingClient: options.tracingClient,
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
   };

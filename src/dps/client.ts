@@ -4,8 +4,12 @@ import { parseConnectionString } from './connection-string.ts';
 import { Connections } from './connections.ts';
 import { DeviceRegistrationStates } from './device-registration-states.ts';
 import { parseEndpoint, refusePlainHttp } from './endpoint.ts';
-import { EnrollmentGroups } from './enrollment-groups.ts';
-import { IndividualEnrollments } from './individual-enrollments.ts';
+import {
+  EnrollmentCollection,
+  type EnrollmentGroups,
+  type IndividualEnrollments,
+} from './enrollment-collection.ts';
+import { ENROLLMENT_GROUPS, INDIVIDUAL_ENROLLMENTS } from './enrollment-kinds.ts';
 import { ServiceCaller } from './service-caller.ts';
 
 /**
@@ -55,9 +59,14 @@ export class DeviceProvisioningClient implements AsyncDisposable {
     this.endpoint = target.origin;
     this.#connections = new Connections(target, options, settings.requestTimeoutInMs);
     this.#caller = new ServiceCaller(this.#connections, authorizer, settings);
-    this.individualEnrollments = new IndividualEnrollments(this.#caller, settings.serviceVersion);
-    this.enrollmentGroups = new EnrollmentGroups(this.#caller, settings.serviceVersion);
-    this.deviceRegistrationStates = new DeviceRegistrationStates(this.#caller, settings.serviceVersion);
+    const { serviceVersion } = settings;
+    this.individualEnrollments = new EnrollmentCollection(
+      INDIVIDUAL_ENROLLMENTS,
+      this.#caller,
+      serviceVersion,
+    );
+    this.enrollmentGroups = new EnrollmentCollection(ENROLLMENT_GROUPS, this.#caller, serviceVersion);
+    this.deviceRegistrationStates = new DeviceRegistrationStates(this.#caller, serviceVersion);
   }
 
   /**

@@ -12,7 +12,8 @@ const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 
 /** The connections to one service. The first request loads undici, which takes longer than all of this client. */
 export class Connections {
-  readonly #origin: string;
+  /** `https://host[:port]` */
+  readonly origin: string;
   readonly #connections: number;
   readonly #connect: { readonly timeout: number; readonly secureContext?: SecureContext };
   #opening: Promise<Pool> | undefined;
@@ -20,7 +21,7 @@ export class Connections {
 
   /** @throws TypeError or TLS errors of options that no connection could be made with. */
   constructor(endpoint: Endpoint, options: DeviceProvisioningClientOptions, requestTimeoutInMs: number) {
-    this.#origin = endpoint.origin;
+    this.origin = endpoint.origin;
     this.#connections = options.connections ?? DEFAULT_CONNECTIONS;
     if (!(Number.isFinite(this.#connections) && this.#connections >= 0)) {
       throw new TypeError('connections must be a number, 0 or more.');
@@ -51,7 +52,7 @@ export class Connections {
 
   async #load(): Promise<Pool> {
     const { Pool } = await import('undici');
-    this.#pool = new Pool(this.#origin, {
+    this.#pool = new Pool(this.origin, {
       connections: this.#connections,
       keepAliveTimeout: KEEP_ALIVE_IN_MS,
       maxResponseSize: MAX_RESPONSE_BYTES,

@@ -1,7 +1,7 @@
 import type { ServiceVersion } from './client-options.ts';
 import { NotFoundError } from './errors.ts';
 import type { DeviceRegistrationState } from './models.ts';
-import type { ConditionalOptions, OperationOptions } from './operation-options.ts';
+import type { DeleteOptions, GetOptions, QueryOptions } from './operation-options.ts';
 import { type PagedQuery, pagedQuery } from './paged-query.ts';
 import { ifMatchOf, pageOf, pathOf, requireId, requirePageSize } from './request-parts.ts';
 import type { ServiceCaller } from './service-caller.ts';
@@ -28,14 +28,14 @@ export class DeviceRegistrationStates {
    *
    * @throws {@link NotFoundError} if it never registered.
    */
-  async get(registrationId: string, options: OperationOptions = {}): Promise<DeviceRegistrationState> {
+  async get(registrationId: string, options: GetOptions = {}): Promise<DeviceRegistrationState> {
     const call = { operation: 'deviceRegistrationStates.get', id: registrationId };
     requireId(call, registrationId);
     const answer = await this.#caller.call({
       ...call,
       method: 'GET',
       path: this.#path(registrationId),
-      abortSignal: options.abortSignal,
+      options,
       answers: 'object',
     });
     return answer.body as DeviceRegistrationState;
@@ -48,10 +48,7 @@ export class DeviceRegistrationStates {
    * @param registration - a registration id, or a registration state, whose etag `onlyIfUnchanged` then uses.
    * @throws {@link NotFoundError} if there is none; {@link PreconditionFailedError} if it registered again.
    */
-  async delete(
-    registration: string | DeviceRegistrationState,
-    options: ConditionalOptions = {},
-  ): Promise<void> {
+  async delete(registration: string | DeviceRegistrationState, options: DeleteOptions = {}): Promise<void> {
     const id = typeof registration === 'string' ? registration : (registration.registrationId ?? '');
     const call = { operation: 'deviceRegistrationStates.delete', id };
     requireId(call, id);
@@ -60,7 +57,7 @@ export class DeviceRegistrationStates {
       method: 'DELETE',
       path: this.#path(id),
       ifMatch: ifMatchOf(call, registration, options),
-      abortSignal: options.abortSignal,
+      options,
       answers: 'nothing',
       // Gone after a lost answer: this call, or somebody else, did it.
       recognise: async (error) => (error instanceof NotFoundError ? null : undefined),
@@ -72,7 +69,7 @@ export class DeviceRegistrationStates {
    * `byPage({ maxPageSize })` says less; each page is one operation of the instance's quota. Registrations of
    * individual enrollments have no query: read them one by one.
    */
-  query(enrollmentGroupId: string, options: OperationOptions = {}): PagedQuery<DeviceRegistrationState> {
+  query(enrollmentGroupId: string, options: QueryOptions = {}): PagedQuery<DeviceRegistrationState> {
     const call = { operation: 'deviceRegistrationStates.query', id: enrollmentGroupId };
     return pagedQuery(async ({ maxPageSize, continuationToken }) => {
       requireId(call, enrollmentGroupId);
@@ -83,7 +80,7 @@ export class DeviceRegistrationStates {
         path: this.#path(enrollmentGroupId, '/query'),
         maxItemCount: maxPageSize,
         continuation: continuationToken,
-        abortSignal: options.abortSignal,
+        options,
         answers: 'array',
       });
       return pageOf<DeviceRegistrationState>(answer);

@@ -1,173 +1,244 @@
-import { BULK_LIMIT, type ItemResult, type ManyPlan, runMany } from './bulk-many.ts';
+import { type ItemResult, runMany } from './bulk-many.ts';
+import { BulkOperations } from './bulk-operations.ts';
 import type { ServiceVersion } from './client-options.ts';
-import { type DeviceProvisioningError, NotFoundError, UnavailableError } from './errors.ts';
 import type {
-  AttestationMechanism,
-  BulkOperationMode,
-  BulkOperationResult,
-  EnrollmentGroup,
-  IndividualEnrollment,
-} from './models.ts';
+  EnrollmentGroupKind,
+  EnrollmentKind,
+  IndividualEnrollmentKind,
+  KindOnTheWire,
+} from './enrollment-kinds.ts';
+import { NotFoundError } from './errors.ts';
+import type { AttestationMechanism, BulkOperationResult } from './models.ts';
 import type {
-  ConditionalOptions,
-  ManyOptions,
-  OperationOptions,
+  CreateManyOptions,
+  CreateOrUpdateOptions,
+  DeleteManyOptions,
+  DeleteOptions,
+  GetAttestationMechanismOptions,
+  GetOptions,
+  QueryOptions,
+  RunBulkOperationOptions,
   UpdateManyOptions,
 } from './operation-options.ts';
-import { type BulkItemError, type Named, OwnWrites } from './own-writes.ts';
+import { type Named, OwnWrites } from './own-writes.ts';
 import { type Page, type PagedQuery, pagedQuery } from './paged-query.ts';
-import { redact } from './redaction.ts';
 import { ifMatchOf, pageOf, pathOf, requireId, requirePageSize } from './request-parts.ts';
 import type { ServiceCaller } from './service-caller.ts';
-import { errorOfBulkItem, type FailedCall, refusal } from './service-error.ts';
 
-/** What tells individual enrollments and enrollment groups apart on the wire. */
-export interface CollectionKind {
-  readonly name: 'individualEnrollments' | 'enrollmentGroups';
-  readonly path: '/enrollments' | '/enrollmentGroups';
-  readonly idMember: 'registrationId' | 'enrollmentGroupId';
-  readonly bulkMember: 'enrollments' | 'enrollmentGroups';
-}
+/** Enrollments of single devices. Source: the operations `IndividualEnrollment_…` of the OpenAPI specification. */
+export type IndividualEnrollments = EnrollmentCollection<IndividualEnrollmentKind>;
 
-/** What the two kinds of enrollment have in common, which is nearly all. */
-export class EnrollmentCollection<TEnrollment extends IndividualEnrollment | EnrollmentGroup> {
-  readonly #kind: CollectionKind;
+/**
+ * Enrollments of many devices by one symmetric key or signing certificate. An instance has room for 100 groups
+ * of each kind. Source: the operations `EnrollmentGroup_…` of the OpenAPI specification.
+ */
+export type EnrollmentGroups = EnrollmentCollection<EnrollmentGroupKind>;
+
+/**
+ * The enrollments of one kind: individual enrollments, known by their registration id, or enrollment groups.
+ * Every method can reject with {@link UnauthorizedError}, {@link ForbiddenError}, {@link ThrottledError} and
+ * {@link UnavailableError}, and with the reason of its `abortSignal`.
+ */
+export class EnrollmentCollection<TKind extends EnrollmentKind> {
+  readonly #kind: KindOnTheWire;
   readonly #caller: ServiceCaller;
   readonly #serviceVersion: ServiceVersion;
-  readonly #ownWrites: OwnWrites<TEnrollment>;
+  readonly #ownWrites: OwnWrites<TKind['enrollment']>;
+  readonly #bulks: BulkOperations;
 
-  constructor(kind: CollectionKind, caller: ServiceCaller, serviceVersion: ServiceVersion) {
+  /** @internal Clients make it. */
+  constructor(kind: KindOnTheWire, caller: ServiceCaller, serviceVersion: ServiceVersion) {
     this.#kind = kind;
     this.#caller = caller;
     this.#serviceVersion = serviceVersion;
-    this.#ownWrites = new OwnWrites(this);
+    this.#ownWrites = new OwnWrites({
+      idOf: (item) => this.#bulks.idOf(item),
+      get: (id, options) => this.get(id, options),
+      getAttestationMechanism: (id, options) => this.getAttestationMechanism(id, options),
+    });
+    this.#bulks = new BulkOperations(kind, caller, serviceVersion, this.#ownWrites);
   }
 
-  async createOrUpdate(enrollment: TEnrollment, options: ConditionalOptions): Promise<TEnrollment> {
-    const call = this.#named('createOrUpdate', this.idOf(enrollment));
-    this.#refuseUnknownToVersion(call, enrollment);
-    const answer = await this.#caller.call({
+  /**
+   * Creates an enrollment; with `ifMatch` or `onlyIfUnchanged` replaces one, as a whole.
+   *
+   * A replacement by symmetric keys must carry both keys (see {@link SymmetricKeyAttestation}). If the response
+   * to a creation is lost, the retry's "already exists" is recognised: where the stored enrollment is equal to
+   * the given one, that is success.
+   *
+   * @returns the enrollment as stored, with its etag and, for symmetric keys, both keys.
+   * @throws {@link AlreadyExistsError} without `ifMatch`, if the id is taken; {@link PreconditionFailedError}
+   * if it was changed; {@link InvalidRequestError} if DPS cannot take it.
+   */
+  async createOrUpdate(
+    enrollment: TKind['enrollment'],
+    options: CreateOrUpdateOptions = {},
+  ): Promise<TKind['enrollment']> {
+    const call = this.#named('createOrUpdate', this.#bulks.idOf(enrollment));
+    this.#bulks.refuseUnknownToVersion(call, enrollment);
+    const response = await this.#caller.call({
       ...call,
       method: 'PUT',
       path: this.#path(call),
       body: JSON.stringify(enrollment),
       ifMatch: ifMatchOf(call, enrollment, options),
-      abortSignal: options.abortSignal,
+      options,
       answers: 'object',
       recognise: (error) => this.#ownWrites.recognise(enrollment, error, options),
     });
-    return answer.body as TEnrollment;
+    return response.body as TKind['enrollment'];
   }
 
-  async get(id: string, options: OperationOptions): Promise<TEnrollment> {
+  /**
+   * Reads an enrollment, without symmetric keys; an individual one with the device's registration state.
+   *
+   * @param id - the registration id, or the enrollment group id.
+   * @throws {@link NotFoundError} if it does not exist.
+   */
+  async get(id: string, options: GetOptions = {}): Promise<TKind['enrollment']> {
     const call = this.#named('get', id);
-    const answer = await this.#caller.call({
+    const response = await this.#caller.call({
       ...call,
       method: 'GET',
       path: this.#path(call),
-      abortSignal: options.abortSignal,
+      options,
       answers: 'object',
     });
-    return answer.body as TEnrollment;
+    return response.body as TKind['enrollment'];
   }
 
-  async delete(item: string | Named, options: ConditionalOptions): Promise<void> {
-    const call = this.#named('delete', typeof item === 'string' ? item : this.idOf(item));
+  /**
+   * Deletes an enrollment. Devices that are assigned to a hub stay there: disable them there, too. A group's
+   * registration records remain; what becomes of the record of an individual enrollment is not documented,
+   * delete it with `deviceRegistrationStates`.
+   *
+   * @param enrollment - an id, or an enrollment, whose etag `onlyIfUnchanged` then uses.
+   * @throws {@link NotFoundError} if it does not exist; {@link PreconditionFailedError} if it was changed.
+   */
+  async delete(enrollment: string | TKind['key'], options: DeleteOptions = {}): Promise<void> {
+    const id = typeof enrollment === 'string' ? enrollment : this.#bulks.idOf(enrollment);
+    const call = this.#named('delete', id);
     await this.#caller.call({
       ...call,
       method: 'DELETE',
       path: this.#path(call),
-      ifMatch: ifMatchOf(call, item, options),
-      abortSignal: options.abortSignal,
+      ifMatch: ifMatchOf(call, enrollment, options),
+      options,
       answers: 'nothing',
-      // Gone after a lost answer: this call, or somebody else, did it.
+      // Gone after a lost response: this call, or somebody else, did it.
       recognise: async (error) => (error instanceof NotFoundError ? null : undefined),
     });
   }
 
-  async getAttestationMechanism(id: string, options: OperationOptions): Promise<AttestationMechanism> {
+  /**
+   * Reads the keys of an enrollment's attestation: the only way to symmetric keys after creation. The role
+   * Data Reader does not suffice for it.
+   *
+   * @param id - the registration id, or the enrollment group id.
+   * @throws {@link NotFoundError} if the enrollment does not exist.
+   */
+  async getAttestationMechanism(
+    id: string,
+    options: GetAttestationMechanismOptions = {},
+  ): Promise<AttestationMechanism> {
     const call = this.#named('getAttestationMechanism', id);
-    const answer = await this.#caller.call({
+    const response = await this.#caller.call({
       ...call,
       method: 'POST',
       path: this.#path(call, '/attestationmechanism'),
-      abortSignal: options.abortSignal,
+      options,
       answers: 'object',
     });
-    return answer.body as AttestationMechanism;
+    return response.body as AttestationMechanism;
   }
 
-  query(query: string, options: OperationOptions): PagedQuery<TEnrollment> {
+  /**
+   * Finds enrollments, without registration states and symmetric keys, in no particular order. A page holds
+   * 100 unless `byPage({ maxPageSize })` says less; each page is one operation of the instance's quota.
+   * Writes may take a moment to be found.
+   *
+   * @param query - `SELECT *` by default. What else the service takes is not documented.
+   * @throws {@link InvalidRequestError} if DPS cannot take the query.
+   */
+  query(query = 'SELECT *', options: QueryOptions = {}): PagedQuery<TKind['enrollment']> {
     const call = { operation: `${this.#kind.name}.query` };
     const body = JSON.stringify({ query });
-    return pagedQuery(async ({ maxPageSize, continuationToken }): Promise<Page<TEnrollment>> => {
+    return pagedQuery(async ({ maxPageSize, continuationToken }): Promise<Page<TKind['enrollment']>> => {
       requirePageSize(call, maxPageSize);
-      const answer = await this.#caller.call({
+      const response = await this.#caller.call({
         ...call,
         method: 'POST',
         path: pathOf(`${this.#kind.path}/query`, this.#serviceVersion),
         body,
         maxItemCount: maxPageSize,
         continuation: continuationToken,
-        abortSignal: options.abortSignal,
+        options,
         answers: 'array',
       });
-      return pageOf(answer);
+      return pageOf(response);
     });
   }
 
-  async runBulkOperation<TError extends BulkItemError>(
-    mode: BulkOperationMode,
-    items: readonly Named[],
-    options: OperationOptions,
-    operation = `${this.#kind.name}.runBulkOperation`,
-  ): Promise<BulkOperationResult<TError>> {
-    this.#refuseBulk({ operation }, mode, items);
-    if (items.length === 0) {
-      return { isSuccessful: true, errors: [] };
-    }
-    const body = JSON.stringify({ mode, [this.#kind.bulkMember]: items });
-    const answer = await this.#caller.call({
-      operation,
-      method: 'POST',
-      path: pathOf(this.#kind.path, this.#serviceVersion),
-      body,
-      abortSignal: options.abortSignal,
-      answers: 'bulk result',
-    });
-    const { isSuccessful, errors: said = [] } = answer.body as Partial<BulkOperationResult<TError>>;
-    const errors = said.map((error) => withoutSecrets(error, body));
-    if (!answer.afterLostAnswer || errors.length === 0) {
-      return { isSuccessful: isSuccessful === true, errors };
-    }
-    const real = await this.#ownWrites.withoutEchoes(errors, mode, items, options);
-    return { isSuccessful: real.length === 0, errors: real };
+  /**
+   * Runs one bulk operation on up to ten enrollments: one operation of the instance's quota. Items that fail
+   * are listed in the result, by id; the others are done. An empty list sends nothing.
+   *
+   * After a lost response, items that the retry finds already done as requested are successes.
+   *
+   * @throws {@link InvalidRequestError} for more than ten items, and for an `update` of an item without etag,
+   * which DPS takes for a creation.
+   */
+  async runBulkOperation(
+    operation: TKind['bulkOperation'],
+    options: RunBulkOperationOptions = {},
+  ): Promise<BulkOperationResult<TKind['bulkError']>> {
+    const items = 'enrollments' in operation ? operation.enrollments : operation.enrollmentGroups;
+    const result: BulkOperationResult<unknown> = await this.#bulks.run(operation.mode, items, options);
+    return result as BulkOperationResult<TKind['bulkError']>;
   }
 
-  createMany(items: readonly TEnrollment[], options: ManyOptions): Promise<ItemResult[]> {
-    return runMany(items, this.#plan('createMany', 'create', options), options.concurrency);
+  /**
+   * Creates any number of enrollments, ten to a request, several requests at once.
+   *
+   * @returns a result for each, in the given order. A failure is a result; only `abortSignal` rejects.
+   */
+  createMany(
+    enrollments: readonly TKind['enrollment'][],
+    options: CreateManyOptions = {},
+  ): Promise<ItemResult[]> {
+    return runMany(enrollments, this.#bulks.plan('createMany', 'create', options), options.concurrency);
   }
 
-  updateMany(items: readonly TEnrollment[], options: UpdateManyOptions): Promise<ItemResult[]> {
-    if (options.unconditional) {
-      const anyVersion = items.map((item) => ({ ...item, etag: '*' }));
-      return runMany(anyVersion, this.#plan('updateMany', 'update', options), options.concurrency);
-    }
-    return runMany(items, this.#plan('updateMany', 'updateIfMatchETag', options), options.concurrency);
+  /**
+   * Replaces any number of enrollments, each on condition of the `etag` it holds (`*` for any version). One
+   * without etag is a failed result and is not sent, unless `unconditional` is set.
+   *
+   * @returns a result for each, in the given order. A failure is a result; only `abortSignal` rejects.
+   */
+  updateMany(
+    enrollments: readonly TKind['enrollment'][],
+    options: UpdateManyOptions = {},
+  ): Promise<ItemResult[]> {
+    const items = options.unconditional ? enrollments.map((item) => ({ ...item, etag: '*' })) : enrollments;
+    const mode = options.unconditional ? 'update' : 'updateIfMatchETag';
+    return runMany(items, this.#bulks.plan('updateMany', mode, options), options.concurrency);
   }
 
-  deleteMany(items: readonly (string | Named)[], options: ManyOptions): Promise<ItemResult[]> {
-    const keys = items.map((item): Named => {
-      const id = typeof item === 'string' ? item : this.idOf(item);
+  /**
+   * Deletes any number of enrollments, given by id, or by objects with id and perhaps `etag`.
+   *
+   * @returns a result for each, in the given order. A failure is a result; only `abortSignal` rejects.
+   */
+  deleteMany(
+    enrollments: readonly (string | TKind['key'])[],
+    options: DeleteManyOptions = {},
+  ): Promise<ItemResult[]> {
+    const keys = enrollments.map((item): Named => {
+      const id = typeof item === 'string' ? item : this.#bulks.idOf(item);
       const etag = typeof item === 'string' ? undefined : item.etag;
       return { [this.#kind.idMember]: id, ...(etag !== undefined && { etag }) };
     });
-    return runMany(keys, this.#plan('deleteMany', 'delete', options), options.concurrency);
-  }
-
-  idOf(item: Named): string {
-    const id = (item as Record<string, unknown>)[this.#kind.idMember];
-    return typeof id === 'string' ? id : '';
+    return runMany(keys, this.#bulks.plan('deleteMany', 'delete', options), options.concurrency);
   }
 
   #named(method: string, id: string): { operation: string; id: string } {
@@ -179,79 +250,4 @@ export class EnrollmentCollection<TEnrollment extends IndividualEnrollment | Enr
   #path(call: { id: string }, suffix = ''): string {
     return pathOf(`${this.#kind.path}/${encodeURIComponent(call.id)}${suffix}`, this.#serviceVersion);
   }
-
-  #plan(method: string, mode: BulkOperationMode, options: OperationOptions): ManyPlan<Named> {
-    const operation = `${this.#kind.name}.${method}`;
-    return {
-      idOf: (item) => this.idOf(item),
-      refuse: (item) => {
-        const call = { operation, id: this.idOf(item) };
-        try {
-          requireId(call, call.id);
-          this.#refuseBulk(call, mode, [item]);
-          return undefined;
-        } catch (error) {
-          return error as DeviceProvisioningError;
-        }
-      },
-      refuseDuplicate: (id) =>
-        refusal(
-          { operation, id },
-          'the id came before in the same list; which of the two should win is not said.',
-        ),
-      runBulk: async (items) => {
-        const { isSuccessful, errors } = await this.runBulkOperation(mode, items, options, operation);
-        if (!isSuccessful && errors.length === 0) {
-          throw failedWithoutSayingWhat(operation);
-        }
-        return new Map(
-          errors.map((error) => {
-            const id = this.idOf(error as Named);
-            const failed = errorOfBulkItem({ operation, id }, error.errorCode, error.errorStatus);
-            return [id.toLowerCase(), failed];
-          }),
-        );
-      },
-    };
-  }
-
-  #refuseBulk(call: FailedCall, mode: BulkOperationMode, items: readonly Named[]): void {
-    if (items.length > BULK_LIMIT) {
-      throw refusal(
-        call,
-        `DPS takes ${BULK_LIMIT} items at most. createMany, updateMany and deleteMany take any number.`,
-      );
-    }
-    for (const item of items) {
-      this.#refuseUnknownToVersion(call, item);
-      // The live service answers "already exists" to such an update, or creates: it never updates.
-      if ((mode === 'update' || mode === 'updateIfMatchETag') && !item.etag) {
-        throw refusal(
-          call,
-          `"${this.idOf(item)}" has no etag, and DPS would take its update for a creation. ` +
-            'Send the etag that get or query answered, or "*" as etag to replace any version.',
-        );
-      }
-    }
-  }
-
-  #refuseUnknownToVersion(call: FailedCall, item: Named): void {
-    if (item.credentialPolicyName !== undefined && this.#serviceVersion === '2021-10-01') {
-      throw refusal(
-        call,
-        "credentialPolicyName needs the client option serviceVersion: '2025-07-01-preview'.",
-      );
-    }
-  }
-}
-
-function failedWithoutSayingWhat(operation: string): UnavailableError {
-  return new UnavailableError(
-    `${operation} failed: DPS says that items failed, but not which. Read them before writing them again.`,
-    { operation },
-  );
-}
-
-function withoutSecrets<TError extends BulkItemError>(error: TError, sentBody: string): TError {
-  return { ...error, errorStatus: redact(String(error.errorStatus), sentBody) };
 }

@@ -5,6 +5,8 @@ export interface HttpAnswer {
   readonly statusCode: number;
   readonly text: string;
   header(name: string): string | undefined;
+  /** All headers, with names in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
 /** One HTTP request. */
@@ -59,7 +61,7 @@ class AnswerReader implements Dispatcher.DispatchHandler, HttpAnswer {
   readonly #reject: (error: unknown) => void;
   readonly #onAbort: (() => void) | undefined;
   #controller: Dispatcher.DispatchController | undefined;
-  #headers: Record<string, string | string[] | undefined> = {};
+  headers: Record<string, string | string[] | undefined> = {};
   #firstChunk: Buffer | undefined;
   #moreChunks: Buffer[] | undefined;
   #bodyStartedAt = 0;
@@ -93,7 +95,7 @@ class AnswerReader implements Dispatcher.DispatchHandler, HttpAnswer {
     headers: Record<string, string | string[] | undefined>,
   ): void {
     this.statusCode = statusCode;
-    this.#headers = headers;
+    this.headers = headers;
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -127,7 +129,7 @@ class AnswerReader implements Dispatcher.DispatchHandler, HttpAnswer {
   }
 
   header(name: string): string | undefined {
-    const value = this.#headers[name];
+    const value = this.headers[name];
     return Array.isArray(value) ? value[0] : value;
   }
 

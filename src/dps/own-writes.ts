@@ -92,14 +92,15 @@ export class OwnWrites<TEnrollment extends IndividualEnrollment | EnrollmentGrou
 
   async #readIfStored(sent: TEnrollment, options: OperationOptions): Promise<TEnrollment | undefined> {
     const id = this.#reader.idOf(sent);
-    const { abortSignal } = options;
+    // Reading is of the same call, but its responses are not the caller's.
+    const { abortSignal, tracingOptions } = options;
     try {
-      const stored = await this.#reader.get(id, { abortSignal });
+      const stored = await this.#reader.get(id, { abortSignal, tracingOptions });
       if (sent.attestation.type !== 'symmetricKey') {
         return isStoredAs(sent, stored) ? stored : undefined;
       }
       // Keys are in the answer of a PUT, so they belong in this one, too.
-      const attestation = await this.#reader.getAttestationMechanism(id, { abortSignal });
+      const attestation = await this.#reader.getAttestationMechanism(id, { abortSignal, tracingOptions });
       return isStoredAs(sent, stored, attestation) ? { ...stored, attestation } : undefined;
     } catch (error) {
       if (error instanceof NotFoundError) {

@@ -1,4 +1,5 @@
 import type { DeviceProvisioningError } from './errors.ts';
+import type { OperationOptions } from './operation-options.ts';
 
 /** The shape of a success's body. */
 export type AnswerShape = 'object' | 'array' | 'bulk result' | 'nothing';
@@ -16,7 +17,8 @@ export interface ServiceCall {
   /** A query's page. */
   readonly maxItemCount?: number | undefined;
   readonly continuation?: string | undefined;
-  readonly abortSignal?: AbortSignal | undefined;
+  /** The caller's. */
+  readonly options: OperationOptions;
   /** What a success must look like. */
   readonly answers: AnswerShape;
   /**

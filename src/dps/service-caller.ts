@@ -7,12 +7,15 @@ import type { Connections } from './connections.ts';
 import type { DeviceProvisioningError } from './errors.ts';
 import { exchange, type HttpAnswer } from './http-exchange.ts';
 import { networkFailureOf } from './network-failure.ts';
+import { reportResponse } from './raw-response.ts';
 import { backoffInMs } from './retry-policy.ts';
 import type { ServiceAnswer, ServiceCall } from './service-call.ts';
 import { clientClosed } from './service-error.ts';
+import { type CallTrace, traced } from './tracing.ts';
 
 /** How one call goes, over all of its attempts. */
 interface CallState {
+  readonly trace: CallTrace;
   attempt: number;
   readonly startedAt: number;
   tokenRefreshed: boolean;
@@ -33,8 +36,13 @@ export class ServiceCaller {
   }
 
   /** @throws {@link DeviceProvisioningError}, or the reason of the abort signal. */
-  async call(call: ServiceCall): Promise<ServiceAnswer> {
+  call(call: ServiceCall): Promise<ServiceAnswer> {
+    return traced(this.#settings.tracingClient, call, (trace) => this.#run(call, trace));
+  }
+
+  async #run(call: ServiceCall, trace: CallTrace): Promise<ServiceAnswer> {
     const state: CallState = {
+      trace,
       attempt: 1,
       startedAt: this.#settings.clock.now(),
       tokenRefreshed: false,
@@ -65,28 +73,30 @@ export class ServiceCaller {
 
   async #attempt(call: ServiceCall, state: CallState): Promise<ServiceAnswer | FailedAttempt> {
     this.#refuseIfClosed(call);
-    const authorized = this.#authorizer.authorize(call, call.abortSignal);
+    const authorized = this.#authorizer.authorize(call, call.options.abortSignal, state.trace.tracingContext);
     const authorization = typeof authorized === 'string' ? authorized : await authorized;
     this.#refuseIfClosed(call);
     const pool = this.#connections.pool ?? (await this.#connections.open());
     const startedAt = this.#settings.hooks.onRequest ? performance.now() : 0;
     let answer: HttpAnswer;
     try {
-      answer = await this.#send(pool, call, authorization);
+      answer = await this.#send(pool, call, [...this.#headers(call, authorization), ...state.trace.headers]);
     } catch (error) {
-      const failureCode = call.abortSignal?.aborted ? 'ABORTED' : networkFailureOf(error).code;
+      const failureCode = call.options.abortSignal?.aborted ? 'ABORTED' : networkFailureOf(error).code;
       this.#report(call, state, startedAt, undefined, failureCode);
       return unanswered(call, error);
     }
     this.#report(call, state, startedAt, answer, undefined);
+    const isSuccess = answer.statusCode >= 200 && answer.statusCode <= 299;
+    const outcome = isSuccess
+      ? readAnswer(call, answer, state.answerLost)
+      : refused(call, answer, this.#settings.clock.now());
+    reportResponse(call, this.#connections.origin, answer, outcome);
     if (answer.statusCode === 401 && !state.tokenRefreshed && this.#authorizer.refused(authorization)) {
       state.tokenRefreshed = true;
       return this.#attempt(call, state);
     }
-    if (answer.statusCode < 200 || answer.statusCode > 299) {
-      return refused(call, answer, this.#settings.clock.now());
-    }
-    return readAnswer(call, answer, state.answerLost);
+    return outcome;
   }
 
   #refuseIfClosed(call: ServiceCall): void {
@@ -95,14 +105,14 @@ export class ServiceCaller {
     }
   }
 
-  #send(pool: Dispatcher, call: ServiceCall, authorization: string): Promise<HttpAnswer> {
+  #send(pool: Dispatcher, call: ServiceCall, headers: string[]): Promise<HttpAnswer> {
     return exchange(pool, {
       method: call.method,
       path: call.path,
-      headers: this.#headers(call, authorization),
+      headers,
       body: call.body ?? null,
       timeoutInMs: this.#settings.requestTimeoutInMs,
-      abortSignal: call.abortSignal,
+      abortSignal: call.options.abortSignal,
     });
   }
 
@@ -178,11 +188,11 @@ export class ServiceCaller {
       failureCode: failed.failureCode,
     });
     const closing = this.#closing.signal;
-    const signal = call.abortSignal ? AbortSignal.any([call.abortSignal, closing]) : closing;
+    const signal = call.options.abortSignal ? AbortSignal.any([call.options.abortSignal, closing]) : closing;
     try {
       await clock.wait(waitInMs, signal);
     } catch (error) {
-      throw closing.aborted && !call.abortSignal?.aborted ? failed.error : error;
+      throw closing.aborted && !call.options.abortSignal?.aborted ? failed.error : error;
     }
   }
 }

@@ -68,7 +68,7 @@ export function handlingOfStatus(status: number): FailureHandling {
 }
 
 export function handlingOfCode(code: string): FailureHandling {
-  const call = { operation: '', method: 'GET', path: '', answers: 'nothing' } as const;
+  const call = { operation: '', method: 'GET', path: '', answers: 'nothing', options: {} } as const;
   return handlingOf(unanswered(call, Object.assign(new Error(), { code })).error);
 }
 
