@@ -70,6 +70,10 @@ param existingIotHubs existingIotHub[] = []
 @allowed(['Hashed', 'GeoLatency', 'Static'])
 param allocationPolicy string = 'Hashed'
 
+@description('Client id of the app registration that people sign in with, to see the pages; empty: the pages are closed.')
+@maxLength(36)
+param signInClientId string = ''
+
 @description('Resource id of a DPS instance that exists; empty: one is made.')
 @maxLength(400)
 param existingDpsId string = ''
@@ -167,6 +171,7 @@ var ownWorkspace = empty(existingWorkspaceId)
 
 var resourceGroupName = names.?resourceGroup ?? 'rg-${environmentName}'
 var identityName = names.?identity ?? 'id-${token}'
+var signInIdentityName = 'id-signin-${token}'
 var functionAppName = names.?functionApp ?? 'func-${token}'
 var planName = names.?plan ?? 'plan-${token}'
 var storageAccountName = names.?storageAccount ?? 'st${token}'
@@ -233,6 +238,16 @@ module identity 'modules/identity.bicep' = {
   scope: group
   params: {
     name: identityName
+    location: location
+    tags: allTags
+  }
+}
+
+// Used for nothing but to speak for the app registration.
+module signInIdentity 'modules/identity.bicep' = if (!empty(signInClientId)) {
+  scope: group
+  params: {
+    name: signInIdentityName
     location: location
     tags: allTags
   }
@@ -422,6 +437,9 @@ module functionApp 'modules/function-app.bicep' = {
     instanceMemoryMB: instanceMemoryMB
     identityId: identityId
     identityClientId: identity.outputs.clientId
+    signInIdentityId: empty(signInClientId)
+      ? ''
+      : '${groupId}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${signInIdentityName}'
     packageContainer: '${blobEndpoint}/${packageContainerName}'
     blobEndpoint: blobEndpoint
     tableEndpoint: tableEndpoint
@@ -437,6 +455,12 @@ module functionApp 'modules/function-app.bicep' = {
       EVENT_RETENTION_DAYS: string(eventRetentionDays)
       ...(empty(enrollmentProfilesFile) ? {} : { ENROLLMENT_PROFILES: enrollmentProfilesFile })
       ...(empty(sendersFile) ? {} : { SENDERS: sendersFile })
+      ...(empty(signInClientId)
+        ? {}
+        : {
+            SIGN_IN: 'entra'
+            OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: signInIdentity!.outputs.clientId
+          })
     }
     isolated: networkIsolation
     outgoingSubnetId: networkIsolation ? '${networkId}/subnets/app' : ''
@@ -444,6 +468,16 @@ module functionApp 'modules/function-app.bicep' = {
     diagnosticsName: diagnosticsName
   }
   dependsOn: [network, privateEndpoints, rolesOfApp, rolesOnServiceBus, rolesOnDps]
+}
+
+module signIn 'modules/sign-in.bicep' = if (!empty(signInClientId)) {
+  scope: group
+  params: {
+    functionAppName: functionAppName
+    clientId: signInClientId
+    tenantId: tenant().tenantId
+  }
+  dependsOn: [functionApp]
 }
 
 // Only what is ours: what was brought along has its own way through networks.
@@ -546,6 +580,9 @@ output resourceGroupName string = group.name
 
 @description('Name of the function app.')
 output functionAppName string = functionAppName
+
+@description('Object id of the identity that speaks for the app registration: the subject of its federated credential. Empty without sign-in.')
+output signInIdentityPrincipalId string = empty(signInClientId) ? '' : signInIdentity!.outputs.principalId
 
 @description('Address of the function app.')
 output functionAppUrl string = functionApp.outputs.url

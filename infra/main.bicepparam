@@ -34,6 +34,7 @@ param eventRetentionDays = int(readEnvironmentVariable('EVENT_RETENTION_DAYS', '
 param logRetentionDays = int(readEnvironmentVariable('LOG_RETENTION_DAYS', '90'))
 param enrollmentProfilesFile = readEnvironmentVariable('ENROLLMENT_PROFILES_FILE', '')
 param sendersFile = readEnvironmentVariable('SENDERS_FILE', '')
+param signInClientId = readEnvironmentVariable('SIGN_IN_CLIENT_ID', '')
 
 param alertEmail = readEnvironmentVariable('ALERT_EMAIL', '')
 param oldestMessageMinutes = json(readEnvironmentVariable('OLDEST_MESSAGE_MINUTES', '15'))

@@ -37,6 +37,9 @@ param identityId string
 @description('Client id of the identity.')
 param identityClientId string
 
+@description('Resource id of the identity that speaks for the app registration of sign-in; empty: nobody signs in.')
+param signInIdentityId string
+
 @description('Address of the container of packages.')
 param packageContainer string
 
@@ -99,7 +102,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'
-    userAssignedIdentities: { '${identityId}': {} }
+    userAssignedIdentities: union({ '${identityId}': {} }, empty(signInIdentityId) ? {} : { '${signInIdentityId}': {} })
   }
   properties: {
     serverFarmId: plan.id

@@ -113,12 +113,13 @@ export class Ledger {
     return { subject: view.subject, state: state ?? view.state, stateEtag, events: written };
   }
 
-  /** Told once a delivery: when DPS agrees, or when it has to wait. */
+  /** Told once a delivery: when DPS agrees, also where one write did all, or when it has to wait. */
   async #tell(
     { subject, state: before, stateEtag }: LedgerView,
     after: SubjectState | undefined,
   ): Promise<void> {
-    const isTold = after && (isInSync(after) ? !isInSync(before) : after.waiting !== before.waiting);
+    const isNews = after && (!isInSync(before) || before.revision !== after.revision);
+    const isTold = after && (isInSync(after) ? isNews : after.waiting !== before.waiting);
     if (isTold) {
       await this.#listener?.update(subject, stateEtag === undefined ? undefined : before, after);
     }

@@ -22,7 +22,7 @@ export interface Tally {
 
 export type Tallies = Readonly<Record<string, Tally>>;
 
-/** What a run counted of all devices, without those that were scrapped. */
+/** What a run counted of all devices that were manufactured, without those that were scrapped. */
 export interface FleetSummary {
   readonly all: Tally;
   readonly scrapped: number;
@@ -124,6 +124,8 @@ class Sum {
     const { ledger, audit } = entry;
     if (ledger.life === 'scrapped') {
       next.scrapped++;
+    }
+    if (ledger.life !== 'manufactured') {
       return;
     }
     const condition = conditionOf(entry);

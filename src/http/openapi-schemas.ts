@@ -215,7 +215,7 @@ const tallies = z.record(z.string(), tally);
 const summary = name(
   'FleetSummary',
   z.object({
-    devices: count.describe('Without scrapped ones.'),
+    devices: count.describe('Manufactured, and not scrapped.'),
     scrapped: count,
     byState: counts.describe(
       'assigned, assigning, waiting (not switched on yet), overdue (never registered), failed, disabled (in DPS), held (by an event), unassigned.',

@@ -178,7 +178,7 @@ describeBicep('The deployment agrees with the code', () => {
 
   it('in the names of settings: there is none that nobody reads', () => {
     const ours =
-      /^(?:DPS_ENDPOINT|DPS_OPERATIONS_PER_MINUTE|AZURE_CLIENT_ID|AUDIT_SCHEDULE|AUDIT_QUOTA_SHARE|EVENT_RETENTION_DAYS|WEBHOOK_SECRETS_[A-Z0-9_]+)$/;
+      /^(?:DPS_ENDPOINT|DPS_OPERATIONS_PER_MINUTE|AZURE_CLIENT_ID|AUDIT_SCHEDULE|AUDIT_QUOTA_SHARE|EVENT_RETENTION_DAYS|SIGN_IN|WEBHOOK_SECRETS_[A-Z0-9_]+)$/;
     const connections =
       /^(?:AzureWebJobsStorage|ServiceBusConnection|TableStorage)__(?:fullyQualifiedNamespace|blobServiceUri|tableServiceUri|credential|clientId)$/;
     const telemetry =

@@ -50,7 +50,7 @@ export function batchBody({ view, viewer, tally, auditedAt, devices, hasMore }: 
   const definition = state?.registers.definitions[0]?.definition;
   const written = events[0]?.subject ?? subject.id;
   const list = (more: Readonly<Record<string, string>> = {}) =>
-    address('/fleet/devices', { batch: written, ...more });
+    address('/fleet/devices', { life: 'manufactured', batch: written, ...more });
   return html`${pageHead(html`Batch ${idText(written)}`, definition?.product, csvLinks('/fleet/devices', { batch: written }), html`<a href="/fleet/batches">Batches</a>`)}
 ${verdict(tone, sentence, next)}
 ${dpsNotice(view)}
@@ -64,7 +64,7 @@ ${
     ? card(
         'Should be, and is',
         'What its events and its profile say, beside its enrollment group in DPS.',
-        comparison(desired.group, dps.enrollment, view.differing),
+        comparison(desired.group, dps.enrollment, view.differing, dps.unavailable === undefined),
       )
     : dps.enrollment
       ? card('In DPS', undefined, comparison(undefined, dps.enrollment, []))

@@ -76,6 +76,7 @@ export function comparison(
   wanted: IndividualEnrollment | EnrollmentGroup | undefined,
   stored: IndividualEnrollment | EnrollmentGroup | undefined,
   differing: readonly string[],
+  isKnown = true,
 ): Markup {
   const isDifferent = ({ member, shown }: Member) =>
     differing.some((each) => each === member || each.startsWith(`${member} `)) &&
@@ -91,9 +92,10 @@ export function comparison(
     .filter(({ each, is }) => (wanted && each.shown(wanted as Enrollment) !== undefined) || is !== undefined)
     .sort((left, right) => Number(right.different) - Number(left.different));
   const none = html`<span class="dim">–</span>`;
+  const notThere = isKnown ? none : html`<span class="dim">not known now</span>`;
   return html`<table class="compare" role="table"><caption class="vh">What should be, and what DPS has</caption><thead role="rowgroup"><tr role="row"><td role="cell"></td><th scope="col" role="columnheader">Should be</th><th scope="col" role="columnheader">Is in DPS</th></tr></thead><tbody role="rowgroup">${rows.map(
     ({ each, different, should, is }) =>
-      html`<tr role="row" class="${different ? 'differs' : ''}"><th scope="row" role="rowheader">${each.name}${different ? html` ${tag('warning', 'Differs')}` : ''}</th><td role="cell" data-label="Should be">${should ?? none}</td><td role="cell" data-label="Is in DPS">${is ?? none}</td></tr>`,
+      html`<tr role="row" class="${different ? 'differs' : ''}"><th scope="row" role="rowheader">${each.name}${different ? html` ${tag('warning', 'Differs')}` : ''}</th><td role="cell" data-label="Should be">${should ?? none}</td><td role="cell" data-label="Is in DPS">${is ?? notThere}</td></tr>`,
   )}</tbody></table>`;
 }
 
@@ -205,7 +207,9 @@ function jsonText(value: object | undefined): Markup | undefined {
     return undefined;
   }
   const { metadata: _, $metadata: __, ...rest } = value as Record<string, unknown>;
-  return html`<code class="json">${JSON.stringify(rest, undefined, 1).replace(/^\{\n|\n\}$/g, '')}</code>`;
+  return html`<code class="json">${JSON.stringify(rest, undefined, 1)
+    .replace(/^\{\n|\n\}$/g, '')
+    .replace(/^ /gm, '')}</code>`;
 }
 
 function textOf(content: Content): string {

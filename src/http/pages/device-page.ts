@@ -127,7 +127,7 @@ function enrollmentCard(view: SubjectView): Markup {
       return card(
         'Should be, and is',
         'What its events and its profile say, beside its individual enrollment in DPS.',
-        comparison(desired.enrollment, stored, differing),
+        comparison(desired.enrollment, stored, differing, dps.unavailable === undefined),
       );
     case 'member':
       return card(

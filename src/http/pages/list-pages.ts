@@ -60,7 +60,8 @@ export function listBody(content: ListContent): Markup {
   if (page.entries.length === 0 && page.continuation === undefined && !isFiltered) {
     return html`${pageHead(isDevices ? 'Devices' : 'Batches', undefined)}${emptyFleet(isDevices)}`;
   }
-  const total = !isFiltered && isDevices && summary ? summary.all.devices + summary.scrapped : undefined;
+  const isWhole = parameters.life === 'manufactured' && Object.keys(parameters).length === 1;
+  const total = isDevices && isWhole ? summary?.all.devices : undefined;
   const line =
     content.auditedAt === undefined
       ? 'No audit has finished yet: what the devices did is not known.'
@@ -213,7 +214,7 @@ function deviceTable(entries: readonly ListedEntry[]): Markup {
       { name: 'Batch' },
       { name: 'Labels', className: 'later' },
       { name: 'Hub', className: 'later' },
-      { name: 'Registered' },
+      { name: 'Registered', className: 'later' },
     ],
     rows: entries.map((entry) => [
       html`${deviceLink(entry.id)}${entry.deviceId !== undefined && entry.deviceId.toLowerCase() !== entry.id ? html`<small>Device id ${entry.deviceId}</small>` : ''}`,
@@ -240,7 +241,11 @@ function batchTable(entries: readonly ListedEntry[]): Markup {
   ): Content =>
     value === undefined
       ? html`<span class="dim">–</span>`
-      : numberLink(value, address('/fleet/devices', { batch: entry.id, ...more }), `${name}, ${entry.id}`);
+      : numberLink(
+          value,
+          address('/fleet/devices', { life: 'manufactured', batch: entry.id, ...more }),
+          `${name}, ${entry.id}`,
+        );
   return table({
     caption: 'Batches',
     columns: [
@@ -262,8 +267,8 @@ function batchTable(entries: readonly ListedEntry[]): Markup {
         : html`${entry.findings.map((code) => html`${tag('warning', findingWords(code).name)} `)}`,
       entry.product,
       number(entry, entry.counts?.devices, {}, 'devices'),
-      number(entry, entry.counts?.assigned, { state: 'assigned' }, 'assigned'),
-      number(entry, entry.counts?.failed, { state: 'failed' }, 'failed'),
+      number(entry, entry.counts?.assigned, { state: 'assigned', held: 'false' }, 'assigned'),
+      number(entry, entry.counts?.failed, { state: 'failed', held: 'false' }, 'failed'),
       labelsOf(entry),
       moment(entry.definedAt, 'cell'),
     ]),
@@ -296,7 +301,7 @@ function labelsOf({ labels }: ListedEntry): Content {
   const entries = Object.entries(labels);
   return entries.length === 0
     ? ''
-    : html`<span class="labels">${entries.slice(0, 3).map(([name, value]) => html`<span class="nowrap"><span class="dim">${name}</span> ${value}</span> `)}${entries.length > 3 ? `and ${entries.length - 3} more` : ''}</span>`;
+    : html`<span class="labels">${entries.slice(0, 3).map(([name, value]) => html`<span class="label"><span class="dim">${name}</span> ${value}</span> `)}${entries.length > 3 ? `and ${entries.length - 3} more` : ''}</span>`;
 }
 
 /** The first part says which hub it is. */

@@ -127,7 +127,7 @@ function fleetFigures({ all, scrapped }: FleetSummary): Markup {
   return figures([
     {
       name: 'Devices',
-      value: numberLink(all.devices, '/fleet/devices', 'devices'),
+      value: numberLink(all.devices, '/fleet/devices?life=manufactured', 'devices'),
       more:
         scrapped === 0
           ? 'None scrapped'
@@ -160,8 +160,7 @@ function todo({ run, summary, changes }: OverviewContent): Markup {
       index === 0 ? '' : ', ',
       subjectLink(subject, of),
     ]);
-    const href =
-      of === 'devices' ? address('/fleet/devices', { finding: code }) : address('/fleet/findings', { code });
+    const href = address('/fleet/findings', { run: run.id, code });
     return html`<li><div><h3>${tag(severityOf(code), severityWord(code))} ${name}: ${count(open)}${grew > 0 && changes ? html`, <span class="up">${count(grew)} new</span>` : ''}</h3><p>${means} ${next}</p>${links.length > 0 ? html`<p class="small dim">Newest: ${links as Content}</p>` : ''}</div><a class="button" href="${href}">Show ${counted(open, 'row')}</a></li>`;
   });
   return card('What to do first', undefined, html`<ol class="todo">${items}</ol>`);
@@ -362,7 +361,7 @@ function whereTable(
   );
   const rows = sorted.slice(0, mostRows).map(([value, tally]) => {
     const list = (more: Readonly<Record<string, string>> = {}) =>
-      address('/fleet/devices', { ...filter(value), ...more });
+      address('/fleet/devices', { life: 'manufactured', ...filter(value), ...more });
     const number = (condition: Condition) =>
       numberLink(
         tally.conditions[condition] ?? 0,

@@ -113,7 +113,7 @@ export function lastDay(counts: RejectedCounts): Markup {
         ]),
     });
   return card(
-    `${counts.isMore ? 'More than ' : ''}${counted(counts.events, 'event')} in the last 24 hours`,
+    `${counts.isMore ? 'More than ' : ''}${counted(counts.events, 'rejected event')} in the last 24 hours`,
     undefined,
     counts.events === 0
       ? html`<p class="dim">None was rejected.</p>`

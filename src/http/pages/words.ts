@@ -130,14 +130,14 @@ export const conditionNames: Readonly<Record<Condition, string>> = {
 
 /** The filters of the list that shows exactly the devices of a condition. */
 export const conditionFilters: Readonly<Record<Condition, Readonly<Record<string, string>>>> = {
-  assigned: { state: 'assigned', held: 'false' },
-  assigning: { state: 'assigning', held: 'false' },
-  waiting: { state: 'waiting', held: 'false' },
-  overdue: { finding: 'never-registered', held: 'false' },
-  failed: { state: 'failed', held: 'false' },
-  disabled: { state: 'disabled', held: 'false' },
-  held: { held: 'true' },
-  unassigned: { state: 'unassigned', held: 'false' },
+  assigned: { life: 'manufactured', state: 'assigned', held: 'false' },
+  assigning: { life: 'manufactured', state: 'assigning', held: 'false' },
+  waiting: { life: 'manufactured', state: 'waiting', held: 'false' },
+  overdue: { life: 'manufactured', finding: 'never-registered', held: 'false' },
+  failed: { life: 'manufactured', state: 'failed', held: 'false' },
+  disabled: { life: 'manufactured', state: 'disabled', held: 'false' },
+  held: { life: 'manufactured', held: 'true' },
+  unassigned: { life: 'manufactured', state: 'unassigned', held: 'false' },
 };
 
 /** Which colour a condition has in bars and plots. */
