@@ -7,6 +7,7 @@ import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { buildPackages } from './build-packages.ts';
 import { gettersUnread, undiciPoolAlone } from './build-plugins.ts';
 import { answerHelp } from './stack/command-line.ts';
 
@@ -80,10 +81,14 @@ export async function buildApp(projectDirectory: string, outputDirectory: string
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
   answerHelp(
-    'Usage: npm run build     fills dist/, the folder that is deployed: one bundle, without node_modules',
+    'Usage: npm run build     fills dist/, the folder that is deployed: one bundle, without node_modules; and dist/packages/',
   );
-  const { sizeInBytes } = await buildApp(project, path.join(project, 'dist'));
+  const dist = path.join(project, 'dist');
+  const { sizeInBytes } = await buildApp(project, dist);
+  const packages = await buildPackages(project, path.join(dist, 'packages'));
+  await writeFile(path.join(dist, '.funcignore'), 'packages/\n'); // they are for people, not for Azure
   console.log(`dist/${bundleName} and what it loads later: ${(sizeInBytes / 1024 / 1024).toFixed(2)} MB`);
+  console.log(`npm packages: ${packages.map((folder) => path.relative(project, folder)).join(', ')}`);
   if (sizeInBytes > largestBundleInBytes) {
     console.error('The bundle is larger than 3 MB: something is bundled that should not be.');
     process.exit(1);

@@ -1,5 +1,5 @@
 /** A client from the connection string of a shared access policy, as the Azure portal shows it. */
-import { DeviceProvisioningClient } from '../client.ts';
+import { DeviceProvisioningClient } from '@dps-enrollment-pipeline/client';
 
 const connectionString = process.env.DPS_CONNECTION_STRING ?? '';
 await using client = DeviceProvisioningClient.fromConnectionString(connectionString);

@@ -1,6 +1,6 @@
 /** A client from the name and the key of a shared access policy. The key can be rotated while it runs. */
 import { AzureNamedKeyCredential } from '@azure/core-auth';
-import { DeviceProvisioningClient } from '../client.ts';
+import { DeviceProvisioningClient } from '@dps-enrollment-pipeline/client';
 
 const endpoint = process.env.DPS_ENDPOINT ?? 'https://my-dps.azure-devices-provisioning.net';
 const credential = new AzureNamedKeyCredential(

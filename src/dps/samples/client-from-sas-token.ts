@@ -1,7 +1,6 @@
 /** A client from a shared access signature, for places where the policy's key must not go. */
 import { AzureSASCredential } from '@azure/core-auth';
-import { DeviceProvisioningClient } from '../client.ts';
-import { generateSasToken } from '../sas-token.ts';
+import { DeviceProvisioningClient, generateSasToken } from '@dps-enrollment-pipeline/client';
 
 const endpoint = process.env.DPS_ENDPOINT ?? 'https://my-dps.azure-devices-provisioning.net';
 const oneHourInMs = 3_600_000;

@@ -1,5 +1,5 @@
 /** Reads the keys of a group: the only way to them after creation. */
-import { DeviceProvisioningClient } from '../client.ts';
+import { DeviceProvisioningClient } from '@dps-enrollment-pipeline/client';
 
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '');
 await client.enrollmentGroups.createOrUpdate({

@@ -1,6 +1,5 @@
 /** Creates, updates and deletes several groups at once. */
-import { DeviceProvisioningClient } from '../client.ts';
-import type { EnrollmentGroup } from '../models.ts';
+import { DeviceProvisioningClient, type EnrollmentGroup } from '@dps-enrollment-pipeline/client';
 
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '');
 

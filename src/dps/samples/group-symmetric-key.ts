@@ -1,6 +1,5 @@
 /** An enrollment group by symmetric key; DPS makes the keys. */
-import { DeviceProvisioningClient } from '../client.ts';
-import { deriveDeviceKey } from '../device-key.ts';
+import { DeviceProvisioningClient, deriveDeviceKey } from '@dps-enrollment-pipeline/client';
 
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '');
 

@@ -1,5 +1,5 @@
 /** An enrollment group by a CA certificate that was uploaded to the DPS instance, and verified. */
-import { DeviceProvisioningClient } from '../client.ts';
+import { DeviceProvisioningClient } from '@dps-enrollment-pipeline/client';
 
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '');
 

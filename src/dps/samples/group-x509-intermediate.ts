@@ -1,7 +1,6 @@
 /** An enrollment group by the intermediate certificate that signs the devices' certificates. */
 import { readFileSync } from 'node:fs';
-import { checkCertificate } from '../certificate-checks.ts';
-import { DeviceProvisioningClient } from '../client.ts';
+import { checkCertificate, DeviceProvisioningClient } from '@dps-enrollment-pipeline/client';
 
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '');
 

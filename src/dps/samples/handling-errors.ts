@@ -1,14 +1,14 @@
 /** What can go wrong, and how to tell. */
-import { DeviceProvisioningClient } from '../client.ts';
 import {
   AlreadyExistsError,
+  DeviceProvisioningClient,
   DeviceProvisioningError,
+  type IndividualEnrollment,
   NotFoundError,
   PreconditionFailedError,
   ThrottledError,
   UnavailableError,
-} from '../errors.ts';
-import type { IndividualEnrollment } from '../models.ts';
+} from '@dps-enrollment-pipeline/client';
 
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '', {
   retryOptions: { maxRetries: 3, totalTimeInMs: 30_000 },

@@ -1,6 +1,5 @@
 /** Creates, updates and deletes any number of enrollments, ten to a request. */
-import { DeviceProvisioningClient } from '../client.ts';
-import type { IndividualEnrollment } from '../models.ts';
+import { DeviceProvisioningClient, type IndividualEnrollment } from '@dps-enrollment-pipeline/client';
 
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '');
 

@@ -1,5 +1,5 @@
 /** Reads an enrollment and changes it, on condition that nobody else has in the meantime. */
-import { DeviceProvisioningClient } from '../client.ts';
+import { DeviceProvisioningClient } from '@dps-enrollment-pipeline/client';
 
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '');
 await client.individualEnrollments.createOrUpdate({

@@ -1,5 +1,5 @@
 /** An individual enrollment whose device may move to another hub, but begins there anew. */
-import { DeviceProvisioningClient } from '../client.ts';
+import { DeviceProvisioningClient } from '@dps-enrollment-pipeline/client';
 
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '');
 

@@ -1,7 +1,6 @@
 /** An individual enrollment by symmetric keys of your own making. */
 import { randomBytes } from 'node:crypto';
-import { DeviceProvisioningClient } from '../client.ts';
-import { symmetricKeyProblem } from '../symmetric-keys.ts';
+import { DeviceProvisioningClient, symmetricKeyProblem } from '@dps-enrollment-pipeline/client';
 
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '');
 

@@ -1,5 +1,5 @@
 /** An individual enrollment by the endorsement key of the device's TPM. */
-import { DeviceProvisioningClient } from '../client.ts';
+import { DeviceProvisioningClient } from '@dps-enrollment-pipeline/client';
 
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '');
 

@@ -1,6 +1,5 @@
 /** From a group to a registered device and back: create, register, query, get, delete. */
-import { DeviceProvisioningClient } from '../client.ts';
-import { deriveDeviceKey } from '../device-key.ts';
+import { DeviceProvisioningClient, deriveDeviceKey } from '@dps-enrollment-pipeline/client';
 import { registerDevice } from './simulated-device.ts';
 
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '');

@@ -1,8 +1,9 @@
+#!/usr/bin/env node
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { DpsEmulatorOptions } from './emulator.ts';
 
-const USAGE = `Usage: npm run dps-emulator -- [options]
+const USAGE = `Usage: dps-emulator [options]     (in its own project: npm run dps-emulator -- [options])
   --dps-port N                  plain HTTP (7080; 0 picks a free port)
   --dps-tls-port N              HTTPS, and MQTT over WebSockets (7443; 0 picks a free port)
   --mqtt-port N                 MQTT over TLS (8883; 0 picks a free port)
