@@ -151,7 +151,7 @@ export class OperationsBudget {
   async #read(): Promise<{ window: QuotaWindow; etag: string | undefined }> {
     const row = await this.#table.get(this.#host, 'tokens');
     if (!row) return { window: emptyWindow, etag: undefined };
-    return { window: JSON.parse(String(row.values.window)), etag: row.etag };
+    return { window: { ...emptyWindow, ...JSON.parse(String(row.values.window)) }, etag: row.etag };
   }
 
   #write(window: QuotaWindow, etag: string | undefined): Promise<string> {

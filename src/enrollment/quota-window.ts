@@ -1,4 +1,4 @@
-/** Whose operations: the pipeline's, or the audit's, which has a share while one runs. */
+/** Whose operations: the pipeline's; or the audit's, which has a share while one runs, and what the pipeline leaves. */
 export type Spender = 'pipeline' | 'audit';
 
 /**
@@ -13,6 +13,8 @@ export interface QuotaWindow {
   readonly creditAt: number;
   /** Until then an audit is running and has its share. */
   readonly auditUntil: number;
+  /** Until then the pipeline wants more than it got, and the audit has no more than its share. */
+  readonly pipelineWaitsUntil: number;
   /** DPS said 429, and when: nothing goes before. */
   readonly closedUntil: number;
   readonly closedAt: number;
@@ -20,7 +22,7 @@ export interface QuotaWindow {
 
 export interface QuotaLimits {
   readonly operationsPerMinute: number;
-  /** 0 to 1. */
+  /** What a running audit has, however much the pipeline wants: 0 to 1. */
   readonly auditShare: number;
 }
 
@@ -36,6 +38,7 @@ export const emptyWindow: QuotaWindow = {
   credit: 0,
   creditAt: 0,
   auditUntil: 0,
+  pipelineWaitsUntil: 0,
   closedUntil: 0,
   closedAt: 0,
 };
@@ -47,6 +50,12 @@ const minuteInMs = 60_000;
 const burstShare = 0.2;
 /** How long one demand of the audit keeps its share reserved. */
 const auditReservationInMs = 10_000;
+/** How long one unmet demand of the pipeline keeps the audit to its share: until it asks again, and a little more. */
+const pipelineWaitsForMs = 1_500;
+/** Who gets nothing asks again within this time: what another leaves, or needs again, changes hands that fast. */
+const longestRetryInMs = 1_000;
+/** Of an idle pipeline's quota the audit leaves this part, so that the first event's calls go at once. */
+const reserveShare = 0.02;
 /** So much of the even pace may pile up while nobody asks. */
 const creditInSeconds = 1;
 const longestClosingInMs = 3_600_000;
@@ -70,21 +79,31 @@ export function take(
   const elapsed = Math.max(0, now - window.creditAt);
   const mostCredit = Math.max(1, ratePerMs * creditInSeconds * 1_000);
   const credit = Math.min(mostCredit, window.credit + elapsed * ratePerMs);
+  const { pipelineWaitsUntil } = window;
   const settled = { ...window, slots, credit, creditAt: now, auditUntil, closedUntil };
   if (isClosed) return { window: settled, granted: 0, retryInMs: closedUntil - now };
 
-  const room = roomFor(spender, slots, auditRuns, limits);
-  const burst = Math.max(0, Math.floor(limits.operationsPerMinute * burstShare) - used(slots));
+  const pipelineWaits =
+    now < pipelineWaitsUntil && !isFromTheFuture(pipelineWaitsUntil - pipelineWaitsForMs, now);
+  const room =
+    spender === 'audit'
+      ? roomForAudit(slots, pipelineWaits, limits)
+      : roomForPipeline(slots, auditRuns, limits);
+  const burst = burstFor(spender, slots, limits);
   const granted = Math.max(0, Math.min(want, room, burst + Math.floor(credit)));
+  const waits =
+    spender === 'pipeline' && granted < want ? { pipelineWaitsUntil: now + pipelineWaitsForMs } : {};
   if (granted === 0) {
     const slotFrees = slots[0] ? freedAt(slots[0][0]) - now : minuteInMs;
     const few = Math.min(want, Math.max(1, ratePerMs * 250));
     const paced = Math.ceil((few - credit) / ratePerMs);
-    return { window: settled, granted, retryInMs: Math.max(10, room > 0 ? paced : slotFrees) };
+    const retryInMs = Math.min(longestRetryInMs, Math.max(10, room > 0 ? paced : slotFrees));
+    return { window: { ...settled, ...waits }, granted, retryInMs };
   }
   return {
     window: {
       ...settled,
+      ...waits,
       credit: Math.max(0, credit - Math.max(0, granted - burst)),
       slots: spend(slots, Math.floor(now / 1_000), granted, spender),
     },
@@ -100,18 +119,38 @@ export function close(window: QuotaWindow, now: number, retryAfterInMs: number):
   return { ...window, credit: 0, creditAt: now, closedUntil: Math.max(before, until), closedAt: now };
 }
 
-function roomFor(
-  spender: Spender,
-  slots: QuotaWindow['slots'],
-  auditRuns: boolean,
-  limits: QuotaLimits,
-): number {
-  const all = limits.operationsPerMinute - used(slots);
-  const auditsPart = Math.floor(limits.operationsPerMinute * limits.auditShare);
-  const audit = slots.reduce((sum, [, , spent]) => sum + spent, 0);
-  if (spender === 'audit') return Math.min(all, Math.max(1, auditsPart) - audit);
-  if (!auditRuns) return all;
-  return Math.min(all, limits.operationsPerMinute - auditsPart - (used(slots) - audit));
+/** What the pipeline leaves; while it waits, no more than the share. */
+function roomForAudit(slots: QuotaWindow['slots'], pipelineWaits: boolean, limits: QuotaLimits): number {
+  const left = limits.operationsPerMinute - used(slots);
+  if (pipelineWaits) {
+    return Math.min(left, auditsPart(limits) - auditUsed(slots));
+  }
+  const unusedShare = Math.min(left, auditsPart(limits) - auditUsed(slots));
+  return Math.max(unusedShare, left - Math.floor(limits.operationsPerMinute * reserveShare));
+}
+
+/** All; while an audit runs, what is beyond its share. */
+function roomForPipeline(slots: QuotaWindow['slots'], auditRuns: boolean, limits: QuotaLimits): number {
+  const left = limits.operationsPerMinute - used(slots);
+  if (!auditRuns) {
+    return left;
+  }
+  const pipelineUsed = used(slots) - auditUsed(slots);
+  return Math.min(left, limits.operationsPerMinute - auditsPart(limits) - pipelineUsed);
+}
+
+function burstFor(spender: Spender, slots: QuotaWindow['slots'], limits: QuotaLimits): number {
+  const burst = Math.floor(limits.operationsPerMinute * burstShare) - used(slots);
+  const most = spender === 'audit' ? auditsPart(limits) - auditUsed(slots) : burst;
+  return Math.max(0, Math.min(burst, most));
+}
+
+function auditsPart({ operationsPerMinute, auditShare }: QuotaLimits): number {
+  return Math.max(1, Math.floor(operationsPerMinute * auditShare));
+}
+
+function auditUsed(slots: QuotaWindow['slots']): number {
+  return slots.reduce((sum, [, , audit]) => sum + audit, 0);
 }
 
 function used(slots: QuotaWindow['slots']): number {

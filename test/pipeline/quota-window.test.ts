@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   close,
   emptyWindow,
+  type QuotaLimits,
   type QuotaWindow,
   type Spender,
   take,
@@ -10,6 +11,9 @@ import {
 
 const limits = { operationsPerMinute: 100, auditShare: 0.3 };
 const start = Date.parse('2026-11-23T12:00:00Z');
+const share = fc.double({ min: 0.05, max: 0.6, noNaN: true });
+/** What asks for less at a time gets no further than its own pace. */
+const ask = fc.integer({ min: 4, max: 40 });
 
 describe('the operations budget of a minute', () => {
   it('never lets any 60 seconds hold more operations than the quota, however they are asked for', () => {
@@ -68,6 +72,83 @@ describe('the operations budget of a minute', () => {
     expect(spent.pipeline / 20).toBeGreaterThan(60);
   });
 
+  it('lets the audit read at 95 % of the quota or more while the pipeline is idle', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 50, max: 5_000 }),
+        share,
+        ask,
+        (operationsPerMinute, auditShare, want) => {
+          const night = new Minutes({ operationsPerMinute, auditShare });
+          night.pass(10, { audit: want });
+          expect(night.perMinute('audit')).toBeGreaterThanOrEqual(operationsPerMinute * 0.95);
+        },
+      ),
+      { numRuns: 5 },
+    );
+  });
+
+  it('holds the audit to its share, and gives it that, while the pipeline wants everything', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 50, max: 5_000 }),
+        share,
+        ask,
+        (operationsPerMinute, auditShare, want) => {
+          const day = new Minutes({ operationsPerMinute, auditShare });
+          day.pass(3, { audit: want, pipeline: want });
+          day.forget();
+          day.pass(10, { audit: want, pipeline: want });
+          const floor = Math.max(1, Math.floor(operationsPerMinute * auditShare));
+          expect(day.perMinute('audit')).toBeLessThanOrEqual(floor);
+          expect(day.perMinute('audit')).toBeGreaterThanOrEqual(floor * 0.9 - 1);
+          const rest = operationsPerMinute - floor;
+          expect(day.perMinute('pipeline')).toBeGreaterThanOrEqual(rest * 0.9 - 1);
+        },
+      ),
+      { numRuns: 5 },
+    );
+  });
+
+  it('gives all that comes free to a pipeline that begins to want everything, but for a second of tokens', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 300, max: 5_000 }), share, (operationsPerMinute, auditShare) => {
+        const morning = new Minutes({ operationsPerMinute, auditShare });
+        morning.pass(3, { audit: 20 });
+        morning.forget();
+        morning.pass(0.5, { audit: 20, pipeline: 50 });
+        const floor = Math.floor(operationsPerMinute * auditShare);
+        const aSecond = Math.ceil(operationsPerMinute / 60);
+        // In half a minute half of what the audit had spent comes free: its share of that it may have again.
+        expect(morning.total('audit')).toBeLessThanOrEqual(
+          Math.max(0, floor - operationsPerMinute / 2) + aSecond + 1,
+        );
+        expect(morning.total('pipeline')).toBeGreaterThanOrEqual(
+          Math.min(operationsPerMinute - floor, operationsPerMinute * 0.47) - 2 * aSecond - 1,
+        );
+      }),
+      { numRuns: 5 },
+    );
+  });
+
+  it('leaves the quota to the audit within a second of tokens when the pipeline falls silent', () => {
+    const evening = new Minutes(limits);
+    evening.pass(3, { audit: 20, pipeline: 20 });
+    evening.forget();
+    evening.pass(1, { audit: 20 });
+    // All that came free in this minute: what both had spent in the one before.
+    expect(evening.total('audit')).toBeGreaterThanOrEqual(limits.operationsPerMinute * 0.95 - 3);
+  });
+
+  it('serves an event now and then at once while the audit reads', () => {
+    const night = new Minutes({ operationsPerMinute: 1_000, auditShare: 0.3 });
+    night.pass(3, { audit: 16 });
+    for (let event = 0; event < 20; event++) {
+      night.pass(0.25, { audit: 16 });
+      expect(night.ask('pipeline', 3)).toBe(3);
+    }
+  });
+
   it('grants nothing after a 429 until DPS said', () => {
     const window = close(emptyWindow, start, 5_000);
     expect(take(window, start + 4_999, 1, 'pipeline', limits)).toMatchObject({ granted: 0, retryInMs: 1 });
@@ -92,4 +173,53 @@ function spend(from: number, to: number, spender: Spender): { perMinute: number 
     now += Math.max(20, taken.retryInMs);
   }
   return { perMinute: (total * 60_000) / (to - from) };
+}
+
+/** Time in which each spender asks again as it is told to: at once, or after the pause it was given. */
+class Minutes {
+  readonly #limits: QuotaLimits;
+  #window: QuotaWindow = emptyWindow;
+  #now = start;
+  #since = start;
+  #spent: Record<Spender, number> = { pipeline: 0, audit: 0 };
+
+  constructor(limits: QuotaLimits) {
+    this.#limits = limits;
+  }
+
+  pass(minutes: number, wants: Partial<Record<Spender, number>>): void {
+    const end = this.#now + minutes * 60_000;
+    const next: Record<Spender, number> = { pipeline: this.#now, audit: this.#now };
+    for (; this.#now < end; this.#now += 20) {
+      for (const [spender, want] of Object.entries(wants) as [Spender, number][]) {
+        if (next[spender] <= this.#now) {
+          next[spender] = this.#now + this.#take(spender, want).retryInMs;
+        }
+      }
+    }
+  }
+
+  ask(spender: Spender, want: number): number {
+    return this.#take(spender, want).granted;
+  }
+
+  forget(): void {
+    this.#spent = { pipeline: 0, audit: 0 };
+    this.#since = this.#now;
+  }
+
+  total(spender: Spender): number {
+    return this.#spent[spender];
+  }
+
+  perMinute(spender: Spender): number {
+    return (this.#spent[spender] * 60_000) / (this.#now - this.#since);
+  }
+
+  #take(spender: Spender, want: number) {
+    const taken = take(this.#window, this.#now, want, spender, this.#limits);
+    this.#window = taken.window;
+    this.#spent[spender] += taken.granted;
+    return taken;
+  }
 }
