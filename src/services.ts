@@ -1,6 +1,7 @@
 import type { TokenCredential } from '@azure/core-auth';
 
 import { AuditPhases } from './audit/audit-phases.ts';
+import { AuditRetention } from './audit/audit-retention.ts';
 import { AuditRunner } from './audit/audit-runner.ts';
 import { AuditStore } from './audit/audit-store.ts';
 import { CertificateRegister } from './audit/certificate-register.ts';
@@ -155,6 +156,7 @@ export class Services {
       const snapshot = new RegistrationSnapshot(this.table('registrationStates'));
       const certificates = new CertificateRegister(this.table('registrationStates'));
       const retentionDays = this.settings.eventRetentionDays;
+      const retention = new AuditRetention(this.table('auditRuns'), this.table('auditFindings'));
       const parts = {
         dps,
         gate,
@@ -167,6 +169,7 @@ export class Services {
         certificates,
         store,
         fleet,
+        retention,
         retentionDays,
       };
       return new AuditRunner({

@@ -2,7 +2,7 @@ import type { AuditRun } from './audit-run.ts';
 import { type AuditParts, AuditStep } from './audit-step.ts';
 import { findSharedCertificates } from './certificate-phase.ts';
 import { checkStates, scanEnrollments } from './enrollment-phases.ts';
-import { scanGroups, scanRegistrations } from './group-phases.ts';
+import { findUnknown, scanGroups, scanRegistrations } from './group-phases.ts';
 import { judgeBatches, judgeDevices, purge } from './ledger-phases.ts';
 
 /** The phases of a run. A step is a page, and may be repeated: it counts only once its checkpoint is saved. */
@@ -26,6 +26,8 @@ async function phaseOf(step: AuditStep): Promise<AuditRun> {
       return scanGroups(step, checkpoint.continuation);
     case 'registrations':
       return scanRegistrations(step, checkpoint.group, checkpoint.continuation);
+    case 'unknown':
+      return findUnknown(step, checkpoint.group, checkpoint.after);
     case 'enrollments':
       return scanEnrollments(step, checkpoint.continuation);
     case 'states':

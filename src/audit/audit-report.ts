@@ -4,10 +4,11 @@ import type { AuditRun, Changes } from './audit-run.ts';
 import type { RunLine } from './audit-store.ts';
 import type { ReportedFinding } from './finding.ts';
 import type { StoredFinding } from './finding-changes.ts';
+import type { SummedUpFinding } from './finding-tally.ts';
 
 /** A run as callers see it. */
 export interface AuditReport extends RunDocument {
-  readonly findings: readonly ReportedFinding[];
+  readonly findings: readonly (ReportedFinding | SummedUpFinding)[];
   /** Of a run that counted devices. */
   readonly summary?: SummaryDocument;
   /** Where there is an earlier run to compare with. */
@@ -30,7 +31,7 @@ export interface ChangesDocument {
 
 /** What a list of runs shows of each. */
 export function runDocument(run: RunLine | AuditRun) {
-  const { id, status, startedAt, finishedAt, operations, scanned, states, counts, changes } = run;
+  const { id, status, startedAt, finishedAt, operations, scanned, states, counts, changes, detail } = run;
   return {
     id,
     status,
@@ -41,6 +42,7 @@ export function runDocument(run: RunLine | AuditRun) {
     states,
     ...(counts ? { counts } : {}),
     ...(changes ? { changed: changes } : {}),
+    ...(detail === undefined ? {} : { detail }),
   };
 }
 

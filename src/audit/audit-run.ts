@@ -1,10 +1,13 @@
 import { emptySummary, type FleetSummary } from '../fleet/fleet-summary.ts';
 import type { FindingCode, Severity } from './finding.ts';
+import type { FindingTallies, SummedUp } from './finding-tally.ts';
+import type { ListingStart } from './listing.ts';
 
 /** Where a run stands. Written after every page, so that any instance can go on from it. */
 export type Checkpoint =
   | { readonly phase: 'groups'; readonly continuation?: string }
   | { readonly phase: 'registrations'; readonly group: number; readonly continuation?: string }
+  | { readonly phase: 'unknown'; readonly group: number; readonly after?: string }
   | { readonly phase: 'enrollments'; readonly continuation?: string }
   | { readonly phase: 'states'; readonly bucket: number }
   | { readonly phase: 'certificates'; readonly bucket: number }
@@ -43,8 +46,12 @@ export interface AuditRun {
   readonly groups: readonly string[];
   /** How many of them are of each kind. */
   readonly groupKinds: GroupKinds;
-  /** Findings that were looked at by id before they were noted, as far as that is limited. */
-  readonly confirmations: number;
+  /** What was counted when the listing of DPS that is under way began. */
+  readonly listing?: ListingStart;
+  /** What the run has found so far. */
+  readonly tallies: FindingTallies;
+  /** Findings that were looked at by id before they were noted, by code. */
+  readonly confirmations: Readonly<Partial<Record<FindingCode, number>>>;
   /** Devices that no event has named and that were listed. */
   readonly unknownListed: number;
   /** What was found in groups when they were scanned, by their ids. */
@@ -73,6 +80,8 @@ export interface FindingCounts {
   readonly warning: number;
   readonly info: number;
   readonly byCode: Readonly<Record<string, number>>;
+  /** By code: those that are too many to be listed one by one. */
+  readonly summedUp?: Readonly<Record<string, SummedUp>>;
 }
 
 /** What became of findings since an earlier run. New are those that began later, and `cameBack` of them had been resolved before. */
@@ -96,7 +105,8 @@ export interface CodeChanges {
 /** Runs that an older version of the app began do not hold these. */
 export const notCountedYet = {
   groupKinds: { x509: 0, symmetricKey: 0 },
-  confirmations: 0,
+  tallies: {},
+  confirmations: {},
   unknownListed: 0,
   groupFindings: {},
   summary: emptySummary,

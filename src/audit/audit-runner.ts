@@ -11,6 +11,8 @@ import { type AuditRun, newRun } from './audit-run.ts';
 import type { AuditStore } from './audit-store.ts';
 import { isOfUnknown } from './finding.ts';
 import { weekBefore } from './finding-changes.ts';
+import { withSums } from './finding-tally.ts';
+import { AuditFailedError } from './listing.ts';
 
 /** A slice ends after so long, and the next one goes on from its checkpoint: no invocation runs for ever. */
 const sliceInMs = 60_000;
@@ -57,15 +59,23 @@ export class AuditRunner {
       while (clock.now().getTime() < until) {
         run = await phases.step(run);
         if (run.checkpoint.phase === 'report') return await this.#finish(run);
-        await store.save(run, clock.now());
+        if (!(await store.save(run, clock.now()))) return;
       }
     } catch (error) {
+      if (error instanceof AuditFailedError && run) return await this.#fail(run, error.message);
       if (!(error instanceof RetryLaterError) && !(error instanceof StorageUnavailableError)) throw error;
       log('warning', 'audit-waits', { runId, why: error.message });
       const notBefore = new Date(clock.now().getTime() + pauseAfterFailureInMs);
       return background.continueAudit(runId, slice + 1, notBefore);
     }
     await background.continueAudit(runId, slice + 1);
+  }
+
+  async #fail(run: AuditRun, detail: string): Promise<void> {
+    const { store, clock, log } = this.#parts;
+    const now = clock.now();
+    await store.save({ ...run, status: 'failed', finishedAt: now.toISOString(), detail }, now);
+    log('error', 'audit-failed', { runId: run.id, why: detail });
   }
 
   async #finish(run: AuditRun): Promise<void> {
@@ -75,13 +85,15 @@ export class AuditRunner {
     for await (const { code, subject } of store.resolveOthers(run, now))
       if (isOfUnknown(code)) await fleet.forget(subjectOf('device', subject));
     const before = weekBefore(run, await store.finished(runsCompared));
-    const [open, changes] = await Promise.all([
-      store.countOpen(finishedAt),
+    const open = await store.countOpen(run, finishedAt);
+    const counts = withSums(open.result(), run.tallies);
+    const changes =
       before?.finishedAt === undefined
         ? undefined
-        : store.countChanges({ id: before.id, finishedAt: before.finishedAt }, finishedAt),
-    ]);
-    const counts = open.result();
+        : await store.countChanges({ id: before.id, finishedAt: before.finishedAt }, finishedAt, {
+            before: before.counts,
+            now: counts,
+          });
     const finished: AuditRun = {
       ...run,
       summary: { ...run.summary, examples: open.examples() },
@@ -90,7 +102,7 @@ export class AuditRunner {
       counts,
       ...(changes ? { changes } : {}),
     };
-    await store.save(finished, now);
+    if (!(await store.save(finished, now))) return;
     await store.saveNewest(finished);
     const { critical } = counts;
     const summary = { runId: run.id, operations: run.operations, findings: counts.open, critical };

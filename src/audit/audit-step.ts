@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { DeviceProvisioningClient } from '../dps/client.ts';
+import { InvalidRequestError } from '../dps/errors.ts';
 import { ifFound } from '../dps/if-found.ts';
 import type { DeviceRegistrationState, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
 import type { BackgroundQueue } from '../enrollment/background-queue.ts';
@@ -9,23 +10,30 @@ import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
 import type { RejectedEvents } from '../enrollment/rejected-events.ts';
 import type { FleetIndex } from '../fleet/fleet-index.ts';
 import { auditFacts } from './audit-facts.ts';
+import type { AuditRetention } from './audit-retention.ts';
 import type { AuditRun } from './audit-run.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { CertificateRegister } from './certificate-register.ts';
 import type { DpsCapacity } from './dps-capacity.ts';
-import type { Finding } from './finding.ts';
+import type { Finding, FindingCode } from './finding.ts';
+import { countOf, type FindingTallies, mostSpelledOut, tallied } from './finding-tally.ts';
 import type { Registration, RegistrationSnapshot } from './registration-snapshot.ts';
 
 /** How long the audit waits for a token of its share before its slice gives way. */
 const patienceInMs = 120_000;
 const lookupsAtOnce = 16;
 /**
- * So many findings a run are looked at by id before they are noted, since queries lag behind writes. Where there are
- * more (a profile was changed, say), lag is not what explains them, and the quota is worth more.
+ * So many findings a run, and of one code, are looked at by id before they are noted, since queries lag behind writes.
+ * Where there are more (a profile was changed, say), lag is not what explains them, and the quota is worth more.
  */
-const mostConfirmations = 2_000;
+const mostConfirmations = { ofAll: 2_000, ofCode: 500 };
 /** Of a fleet that is older than this system: its devices are listed when their events come. */
-const mostUnknownListed = 5_000;
+const mostUnknownListed = 1_000;
+
+export interface ListedPage<T> {
+  readonly items: readonly T[];
+  readonly continuation?: string;
+}
 
 export interface AuditParts {
   readonly dps: DeviceProvisioningClient;
@@ -35,6 +43,7 @@ export interface AuditParts {
   readonly snapshot: RegistrationSnapshot;
   readonly certificates: CertificateRegister;
   readonly store: AuditStore;
+  readonly retention: AuditRetention;
   readonly background: BackgroundQueue;
   readonly fleet: FleetIndex;
   readonly rejectedEvents: RejectedEvents;
@@ -52,12 +61,15 @@ export class AuditStep {
   /** What this step found, by subject. */
   readonly found = new Map<string, Finding[]>();
   #operations = 0;
-  #confirmations = 0;
+  #tallies: FindingTallies;
+  #confirmations: AuditRun['confirmations'];
   #unknownListed = 0;
 
   constructor(parts: AuditParts, run: AuditRun) {
     this.parts = parts;
     this.run = run;
+    this.#tallies = run.tallies;
+    this.#confirmations = run.confirmations;
   }
 
   /** The run after this step, with what the step cost. */
@@ -66,7 +78,9 @@ export class AuditStep {
     return {
       ...next,
       operations,
-      confirmations: this.run.confirmations + this.#confirmations,
+      // What a listing that begins anew has noted is noted once more.
+      tallies: next.tallies === this.run.tallies ? this.#tallies : next.tallies,
+      confirmations: this.#confirmations,
       unknownListed: this.run.unknownListed + this.#unknownListed,
     };
   }
@@ -75,14 +89,27 @@ export class AuditStep {
     return this.parts.clock.now();
   }
 
+  /** The page of a listing that begins at `continuation`; `expired`: DPS does not take that any more. */
   async page<T>(
-    read: () => Promise<IteratorResult<T[] & { continuationToken?: string | undefined }>>,
-  ): Promise<{ readonly items: readonly T[]; readonly continuation?: string }> {
-    // A group that was deleted since it was listed has nothing to tell.
-    const next = await this.#call(() => ifFound(read()));
+    continuation: string | undefined,
+    read: (
+      settings: PageSettings,
+    ) => Promise<IteratorResult<T[] & { continuationToken?: string | undefined }>>,
+  ): Promise<ListedPage<T> | 'expired'> {
+    let next: Awaited<ReturnType<typeof read>> | undefined;
+    try {
+      // A group that was deleted since it was listed has nothing to tell.
+      next = await this.#call(() => ifFound(read(pageStart(continuation))));
+    } catch (error) {
+      // All that this request says besides is what the page before it was asked with.
+      if (continuation === undefined || !(error instanceof InvalidRequestError)) {
+        throw error;
+      }
+      return 'expired';
+    }
     if (!next || next.done) return { items: [] };
-    const continuation = next.value.continuationToken;
-    return continuation === undefined ? { items: next.value } : { items: next.value, continuation };
+    const more = next.value.continuationToken;
+    return more === undefined ? { items: next.value } : { items: next.value, continuation: more };
   }
 
   registrationState(id: string): Promise<DeviceRegistrationState | undefined> {
@@ -97,10 +124,14 @@ export class AuditStep {
     return this.#call(() => ifFound(this.parts.dps.enrollmentGroups.get(id)));
   }
 
-  /** Whether a finding may still be looked at by id; it then counts as done. */
-  mayConfirm(): boolean {
-    if (this.run.confirmations + this.#confirmations >= mostConfirmations) return false;
-    this.#confirmations++;
+  /** Whether a finding of this code may still be looked at by id; it then counts as done. */
+  mayConfirm(code: FindingCode): boolean {
+    const ofCode = this.#confirmations[code] ?? 0;
+    const ofAll = Object.values(this.#confirmations).reduce((sum, count) => sum + count, 0);
+    if (ofCode >= mostConfirmations.ofCode || ofAll >= mostConfirmations.ofAll) {
+      return false;
+    }
+    this.#confirmations = { ...this.#confirmations, [code]: ofCode + 1 };
     return true;
   }
 
@@ -108,6 +139,10 @@ export class AuditStep {
     for (const finding of findings) {
       const others = this.found.get(finding.subject) ?? [];
       this.found.set(finding.subject, [...others, finding]);
+      this.#tallies = tallied(this.#tallies, finding);
+      if (countOf(this.#tallies[finding.code]) > mostSpelledOut) {
+        continue;
+      }
       await this.parts.store.note(this.run, finding, this.now());
     }
   }
@@ -145,6 +180,10 @@ export class AuditStep {
   }
 }
 
-export function pageStart(continuationToken: string | undefined): { continuationToken?: string } {
+interface PageSettings {
+  continuationToken?: string;
+}
+
+function pageStart(continuationToken: string | undefined): PageSettings {
   return continuationToken === undefined ? {} : { continuationToken };
 }

@@ -10,7 +10,7 @@ import {
   type Table,
   type Values,
 } from '../storage/tables.ts';
-import { type AuditRun, type Changes, notCountedYet } from './audit-run.ts';
+import { type AuditRun, type Changes, type FindingCounts, notCountedYet } from './audit-run.ts';
 import { AuditRunningError } from './audit-running-error.ts';
 import { type Finding, type ReportedFinding, severities } from './finding.ts';
 import {
@@ -20,15 +20,17 @@ import {
   type StoredFinding,
   storedFinding,
 } from './finding-changes.ts';
+import { isSummedUp, type SummedUpFinding, summedUpFindings } from './finding-tally.ts';
 
-const runs = 'run';
+export const runsPartition = 'run';
 const newestRow = { partition: 'newest', row: 'finished' };
 /** Behind the digits that rows of runs are named by. */
-const summaryPrefix = 'summary!';
-const runsFilter = odata`PartitionKey eq ${runs} and RowKey lt ${':'}`;
+export const summaryPrefix = 'summary!';
+const runsFilter = odata`PartitionKey eq ${runsPartition} and RowKey lt ${':'}`;
 const lease = { partition: 'lease', row: 'audit' };
 /** A run whose instance has died is taken over, or gives way, after this time without a sign of life. */
 const leaseInMs = 10 * 60_000;
+const renewLeaseEveryMs = 60_000;
 const endOfTime = 9_999_999_999_999;
 
 /** What a list shows of a run: a page of runs is one query, and small. */
@@ -49,6 +51,7 @@ export class AuditStore {
   readonly #runs: Table;
   readonly #findings: Table;
   #summarySaved: FleetSummary | undefined;
+  #leaseRenewed = { runId: '', at: 0 };
 
   constructor(runsTable: Table, findingsTable: Table) {
     this.#runs = runsTable;
@@ -69,13 +72,40 @@ export class AuditStore {
       const other = await this.#runs.get(lease.partition, lease.row);
       throw new AuditRunningError(String(other?.values.runId));
     }
+    await this.#abandon(held && String(held.values.runId), now);
     await this.#write(run);
   }
 
-  async save(run: AuditRun, now: Date): Promise<void> {
+  /** A run that this one took the lease from has come to nothing, and the list of runs says so. */
+  async #abandon(runId: string | undefined, now: Date): Promise<void> {
+    const run = runId === undefined ? undefined : await this.readWhole(runId);
+    if (run?.status === 'running') {
+      const detail = 'It gave no sign of life for ten minutes, and another run began.';
+      await this.#write({ ...run, status: 'failed', finishedAt: now.toISOString(), detail });
+    }
+  }
+
+  /** False, and nothing is saved: another run has begun, since this one gave no sign of life. */
+  async save(run: AuditRun, now: Date): Promise<boolean> {
+    if (run.status === 'running' && this.#hasLease(run.id, now)) {
+      await this.#write(run);
+      return true;
+    }
+    const held = await this.#runs.get(lease.partition, lease.row);
+    if (held && held.values.runId !== run.id && Number(held.values.until) > now.getTime()) {
+      return false;
+    }
     await this.#write(run);
     const until = run.status === 'running' ? now.getTime() + leaseInMs : 0;
     await this.#runs.upsert(lease.partition, lease.row, { runId: run.id, until: String(until) });
+    this.#leaseRenewed = { runId: run.id, at: now.getTime() };
+    return true;
+  }
+
+  /** It is not renewed with every page: others have to wait for ten minutes from when it was. */
+  #hasLease(runId: string, now: Date): boolean {
+    const sinceMs = now.getTime() - this.#leaseRenewed.at;
+    return this.#leaseRenewed.runId === runId && sinceMs >= 0 && sinceMs < renewLeaseEveryMs;
   }
 
   /** A page that was counted and its checkpoint are one transaction. */
@@ -86,13 +116,13 @@ export class AuditStore {
       const values = splitText('summary', JSON.stringify(run.summary));
       changes.push({ kind: 'upsert', rowKey: `${summaryPrefix}${rowKey}`, values });
     }
-    await this.#runs.transact(runs, changes);
+    await this.#runs.transact(runsPartition, changes);
     this.#summarySaved = run.summary;
   }
 
   /** Without its summary. */
   async read(id: string): Promise<AuditRun | undefined> {
-    const row = await this.#runs.get(runs, rowKeyOf(id));
+    const row = await this.#runs.get(runsPartition, rowKeyOf(id));
     return row ? runOf(row) : undefined;
   }
 
@@ -102,7 +132,7 @@ export class AuditStore {
   }
 
   async readSummary(id: string): Promise<FleetSummary | undefined> {
-    const row = await this.#runs.get(runs, `${summaryPrefix}${rowKeyOf(id)}`);
+    const row = await this.#runs.get(runsPartition, `${summaryPrefix}${rowKeyOf(id)}`);
     const text = row && joinText('summary', row.values);
     return text === undefined ? undefined : (JSON.parse(text) as FleetSummary);
   }
@@ -130,7 +160,7 @@ export class AuditStore {
   /** Of a run that an older version of the app made. */
   async #lineOf(row: Row): Promise<RunLine> {
     if (typeof row.values.line === 'string') return JSON.parse(row.values.line) as RunLine;
-    const whole = await this.#runs.get(runs, row.rowKey);
+    const whole = await this.#runs.get(runsPartition, row.rowKey);
     return lineOf(runOf(whole ?? row));
   }
 
@@ -174,11 +204,15 @@ export class AuditStore {
     await this.#findings.upsert(partition, row, values);
   }
 
-  /** Open findings that this run has not met again are resolved; these are they. */
+  /**
+   * Open findings that this run has not met again are resolved; these are they. Of a code that has more than are written,
+   * nobody can tell.
+   */
   async *resolveOthers(run: AuditRun, now: Date): AsyncGenerator<StoredFinding> {
     const filter = odata`runId ne ${run.id}`;
     for await (const row of this.#findings.rows(filter)) {
-      if (row.values.resolvedAt !== undefined) continue;
+      const { code } = storedFinding(row);
+      if (row.values.resolvedAt !== undefined || isSummedUp(run.tallies, code)) continue;
       const values = Object.fromEntries(
         Object.entries(row.values).map(([name, value]) => [name, String(value)]),
       );
@@ -192,8 +226,9 @@ export class AuditStore {
     for await (const row of this.#findings.rows('')) yield storedFinding(row);
   }
 
-  async countOpen(until: string): Promise<OpenCounter> {
-    const counter = new OpenCounter();
+  /** Of the codes whose findings all have a row. */
+  async countOpen(run: AuditRun, until: string): Promise<OpenCounter> {
+    const counter = new OpenCounter(run.tallies);
     for await (const finding of this.everyFinding()) if (isOpenAt(finding, until)) counter.add(finding);
     return counter;
   }
@@ -240,19 +275,32 @@ export class AuditStore {
     await this.#runs.upsert(newestRow.partition, newestRow.row, splitText('newest', JSON.stringify(newest)));
   }
 
-  async countChanges(since: Changes['since'], until: string): Promise<Changes> {
-    const counter = new ChangeCounter(since.finishedAt, until);
+  async countChanges(
+    since: Changes['since'],
+    until: string,
+    sums: { readonly before: FindingCounts | undefined; readonly now: FindingCounts | undefined },
+  ): Promise<Changes> {
+    const counter = new ChangeCounter(since.finishedAt, until, sums);
     for await (const finding of this.everyFinding()) counter.add(finding);
     return counter.result(since);
   }
 
   /** What a finished run found: the most severe first. */
-  async findingsOf(run: AuditRun): Promise<ReportedFinding[]> {
+  async findingsOf(run: AuditRun): Promise<(ReportedFinding | SummedUpFinding)[]> {
     const until = run.finishedAt ?? new Date().toISOString();
     const found: ReportedFinding[] = [];
-    for await (const finding of this.everyFinding())
-      if (isOpenAt(finding, until)) found.push(reportedFinding(finding));
-    return found.sort(bySeverity);
+    const firstSeen = new Map<string, string>();
+    for await (const finding of this.everyFinding()) {
+      if (!isOpenAt(finding, until)) continue;
+      if (run.counts?.summedUp?.[finding.code] === undefined) found.push(reportedFinding(finding));
+      else if (finding.firstSeen < (firstSeen.get(finding.code) ?? '~'))
+        firstSeen.set(finding.code, finding.firstSeen);
+    }
+    const summedUp = summedUpFindings(run.counts, (code) => ({
+      firstSeen: firstSeen.get(code) ?? until,
+      lastSeen: until,
+    }));
+    return [...found, ...summedUp].sort(bySeverity);
   }
 }
 
@@ -284,11 +332,16 @@ export function isRunsContinuation(text: string): boolean {
   return /^\d{13}(?:-[\w-]{1,64})?$/.test(text);
 }
 
+/** The newest come first. */
+export function runRowKey(started: Date): string {
+  return String(endOfTime - started.getTime()).padStart(13, '0');
+}
+
 function rowKeyOf(id: string): string {
   const [date = '', time = ''] = id.split('T');
   const iso = `${date}T${time.replace(/^(\d\d)-(\d\d)-(\d\d)-(\d{3})Z$/, '$1:$2:$3.$4Z')}`;
-  const started = Date.parse(iso);
-  return Number.isNaN(started) ? 'none' : String(endOfTime - started).padStart(13, '0');
+  const started = new Date(iso);
+  return Number.isNaN(started.getTime()) ? 'none' : runRowKey(started);
 }
 
 function valuesOf({ summary: _, ...run }: AuditRun) {

@@ -5,8 +5,8 @@ export const bucketCount = 256;
 export const bucketsPerStep = 16;
 
 /** The partitions of the buckets of a step: one query reads them, in order. */
-export function bucketsFilter(prefix: string, from: number): string {
-  return odata`PartitionKey ge ${prefix + digits(from)} and PartitionKey lt ${prefix + digits(from + bucketsPerStep)}`;
+export function bucketsFilter(prefix: string, from: number, atOnce = bucketsPerStep): string {
+  return odata`PartitionKey ge ${prefix + digits(from)} and PartitionKey lt ${prefix + digits(from + atOnce)}`;
 }
 
 /** After the last bucket comes what sorts after all hex digits. */

@@ -21,7 +21,8 @@ async function stillShared(
 ): Promise<SharedCertificate | undefined> {
   const holders: Holder[] = [];
   for (const holder of shared.holders)
-    if (!step.mayConfirm() || (await holds(step, holder, shared.thumbprint))) holders.push(holder);
+    if (!step.mayConfirm('certificate-shared') || (await holds(step, holder, shared.thumbprint)))
+      holders.push(holder);
   const count = shared.count - shared.holders.length + holders.length;
   return count > 1 ? { ...shared, holders, count } : undefined;
 }

@@ -1,21 +1,28 @@
 import { type AuditRun, counted } from './audit-run.ts';
-import { type AuditStep, pageStart } from './audit-step.ts';
+import type { AuditStep } from './audit-step.ts';
 import { bucketCount, bucketsPerStep } from './buckets.ts';
 import { quotaFindings } from './capacity-findings.ts';
 import { certificateFindings } from './certificate-findings.ts';
 import { dpsCapacity } from './dps-capacity.ts';
+import { listingBegun, listingEnded, listingRestarted } from './listing.ts';
 import type { Snapshot } from './registration-snapshot.ts';
 import { checksFor } from './state-checks.ts';
 import { judgeEnrollment } from './stored-enrollments.ts';
 
 /** So many registration states of individual enrollments are asked for in a run, at one operation each. */
 const mostStateChecks = 18_000;
+/** Beyond so many enrollments a step reads one bucket: a page or two of rows are in memory at once. */
+const fewEnrollments = 50_000;
 
 export async function scanEnrollments(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
-  const { run, parts } = step;
-  const page = await step.page(() =>
-    parts.dps.individualEnrollments.query().byPage(pageStart(continuation)).next(),
+  const { parts } = step;
+  const run = listingBegun(step.run);
+  const page = await step.page(continuation, (settings) =>
+    parts.dps.individualEnrollments.query().byPage(settings).next(),
   );
+  if (page === 'expired') {
+    return listingRestarted(run, { phase: 'enrollments' });
+  }
   await parts.certificates.save(run.id, page.items);
   await step.inParallel(page.items, async (enrollment) => {
     await step.note(...certificateFindings(enrollment, step.now()));
@@ -23,14 +30,10 @@ export async function scanEnrollments(step: AuditStep, continuation: string | un
   });
   await parts.snapshot.saveEnrollments(run.id, page.items, step.found);
   const individualEnrollments = run.scanned.individualEnrollments + page.items.length;
-  return {
-    ...run,
-    scanned: { ...run.scanned, individualEnrollments },
-    checkpoint:
-      page.continuation === undefined
-        ? { phase: 'states', bucket: 0 }
-        : { phase: 'enrollments', continuation: page.continuation },
-  };
+  const next = { ...run, scanned: { ...run.scanned, individualEnrollments } };
+  return page.continuation === undefined
+    ? { ...listingEnded(next), checkpoint: { phase: 'states', bucket: 0 } }
+    : { ...next, checkpoint: { phase: 'enrollments', continuation: page.continuation } };
 }
 
 /** Registration states of individual enrollments come one an operation, so a run asks for the most telling ones. */
@@ -42,7 +45,8 @@ export async function checkStates(step: AuditStep, from: number): Promise<AuditR
   }
   const left = mostStateChecks - run.scanned.individualStates;
   const budget = Math.ceil(left / (bucketCount - from));
-  const buckets = await parts.snapshot.buckets(from, run.id);
+  const atOnce = run.scanned.individualEnrollments > fewEnrollments ? 1 : bucketsPerStep;
+  const buckets = await parts.snapshot.buckets(from, atOnce, run.id);
   let checked = 0;
   const statuses: (string | undefined)[] = [];
   await step.inParallel(buckets, async (bucket) => {
@@ -54,7 +58,7 @@ export async function checkStates(step: AuditStep, from: number): Promise<AuditR
     ...run,
     scanned: { ...run.scanned, individualStates: run.scanned.individualStates + checked },
     states: counted(run.states, statuses),
-    checkpoint: { phase: 'states', bucket: from + bucketsPerStep },
+    checkpoint: { phase: 'states', bucket: from + atOnce },
   };
 }
 

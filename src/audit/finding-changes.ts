@@ -3,6 +3,7 @@ import type { FleetSummary } from '../fleet/fleet-summary.ts';
 import type { Row } from '../storage/tables.ts';
 import type { AuditRun, Changes, CodeChanges, FindingCounts } from './audit-run.ts';
 import { type ReportedFinding, severities } from './finding.ts';
+import { type FindingTallies, isSummedUp } from './finding-tally.ts';
 
 /** A finding as its row has it, over all runs. */
 export interface StoredFinding extends ReportedFinding {
@@ -46,22 +47,35 @@ export function changeOf(finding: StoredFinding, from: string, until: string): C
   return finding.cameBackFrom === undefined ? 'new' : 'cameBack';
 }
 
-/** Counts findings one by one: none of them is kept. */
+/**
+ * Counts findings one by one: none of them is kept. Of a code that either run has summed up, only the difference of the
+ * counts is known: it stands for what is new, or was resolved.
+ */
 export class ChangeCounter {
   readonly #from: string;
   readonly #until: string;
   readonly #byCode = new Map<string, CodeChanges>();
   readonly #total = { new: 0, cameBack: 0, resolved: 0, stillOpen: 0 };
+  readonly #summedUp = new Set<string>();
 
-  constructor(from: string, until: string) {
+  constructor(
+    from: string,
+    until: string,
+    { before, now }: { readonly before: FindingCounts | undefined; readonly now: FindingCounts | undefined },
+  ) {
     this.#from = from;
     this.#until = until;
+    for (const code of Object.keys({ ...before?.summedUp, ...now?.summedUp })) {
+      this.#summedUp.add(code);
+      this.#addDifference(code, before?.byCode[code] ?? 0, now?.byCode[code] ?? 0);
+    }
   }
 
-  add(finding: StoredFinding): void {
+  /** What became of it; undefined: it was open at neither time, or is one of many that are summed up. */
+  add(finding: StoredFinding): Change | undefined {
     const change = changeOf(finding, this.#from, this.#until);
-    if (change === undefined) {
-      return;
+    if (change === undefined || this.#summedUp.has(finding.code)) {
+      return undefined;
     }
     const came = change === 'cameBack';
     const isNew = change === 'new' || came;
@@ -78,6 +92,16 @@ export class ChangeCounter {
     if (came) {
       this.#total.cameBack++;
     }
+    return change;
+  }
+
+  #addDifference(code: string, before: number, now: number): void {
+    const appeared = Math.max(0, now - before);
+    const resolved = Math.max(0, before - now);
+    this.#byCode.set(code, { before, now, new: appeared, cameBack: 0, resolved });
+    this.#total.new += appeared;
+    this.#total.resolved += resolved;
+    this.#total.stillOpen += Math.min(before, now);
   }
 
   result(since: Changes['since']): Changes {
@@ -92,13 +116,25 @@ export class OpenCounter {
   readonly #counts = { open: 0, critical: 0, warning: 0, info: 0 };
   readonly #byCode = new Map<string, number>();
   readonly #examples = new Map<string, { subject: string; since: string }[]>();
+  readonly #tallies: FindingTallies;
+
+  constructor(tallies: FindingTallies) {
+    this.#tallies = tallies;
+  }
 
   add({ severity, code, subject, firstSeen }: ReportedFinding): void {
+    this.#addExample(code, subject, firstSeen);
+    if (isSummedUp(this.#tallies, code)) {
+      return;
+    }
     this.#counts.open++;
     if (severities.includes(severity)) {
       this.#counts[severity]++;
     }
     this.#byCode.set(code, (this.#byCode.get(code) ?? 0) + 1);
+  }
+
+  #addExample(code: string, subject: string, firstSeen: string): void {
     const newest = [...(this.#examples.get(code) ?? []), { subject, since: firstSeen }];
     newest.sort(
       (left, right) => compareText(right.since, left.since) || compareText(left.subject, right.subject),

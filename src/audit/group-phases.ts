@@ -1,18 +1,24 @@
-import type { DeviceRegistrationState, EnrollmentGroup } from '../dps/models.ts';
+import type { EnrollmentGroup } from '../dps/models.ts';
 import { subjectOf } from '../enrollment/ledger.ts';
 import { type AuditRun, counted } from './audit-run.ts';
-import { type AuditStep, pageStart } from './audit-step.ts';
+import type { AuditStep } from './audit-step.ts';
 import { groupLimitFindings } from './capacity-findings.ts';
 import { certificateFindings } from './certificate-findings.ts';
 import { registeredButUnknown } from './device-findings.ts';
 import { dpsCapacity } from './dps-capacity.ts';
+import { listingBegun, listingEnded, listingRestarted } from './listing.ts';
+import type { Registration, Snapshot } from './registration-snapshot.ts';
 import { judgeGroup } from './stored-enrollments.ts';
 
 export async function scanGroups(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
-  const { run, parts } = step;
-  const page = await step.page(() =>
-    parts.dps.enrollmentGroups.query().byPage(pageStart(continuation)).next(),
+  const { parts } = step;
+  const run = listingBegun(step.run);
+  const page = await step.page(continuation, (settings) =>
+    parts.dps.enrollmentGroups.query().byPage(settings).next(),
   );
+  if (page === 'expired') {
+    return listingRestarted(run, { phase: 'groups' });
+  }
   const groups = new Set(run.groups);
   const groupKinds = { ...run.groupKinds };
   for (const { enrollmentGroupId, attestation } of page.items) {
@@ -36,7 +42,7 @@ export async function scanGroups(step: AuditStep, continuation: string | undefin
   if (page.continuation !== undefined)
     return { ...next, checkpoint: { phase: 'groups', continuation: page.continuation } };
   await step.note(...groupLimitFindings(groupKinds, parts.capacity ?? dpsCapacity));
-  return { ...next, checkpoint: { phase: 'registrations', group: 0 } };
+  return { ...listingEnded(next), checkpoint: { phase: 'registrations', group: 0 } };
 }
 
 /** For the pages of their batches; what a text says beyond this the list of findings has. */
@@ -54,45 +60,82 @@ export async function scanRegistrations(
   index: number,
   continuation: string | undefined,
 ): Promise<AuditRun> {
-  const { run, parts } = step;
+  const { parts } = step;
+  const run = listingBegun(step.run);
   const group = run.groups[index];
-  if (group === undefined) return { ...run, checkpoint: { phase: 'enrollments' } };
-  const page = await step.page(() =>
-    parts.dps.deviceRegistrationStates.query(group).byPage(pageStart(continuation)).next(),
+  if (group === undefined) return { ...listingEnded(run), checkpoint: { phase: 'enrollments' } };
+  const page = await step.page(continuation, (settings) =>
+    parts.dps.deviceRegistrationStates.query(group).byPage(settings).next(),
   );
+  if (page === 'expired') {
+    return listingRestarted(run, { phase: 'registrations', group: index });
+  }
   await parts.snapshot.saveGroupPage(group, run, page.items);
-  await step.inParallel(page.items, (record) => judgeGroupRecord(step, group, record));
   if (page.continuation === undefined) await parts.snapshot.dropGroupRowsNotOf(group, run.id);
   const groupRegistrations = run.scanned.groupRegistrations + page.items.length;
-  return {
+  const next = {
     ...run,
     scanned: { ...run.scanned, groupRegistrations },
     states: counted(
       run.states,
       page.items.map(({ status }) => status),
     ),
-    checkpoint:
-      page.continuation === undefined
-        ? { phase: 'registrations', group: index + 1 }
-        : { phase: 'registrations', group: index, continuation: page.continuation },
+  };
+  if (page.continuation !== undefined) {
+    return {
+      ...next,
+      checkpoint: { phase: 'registrations', group: index, continuation: page.continuation },
+    };
+  }
+  const isEmpty = continuation === undefined && page.items.length === 0;
+  return {
+    ...listingEnded(next),
+    checkpoint: isEmpty ? { phase: 'registrations', group: index + 1 } : { phase: 'unknown', group: index },
   };
 }
 
-async function judgeGroupRecord(
+/** The group's records beside the ledger, both in the order of their ids: what only DPS has, no event has named. */
+export async function findUnknown(
   step: AuditStep,
-  group: string,
-  record: DeviceRegistrationState,
-): Promise<void> {
-  const id = record.registrationId?.toLowerCase();
-  if (id === undefined || (await step.parts.ledger.readState(subjectOf('device', id)))) return;
-  // Somebody is woken for this, and queries lag behind writes: look at the record itself first.
-  const confirmed = await step.registrationState(id);
-  if (!confirmed) return;
-  await step.note(registeredButUnknown(id, group, confirmed));
-  const { status, assignedHub, deviceId, createdDateTimeUtc, lastUpdatedDateTimeUtc } = confirmed;
-  await step.listUnknown(id, {
-    ...{ status, assignedHub, deviceId, checkedAt: undefined },
-    created: createdDateTimeUtc,
-    lastUpdated: lastUpdatedDateTimeUtc,
-  });
+  index: number,
+  after: string | undefined,
+): Promise<AuditRun> {
+  const { run, parts } = step;
+  const group = run.groups[index] ?? '';
+  const page = await parts.snapshot.pageOfGroup(group, run.id, after);
+  const unknown = new Map(page.records.map((record) => [record.id, record]));
+  const [first, last] = [page.records[0], page.records.at(-1)];
+  if (first && last) {
+    for await (const id of parts.ledger.idsBetween('device', first.id, last.id)) {
+      unknown.delete(id);
+    }
+  }
+  await step.inParallel([...unknown.values()], (record) => noteUnknown(step, group, record));
+  return {
+    ...run,
+    checkpoint:
+      page.after === undefined
+        ? { phase: 'registrations', group: index + 1 }
+        : { phase: 'unknown', group: index, after: page.after },
+  };
+}
+
+/** Somebody is woken for this, and queries lag behind writes: so the record itself is looked at first. */
+async function noteUnknown(step: AuditStep, group: string, listed: Snapshot): Promise<void> {
+  const { id } = listed;
+  let record: Registration = listed;
+  if (step.mayConfirm('registered-but-unknown')) {
+    const actual = await step.registrationState(id);
+    if (!actual || (await step.parts.ledger.readState(subjectOf('device', id)))) {
+      return;
+    }
+    const { status, assignedHub, deviceId, createdDateTimeUtc, lastUpdatedDateTimeUtc } = actual;
+    record = {
+      ...{ status, assignedHub, deviceId, checkedAt: undefined },
+      created: createdDateTimeUtc,
+      lastUpdated: lastUpdatedDateTimeUtc,
+    };
+  }
+  await step.note(registeredButUnknown(id, group, record));
+  await step.listUnknown(id, record);
 }

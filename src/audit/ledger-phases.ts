@@ -93,7 +93,8 @@ async function judgeDevice(step: AuditStep, groups: GroupRules, device: DeviceTo
   const findings: Finding[] = individual?.runId === step.run.id ? [...individual.findings] : [];
   for (const finding of deviceFindings(evidence)) {
     // DPS's queries lag behind its writes: what they did not show is looked for by id.
-    if (finding.code === 'enrollment-missing' && (await step.enrollment(id))) continue;
+    if (finding.code === 'enrollment-missing' && step.mayConfirm(finding.code) && (await step.enrollment(id)))
+      continue;
     await step.note(finding);
     findings.push(finding);
   }
@@ -159,7 +160,9 @@ export async function judgeBatches(step: AuditStep, continuation: string | undef
       ? batchFindings(id, desiredState('batch', id, state.registers, profiles), groups)
       : [];
     // The groups were listed when the run began: this one may have been made since.
-    if (findings.length > 0 && !(await step.group(id))) await step.note(...findings);
+    const isThere =
+      findings.length > 0 && step.mayConfirm('enrollment-missing') && (await step.group(id)) !== undefined;
+    if (!isThere) await step.note(...findings);
     const known = listed.get(id);
     const ofGroup = step.run.groupFindings[id] ?? [];
     const seen = {
@@ -189,10 +192,13 @@ function listedBeside(step: AuditStep, kind: SubjectKind, states: readonly { rea
 }
 
 export async function purge(step: AuditStep, kind: 'device' | 'batch'): Promise<AuditRun> {
-  const { ledger, rejectedEvents, retentionDays } = step.parts;
+  const { ledger, rejectedEvents, retention, retentionDays } = step.parts;
   const before = new Date(step.now().getTime() - retentionDays * 86_400_000);
   await ledger.purgeEvents(kind, before.toISOString());
-  if (kind === 'batch') await rejectedEvents.purge(before);
+  if (kind === 'batch') {
+    await rejectedEvents.purge(before);
+    await retention.purge(before);
+  }
   return {
     ...step.run,
     checkpoint: kind === 'device' ? { phase: 'purge', kind: 'batch' } : { phase: 'report' },

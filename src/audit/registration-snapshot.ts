@@ -1,5 +1,6 @@
 import type { DeviceRegistrationState, IndividualEnrollment } from '../dps/models.ts';
 import { sha256 } from '../events/event-identity.ts';
+import { deleteRows } from '../storage/delete-rows.ts';
 import { type Change, odata, type Row, type Table, type Values } from '../storage/tables.ts';
 import type { AuditRun } from './audit-run.ts';
 import { bucketsFilter } from './buckets.ts';
@@ -43,6 +44,16 @@ export interface ScrappedRegistration {
 
 const changesPerTransaction = 100;
 const individuals = 'i!';
+const recordColumns = [
+  'PartitionKey',
+  'RowKey',
+  'runId',
+  'status',
+  'assignedHub',
+  'deviceId',
+  'created',
+  'lastUpdated',
+];
 
 /** The audit's picture of DPS registration states in Table Storage. Ids are in lower case. */
 export class RegistrationSnapshot {
@@ -117,9 +128,9 @@ export class RegistrationSnapshot {
   }
 
   /** The rows of a step's buckets, a list for each. Those that this run did not meet go: their enrollments are gone. */
-  async buckets(from: number, runId: string): Promise<Snapshot[][]> {
+  async buckets(from: number, atOnce: number, runId: string): Promise<Snapshot[][]> {
     const found = new Map<string, Snapshot[]>();
-    for await (const row of this.#table.rows(bucketsFilter(individuals, from))) {
+    for await (const row of this.#table.rows(bucketsFilter(individuals, from, atOnce))) {
       const snapshot = snapshotOf(row);
       const bucket = found.get(row.partitionKey) ?? [];
       found.set(row.partitionKey, bucket);
@@ -131,9 +142,23 @@ export class RegistrationSnapshot {
 
   /** Rows that this run did not meet: their records are gone from DPS. */
   async dropGroupRowsNotOf(groupId: string, runId: string): Promise<void> {
-    const filter = odata`PartitionKey eq ${groupPartition(groupId)} and runId ne ${runId}`;
-    for await (const row of this.#table.rows(filter, ['PartitionKey', 'RowKey']))
-      await this.#table.delete(row.partitionKey, row.rowKey);
+    await deleteRows(this.#table, odata`PartitionKey eq ${groupPartition(groupId)} and runId ne ${runId}`);
+  }
+
+  /** A page of a group's records as this run saw them, by id; `after` as the page before gave it. */
+  async pageOfGroup(
+    groupId: string,
+    runId: string,
+    after = '',
+  ): Promise<{ readonly records: readonly Snapshot[]; readonly after?: string }> {
+    const filter = odata`PartitionKey eq ${groupPartition(groupId)} and RowKey gt ${after}`;
+    const page = await this.#table.page(filter, { select: recordColumns });
+    const records = page.rows.flatMap((row) => {
+      const record = snapshotOf(row);
+      return record?.runId === runId ? [record] : [];
+    });
+    const last = page.rows.at(-1)?.rowKey;
+    return page.continuation === undefined || last === undefined ? { records } : { records, after: last };
   }
 
   /** Merged, so that what earlier runs saw stays without being read first. */

@@ -16,6 +16,12 @@ export async function scrappedRegistration(
   const scrapping = registers.life?.stamp.key ?? '';
   const known = await snapshot.scrapped(id);
   if (known?.scrapping === scrapping && known.assignedHub === undefined) return undefined;
+  if (!step.mayConfirm('disabled-yet-assigned')) {
+    // As it was seen last; the next run goes on with those that nobody has asked for yet.
+    return known?.scrapping === scrapping
+      ? { status: undefined, assignedHub: known.assignedHub, deviceId: undefined, checkedAt: undefined }
+      : undefined;
+  }
   const record = await step.registrationState(id);
   await snapshot.saveScrapped(id, { scrapping, assignedHub: record?.assignedHub });
   if (!record) return undefined;

@@ -36,7 +36,7 @@ async function judge(
   if (!isInSync(state)) return;
   let finding = difference(step, subject, state, stored);
   if (!finding) return;
-  if (step.mayConfirm()) {
+  if (step.mayConfirm(finding.code)) {
     const actual = await read();
     finding = actual && difference(step, subject, state, actual);
   }

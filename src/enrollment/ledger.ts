@@ -177,6 +177,14 @@ export class Ledger {
     return page.continuation === undefined ? { states } : { states, continuation: page.continuation };
   }
 
+  /** Ids that the ledger has a state of, from `first` to `last`, in order. */
+  async *idsBetween(kind: SubjectKind, first: string, last: string): AsyncGenerator<string> {
+    const filter = odata`PartitionKey ge ${first} and PartitionKey le ${last} and RowKey eq ${stateRow}`;
+    for await (const { partitionKey } of this.#tables[kind].rows(filter, ['PartitionKey', 'RowKey'])) {
+      yield partitionKey;
+    }
+  }
+
   /** Notes that an event has arrived, so that its status answers. An event that is known already stays as it is. */
   async announce(subject: SubjectRef, event: EventRecord): Promise<void> {
     const row = `${eventPrefix}${event.key}`;

@@ -5,17 +5,11 @@ import {
   runDocument,
   summaryDocument,
 } from '../audit/audit-report.ts';
-import type { AuditRun, Changes } from '../audit/audit-run.ts';
+import type { AuditRun, Changes, FindingCounts } from '../audit/audit-run.ts';
 import type { AuditRunner } from '../audit/audit-runner.ts';
 import { AuditRunningError } from '../audit/audit-running-error.ts';
 import { type AuditStore, isRunsContinuation } from '../audit/audit-store.ts';
-import {
-  type Change,
-  ChangeCounter,
-  changeOf,
-  type StoredFinding,
-  weekBefore,
-} from '../audit/finding-changes.ts';
+import { type Change, ChangeCounter, type StoredFinding, weekBefore } from '../audit/finding-changes.ts';
 import { delimiterOf, delimiterRule } from '../csv.ts';
 import { type Answer, badContinuation, csvHeaders, json, notFound, problem } from './answer.ts';
 import { originOf, preferredRepresentation, type Request } from './request.ts';
@@ -104,7 +98,7 @@ export class AuditResource {
     if (since !== null && compared?.finishedAt === undefined)
       return problem({ status: 400, detail: `since names no finished audit run: ${since.slice(0, 100)}` });
     const changes = compared?.finishedAt
-      ? await this.#changes(run, { id: compared.id, finishedAt: compared.finishedAt })
+      ? await this.#changes(run, { id: compared.id, finishedAt: compared.finishedAt }, compared.counts)
       : undefined;
     const report: AuditReport = {
       ...runDocument(run),
@@ -116,13 +110,16 @@ export class AuditResource {
     return json(200, report);
   }
 
-  async #changes(run: AuditRun, since: Changes['since']): Promise<ChangesDocument> {
+  async #changes(
+    run: AuditRun,
+    since: Changes['since'],
+    before: FindingCounts | undefined,
+  ): Promise<ChangesDocument> {
     const until = run.finishedAt ?? run.startedAt;
-    const counter = new ChangeCounter(since.finishedAt, until);
+    const counter = new ChangeCounter(since.finishedAt, until, { before, now: run.counts });
     const lists: Record<Change, StoredFinding[]> = { new: [], cameBack: [], resolved: [], stillOpen: [] };
     for await (const finding of this.#store.everyFinding()) {
-      counter.add(finding);
-      const change = changeOf(finding, since.finishedAt, until);
+      const change = counter.add(finding);
       if (change) lists[change].push(finding);
     }
     const { since: _, ...counts } = counter.result(since);

@@ -2,6 +2,7 @@ import type { Changes } from '../audit/audit-run.ts';
 import type { AuditStore, RunLine } from '../audit/audit-store.ts';
 import { findingCodes } from '../audit/finding.ts';
 import { changeOf, isOpenAt, type StoredFinding, weekBefore } from '../audit/finding-changes.ts';
+import { summedUpFindings } from '../audit/finding-tally.ts';
 import { byteOrderMark, csvText, delimiterOf, delimiterRule } from '../csv.ts';
 import type { Ledger } from '../enrollment/ledger.ts';
 import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
@@ -123,8 +124,9 @@ export class FleetPages {
     }
     const { run, changes } = content;
     const fits = fitting(show, run, changes);
+    const sums = show === 'open' && !query.has('continuation') ? sumsOf(run, code) : [];
     if (query.get('format') === 'csv') {
-      return this.#findingsFile(query, run, code, fits);
+      return this.#findingsFile(query, run, { code, fits, sums });
     }
     const { findings, continuation } = await this.#parts.auditStore.pageOfFindings(
       { code, fits },
@@ -140,7 +142,7 @@ export class FleetPages {
       changes,
       show,
       code,
-      findings,
+      findings: [...sums, ...findings],
       isFirst: !query.has('continuation'),
       next,
       pageSize: findingsPerPage,
@@ -311,14 +313,24 @@ export class FleetPages {
     if (compared.finishedAt >= run.finishedAt) {
       return weekBefore(run, runs) ? run.changes : undefined;
     }
-    return auditStore.countChanges({ id: compared.id, finishedAt: compared.finishedAt }, run.finishedAt);
+    return auditStore.countChanges({ id: compared.id, finishedAt: compared.finishedAt }, run.finishedAt, {
+      before: compared.counts,
+      now: run.counts,
+    });
   }
 
   async #findingsFile(
     query: URLSearchParams,
     run: RunLine,
-    code: string | undefined,
-    fits: (finding: StoredFinding) => boolean,
+    {
+      code,
+      fits,
+      sums,
+    }: {
+      readonly code: string | undefined;
+      readonly fits: (finding: StoredFinding) => boolean;
+      readonly sums: readonly StoredFinding[];
+    },
   ): Promise<Answer> {
     const delimiter = delimiterOf(query.get('delimiter'));
     if (delimiter === undefined) {
@@ -330,7 +342,9 @@ export class FleetPages {
       undefined,
     );
     const columns = ['severity', 'code', 'subject', 'detail', 'firstSeen', 'lastSeen', 'resolvedAt'] as const;
-    const rows = findings.map((finding) => columns.map((column) => finding[column]));
+    const rows = [...sums, ...findings].map((finding: StoredFinding) =>
+      columns.map((column) => finding[column]),
+    );
     return {
       status: 200,
       headers: csvHeaders(`findings-${run.id}.csv`),
@@ -376,18 +390,27 @@ export function notFoundPage(viewer: Viewer, line: string, href: string, name: s
   });
 }
 
+/** Of each code that has too many, the one row that stands for them. */
+function sumsOf(run: RunLine, code: string | undefined): StoredFinding[] {
+  const at = run.finishedAt ?? run.startedAt;
+  return summedUpFindings(run.counts, () => ({ firstSeen: at, lastSeen: at })).filter(
+    (each) => code === undefined || each.code === code,
+  );
+}
+
 function fitting(
   show: Show,
   run: RunLine,
   changes: Changes | undefined,
 ): (finding: StoredFinding) => boolean {
   const until = run.finishedAt ?? run.startedAt;
+  const isSpelledOut = ({ code }: StoredFinding) => run.counts?.summedUp?.[code] === undefined;
   if (show === 'open' || !changes) {
-    return (finding) => isOpenAt(finding, until);
+    return (finding) => isSpelledOut(finding) && isOpenAt(finding, until);
   }
   const from = changes.since.finishedAt;
   return (finding) => {
-    const change = changeOf(finding, from, until);
+    const change = isSpelledOut(finding) ? changeOf(finding, from, until) : undefined;
     switch (show) {
       case 'new':
         return change === 'new' || change === 'cameBack';

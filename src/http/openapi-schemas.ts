@@ -159,7 +159,17 @@ export const batch = name(
 
 const counts = z.record(z.string(), count);
 const findingCounts = z
-  .object({ open: count, critical: count, warning: count, info: count, byCode: counts })
+  .object({
+    open: count,
+    critical: count,
+    warning: count,
+    info: count,
+    byCode: counts,
+    summedUp: z
+      .record(z.string(), z.object({ severity: z.enum(severities), count, example: z.string() }))
+      .optional()
+      .describe('By code: more than 1,000, which are one row of the findings.'),
+  })
   .describe('Open findings when it ended.');
 const since = z.object({ id: z.string(), finishedAt: instant });
 const changeCounts = {
@@ -192,6 +202,7 @@ const runSummary = z.object({
     unassigned: count,
   }),
   counts: findingCounts.optional(),
+  detail: z.string().optional().describe('Why it failed.'),
   changed: z
     .object({ since, ...changeCounts })
     .optional()
@@ -208,6 +219,9 @@ const finding = name(
     detail: z.string().describe('What happened, what it means, what to do next.'),
     firstSeen: instant,
     lastSeen: instant,
+    count: count.optional().describe('Where the row stands for more than 1,000 findings of its code.'),
+    example: z.string().optional().describe('The subject of one of them.'),
+    list: z.string().optional().describe('Where they are listed: a path.'),
   }),
 );
 const tally = z.object({ devices: count, byState: counts, byFinding: counts });

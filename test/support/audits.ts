@@ -1,4 +1,5 @@
 import { AuditPhases } from '../../src/audit/audit-phases.ts';
+import { AuditRetention } from '../../src/audit/audit-retention.ts';
 import { type AuditRun, newRun } from '../../src/audit/audit-run.ts';
 import { CertificateRegister } from '../../src/audit/certificate-register.ts';
 import { type DpsCapacity, dpsCapacity } from '../../src/audit/dps-capacity.ts';
@@ -34,12 +35,16 @@ export class Audited {
 }
 
 /** A run as the app makes it, through the background queue. */
-export async function audit({ services }: AppInstance): Promise<Audited> {
+export async function audit({ services }: AppInstance, timeoutInMs?: number): Promise<Audited> {
   const { id } = await services.auditRunner.start();
-  const run = await eventually(async () => {
-    const read = await services.auditStore.read(id);
-    return read?.status === 'finished' && read;
-  }, 'the audit finishes');
+  const run = await eventually(
+    async () => {
+      const read = await services.auditStore.read(id);
+      return read?.status === 'finished' && read;
+    },
+    'the audit finishes',
+    timeoutInMs,
+  );
   return new Audited(run, await services.auditStore.findingsOf(run));
 }
 
@@ -53,6 +58,7 @@ export function phasesOf({ services }: AppInstance, capacity: DpsCapacity = dpsC
     fleet: services.fleetIndex,
     snapshot: new RegistrationSnapshot(table),
     certificates: new CertificateRegister(table),
+    retention: new AuditRetention(services.table('auditRuns'), services.table('auditFindings')),
     retentionDays: 400,
   });
 }

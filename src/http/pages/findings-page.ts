@@ -143,6 +143,10 @@ function rows({
   }
   const subject = (finding: StoredFinding) => {
     const { of } = findingWords(finding.code);
+    const sum = run.counts?.summedUp?.[finding.code];
+    if (sum) {
+      return html`<a href="${address('/fleet/devices', { finding: finding.code })}">${counted(sum.count, 'subject')}</a>`;
+    }
     if (batchIds.has(finding.subject)) {
       return batchLink(finding.subject);
     }
@@ -167,7 +171,7 @@ function rows({
         subject(finding),
         html`${tag(toneOf(finding.severity), findingWords(finding.code).name)}`,
         html`<span class="detail">${finding.detail}</span>`,
-        moment(finding.firstSeen, 'cell'),
+        run.counts?.summedUp?.[finding.code] ? '' : moment(finding.firstSeen, 'cell'),
         moment(show === 'resolved' ? finding.resolvedAt : finding.lastSeen, 'cell'),
       ]),
       className: 'findings',
