@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Tests of one part at a time: they share nothing, so that their files may follow each other in one process. */
-const parts = ['dps-client', 'dps-emulator', 'service-bus-emulator', 'infra'].map(
+const parts = ['house', 'dps-client', 'dps-emulator', 'service-bus-emulator', 'infra'].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 );
 

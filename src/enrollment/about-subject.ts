@@ -1,6 +1,5 @@
-import type { DefinitionData } from '../events/manufacturing-event.ts';
+import type { DefinitionData, SubjectKind } from '../events/manufacturing-event.ts';
 import type { Registers } from './registers.ts';
-import type { SubjectRef } from './subject-state.ts';
 
 /** What an ERP knows a device or batch by: outcomes carry it, so that nobody has to ask. */
 export interface AboutSubject {
@@ -12,7 +11,7 @@ export interface AboutSubject {
 
 /** By the event's own definition where it brings one, else by the newest that is known. */
 export function aboutSubject(
-  subject: SubjectRef,
+  subject: { readonly kind: SubjectKind },
   own: DefinitionData | undefined,
   registers: Registers,
 ): AboutSubject {

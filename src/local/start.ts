@@ -2,10 +2,11 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type AppProcess, forkApp } from './stack/app-process.ts';
-import { type AppTargets, appTargets, namedElsewhere, withoutOtherSecrets } from './stack/app-targets.ts';
+import { appTargets, namedElsewhere, withoutOtherSecrets } from './stack/app-targets.ts';
 import { commandLine, portFrom } from './stack/command-line.ts';
 import { keepCompiledCode } from './stack/compile-cache.ts';
 import {
+  type AppTargets,
   defaultEndpointsFile,
   type Endpoints,
   removeOwnEndpoints,

@@ -1,12 +1,5 @@
 import { webhookSecretsSetting } from '../../events/webhook-secrets.ts';
-import { type Endpoints, settingsFor } from './endpoints.ts';
-
-/** What the app talks to: hosts, without keys. */
-export interface AppTargets {
-  readonly dps: string;
-  readonly serviceBus: string;
-  readonly tables: string;
-}
+import { type AppTargets, type Endpoints, settingsFor } from './endpoints.ts';
 
 interface Target {
   readonly host: string;

@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import path from 'node:path';
 
 import { webhookSecretsSetting } from '../../events/webhook-secrets.ts';
-import type { AppTargets } from './app-targets.ts';
 import { isRunning } from './owner.ts';
 
 /** Where everything of a local stack answers: the contents of the endpoints file. */
@@ -31,6 +30,13 @@ export interface Endpoints {
   readonly app?: AppTargets;
   /** By sender. */
   readonly webhookSecrets: Readonly<Record<string, string>>;
+}
+
+/** What the app talks to: hosts, without keys. */
+export interface AppTargets {
+  readonly dps: string;
+  readonly serviceBus: string;
+  readonly tables: string;
 }
 
 export const defaultEndpointsFile = '.local/endpoints.json';
