@@ -210,7 +210,7 @@ export class Services {
 
   get reconciler(): Reconciler {
     return this.#once('reconciler', () => {
-      const writer = new EnrollmentWriter(this.dps, this.gate);
+      const writer = new EnrollmentWriter(this.dps, this.gate, this.clock);
       return new Reconciler(this.dps, this.gate, writer);
     });
   }

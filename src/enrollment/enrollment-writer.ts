@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts';
 import type { DeviceProvisioningClient } from '../dps/client.ts';
 import {
   AlreadyExistsError,
@@ -17,6 +18,8 @@ import type { DpsGate } from './dps-gate.ts';
 /** DPS takes ten enrollments in one operation, and messages of 96 KB. */
 const bulkSize = 10;
 const bulkBytes = 90 * 1024;
+/** So long at most a write waits for others that are on their way. */
+const gathersForMs = 50;
 /** More bulks at once do not help against the quota, and fuller ones do. */
 const bulksAtOnce = 8;
 
@@ -62,11 +65,29 @@ interface Item extends WriteOptions {
 export class EnrollmentWriter {
   readonly #client: EnrollmentWrites;
   readonly #gate: Pick<DpsGate, 'call'>;
+  readonly #clock: Clock;
   readonly #lines = { create: new Line(), update: new Line(), delete: new Line() };
+  #expected = 0;
+  #changed = Promise.withResolvers<void>();
 
-  constructor(client: EnrollmentWrites, gate: Pick<DpsGate, 'call'>) {
+  constructor(client: EnrollmentWrites, gate: Pick<DpsGate, 'call'>, clock: Clock) {
     this.#client = client;
     this.#gate = gate;
+    this.#clock = clock;
+  }
+
+  /** Somebody is finding out what to write: writes that wait wait a moment for it. To be released once, or more often. */
+  expect(): () => void {
+    let isExpected = true;
+    this.#expected++;
+    return () => {
+      if (isExpected) {
+        isExpected = false;
+        this.#expected--;
+        this.#changed.resolve();
+        this.#changed = Promise.withResolvers();
+      }
+    };
   }
 
   /** @throws InvalidRequestError if DPS rejects it; RetryLaterError if it cannot be done by the deadline. */
@@ -97,8 +118,14 @@ export class EnrollmentWriter {
     const deadline = line.waiting.reduce((latest, item) => Math.max(latest, item.deadline), 0);
     const isWanted = async () => {
       items = await wantedOf(items);
-      while (items.length === 0 && line.waiting.length > 0) {
-        items = await wantedOf(line.take());
+      await this.#gathered(line);
+      // Whoever comes while others are asked goes along.
+      while (items.length < bulkSize && line.waiting.length > 0) {
+        const more = line.take(items);
+        if (more.length === 0) {
+          break;
+        }
+        items = [...items, ...(await wantedOf(more))];
       }
       return items.length > 0;
     };
@@ -109,7 +136,7 @@ export class EnrollmentWriter {
       });
       await Promise.all((unclear ?? []).map((item) => this.#writeAlone(item)));
     } catch (error) {
-      const affected = items.length > 0 ? items : line.take();
+      const affected = items.length > 0 ? items : line.take([]);
       if (error instanceof InvalidRequestError && affected.length > 1) {
         await Promise.all(affected.map((item) => this.#writeAlone(item)));
         return;
@@ -117,6 +144,19 @@ export class EnrollmentWriter {
       for (const item of affected) {
         item.failed(error);
       }
+    }
+  }
+
+  async #gathered(line: Line): Promise<void> {
+    if (this.#expected === 0) {
+      return;
+    }
+    let isOver = false;
+    const over = this.#clock.sleep(gathersForMs).then(() => {
+      isOver = true;
+    });
+    while (this.#expected > 0 && line.waiting.length < bulkSize && !isOver) {
+      await Promise.race([this.#changed.promise, over]);
     }
   }
 
@@ -196,12 +236,13 @@ class Line {
   readonly waiting: Item[] = [];
   senders = 0;
 
-  take(): Item[] {
-    let bytes = 0;
+  /** What still has room beside these. */
+  take(beside: readonly Item[]): Item[] {
+    let bytes = beside.reduce((sum, item) => sum + item.bytes, 0);
     let count = 0;
-    for (const item of this.waiting.slice(0, bulkSize)) {
+    for (const item of this.waiting.slice(0, bulkSize - beside.length)) {
       bytes += item.bytes;
-      if (count > 0 && bytes > bulkBytes) {
+      if (beside.length + count > 0 && bytes > bulkBytes) {
         break;
       }
       count++;

@@ -48,6 +48,11 @@ export interface Attempt {
   readonly rememberClosing: (closed: SubjectState['closed']) => Promise<void>;
 }
 
+/** An attempt whose write others wait for, until it comes. */
+interface Expected extends Attempt {
+  readonly writes?: () => void;
+}
+
 /** What should be has changed since it was read: decide again. */
 export class StateChangedError extends Error {
   override name = 'StateChangedError';
@@ -63,9 +68,13 @@ const conflictsAtMost = 8;
 export class Reconciler {
   readonly #client: EnrollmentReads;
   readonly #gate: Pick<DpsGate, 'call'>;
-  readonly #writer: Pick<EnrollmentWriter, 'write'>;
+  readonly #writer: Pick<EnrollmentWriter, 'write' | 'expect'>;
 
-  constructor(client: EnrollmentReads, gate: Pick<DpsGate, 'call'>, writer: Pick<EnrollmentWriter, 'write'>) {
+  constructor(
+    client: EnrollmentReads,
+    gate: Pick<DpsGate, 'call'>,
+    writer: Pick<EnrollmentWriter, 'write' | 'expect'>,
+  ) {
     this.#client = client;
     this.#gate = gate;
     this.#writer = writer;
@@ -73,6 +82,15 @@ export class Reconciler {
 
   /** Resolves to what DPS shows, where no event has defined what it should hold. Retired groups are `GroupRetirement`'s. */
   async apply(attempt: Attempt, desired: DesiredState): Promise<Shown | undefined> {
+    const writes = this.#writer.expect();
+    try {
+      return await this.#apply({ ...attempt, writes }, desired);
+    } finally {
+      writes();
+    }
+  }
+
+  async #apply(attempt: Expected, desired: DesiredState): Promise<Shown | undefined> {
     switch (desired.kind) {
       case 'enrollment':
         await this.#ensure(attempt, withKeys(desired.enrollment, attempt.suppliedKeys));
@@ -103,7 +121,7 @@ export class Reconciler {
   }
 
   async #ensure(
-    attempt: Attempt,
+    attempt: Expected,
     wanted: Enrollment,
     isStored: (actual: Enrollment) => boolean = (actual) => isStoredAs(wanted, actual),
   ): Promise<void> {
@@ -143,6 +161,7 @@ export class Reconciler {
           return remote.found({ content, ...etagOf(actual) });
         }
         etag = actual.etag ?? '*';
+        remote.read(actual.etag);
       }
       const keepsKeys = isSymmetric && !suppliesKeys && storedType !== 'x509' && storedType !== 'tpm';
       const mechanism = keepsKeys ? await this.#mechanism(attempt) : undefined;
@@ -157,7 +176,7 @@ export class Reconciler {
     throw new RetryLaterError(`Too many concurrent updates of ${subject.kind} ${subject.id} in DPS.`);
   }
 
-  async #ensureAbsent(attempt: Attempt): Promise<void> {
+  async #ensureAbsent(attempt: Expected): Promise<void> {
     const { remote, subject } = attempt;
     for (let conflicts = 0; conflicts < conflictsAtMost; conflicts++) {
       if (remote.isConfirmedAbsent) {
@@ -181,7 +200,7 @@ export class Reconciler {
   }
 
   /** A disabled individual enrollment keeps a member of a group out: DPS looks there first. */
-  async #ensureDenied(attempt: Attempt, leafCertificate: string | undefined): Promise<void> {
+  async #ensureDenied(attempt: Expected, leafCertificate: string | undefined): Promise<void> {
     const wanted = denyEnrollment(attempt.subject.id, leafCertificate);
     try {
       await this.#ensure(
@@ -199,7 +218,7 @@ export class Reconciler {
   }
 
   /** Disables what DPS has, all else of it kept. A device of which DPS has nothing is denied as a member would be. */
-  async #shut(attempt: Attempt, leafCertificate: string | undefined): Promise<Shown> {
+  async #shut(attempt: Expected, leafCertificate: string | undefined): Promise<Shown> {
     const { remote, subject, closed } = attempt;
     const actual = await this.#get(attempt);
     if (!actual) {
@@ -225,7 +244,7 @@ export class Reconciler {
   }
 
   /** Undoes what a hold did, and no more: what somebody else disabled stays so. */
-  async #reopen(attempt: Attempt): Promise<Shown> {
+  async #reopen(attempt: Expected): Promise<Shown> {
     const { remote, closed } = attempt;
     const actual = await this.#get(attempt);
     if (!actual) {
@@ -250,7 +269,7 @@ export class Reconciler {
 
   /** A PUT replaces everything, and GET carries no keys: they are read and sent again, or the devices are locked out. */
   async #switch(
-    attempt: Attempt,
+    attempt: Expected,
     actual: Enrollment,
     provisioningStatus: 'enabled' | 'disabled',
   ): Promise<void> {
@@ -268,7 +287,7 @@ export class Reconciler {
   }
 
   /** Closes a group before it is emptied: no device may come in meanwhile. Resolves to its etag. */
-  async disableGroup(attempt: Attempt, actual: EnrollmentGroup): Promise<string> {
+  async disableGroup(attempt: Expected, actual: EnrollmentGroup): Promise<string> {
     if (actual.provisioningStatus === 'disabled') {
       return actual.etag ?? '*';
     }
@@ -276,13 +295,13 @@ export class Reconciler {
     return attempt.remote.etag ?? '*';
   }
 
-  async group(attempt: Attempt): Promise<EnrollmentGroup | undefined> {
+  async group(attempt: Expected): Promise<EnrollmentGroup | undefined> {
     const found = await this.#get(attempt);
     return found && 'enrollmentGroupId' in found ? found : undefined;
   }
 
   /** Of an empty, disabled group. A device that registers meanwhile finds nothing that would let it in. */
-  async removeGroup(attempt: Attempt, etag: string): Promise<void> {
+  async removeGroup(attempt: Expected, etag: string): Promise<void> {
     const { id } = attempt.subject;
     try {
       const deletion = () => ifFound(this.#client.enrollmentGroups.delete(id, { ifMatch: etag }));
@@ -297,24 +316,21 @@ export class Reconciler {
     attempt.remote.absent();
   }
 
-  #get(attempt: Attempt): Promise<Enrollment | undefined> {
+  #get(attempt: Expected): Promise<Enrollment | undefined> {
     const { kind, id } = attempt.subject;
-    return this.#call(attempt, () =>
-      ifFound<Enrollment>(
-        kind === 'device'
-          ? this.#client.individualEnrollments.get(id)
-          : this.#client.enrollmentGroups.get(id),
-      ),
-    );
+    if (kind === 'batch') {
+      return this.#call(attempt, () => ifFound(this.#client.enrollmentGroups.get(id)));
+    }
+    return this.#call(attempt, () => ifFound(this.#client.individualEnrollments.get(id)));
   }
 
-  #mechanism(attempt: Attempt): Promise<AttestationMechanism | undefined> {
+  #mechanism(attempt: Expected): Promise<AttestationMechanism | undefined> {
     const { kind, id } = attempt.subject;
     const collection = kind === 'device' ? 'individualEnrollments' : 'enrollmentGroups';
     return this.#call(attempt, () => ifFound(this.#client[collection].getAttestationMechanism(id)));
   }
 
-  #create(attempt: Attempt, wanted: Enrollment): Promise<WriteResult> {
+  #create(attempt: Expected, wanted: Enrollment): Promise<WriteResult> {
     if ('registrationId' in wanted) {
       return this.#packed(attempt, { mode: 'create', enrollment: wanted });
     }
@@ -322,20 +338,21 @@ export class Reconciler {
     return this.#putGroup(attempt, wanted, {}, access);
   }
 
-  #update(attempt: Attempt, wanted: Enrollment, etag: string): Promise<WriteResult> {
+  #update(attempt: Expected, wanted: Enrollment, etag: string): Promise<WriteResult> {
     return 'registrationId' in wanted
       ? this.#packed(attempt, { mode: 'update', enrollment: wanted, etag })
       : this.#putGroup(attempt, wanted, { ifMatch: etag }, 'write');
   }
 
-  #delete(attempt: Attempt, etag: string): Promise<WriteResult> {
+  #delete(attempt: Expected, etag: string): Promise<WriteResult> {
     return this.#packed(attempt, { mode: 'delete', registrationId: attempt.subject.id, etag });
   }
 
   async #packed(
-    { deadline, isWanted, remote }: Attempt,
+    { deadline, isWanted, remote, writes }: Expected,
     write: Parameters<EnrollmentWriter['write']>[0],
   ): Promise<WriteResult> {
+    writes?.();
     const etag = write.mode === 'create' ? undefined : write.etag;
     const onUnknown = () => remote.lostAnswer(etag);
     const writing = this.#writer.write(write, { deadline, isWanted, onUnknown });
@@ -347,7 +364,7 @@ export class Reconciler {
   }
 
   async #putGroup(
-    attempt: Attempt,
+    attempt: Expected,
     wanted: EnrollmentGroup,
     options: { readonly ifMatch?: string },
     access: Access,
@@ -368,7 +385,7 @@ export class Reconciler {
     }
   }
 
-  async #call<T>(attempt: Attempt, operation: () => Promise<T>, access: Access = 'read'): Promise<T> {
+  async #call<T>(attempt: Expected, operation: () => Promise<T>, access: Access = 'read'): Promise<T> {
     const { deadline, isWanted } = attempt;
     const result = await this.#gate.call('pipeline', deadline, async () => [await operation()] as const, {
       access,

@@ -57,6 +57,18 @@ export class RemoteEnrollment {
     return this.known && !this.known.absent && !this.#mustVerify ? this.known.etag : undefined;
   }
 
+  /** Read, and to be replaced: should what is wanted change before that, it need not be read again. */
+  read(etag: string | undefined): void {
+    if (etag === undefined || this.mustWriteOver(etag)) {
+      return;
+    }
+    this.known = { etag };
+    this.#isRemembered = false;
+    this.#mustVerify = false;
+    this.mayExist = true;
+    this.#lost.clear();
+  }
+
   /** Read: another version than those on condition of which lost writes were sent. */
   found(known: KnownEnrollment): void {
     this.#learn(known);

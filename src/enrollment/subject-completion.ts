@@ -38,6 +38,9 @@ const copiesAreSwallowedForMs = 10 * 60_000;
 /** A stale write that is still under way, and a holder that stalls, are over by then. */
 const lookAfterMs = 5 * 60_000;
 const parkedForSlotInMs = [2_000, 5_000] as const;
+/** Where many wait, those of one device are merged before DPS is asked; what is only created can be made ten at a time. */
+const lingersInMs = { creating: 100, changing: 500 } as const;
+const manyInFlight = 50;
 /** What waits for another event, or for room, is tried again about so soon. */
 const rescheduledInMs = 2_000;
 
@@ -51,6 +54,7 @@ export class SubjectCompletion {
   readonly #turns: SubjectTurns;
   readonly #slots = new HolderSlots();
   readonly #outcomesDue: OutcomesDue;
+  #inFlight = 0;
 
   constructor(parts: CompletionParts) {
     this.#parts = parts;
@@ -63,6 +67,7 @@ export class SubjectCompletion {
   /** Resolves when the message may be completed. Throws only for bugs and for a Service Bus that takes nothing. */
   async process(delivery: Delivery): Promise<void> {
     const slot = this.#slots.forOneDelivery();
+    this.#inFlight++;
     try {
       await this.#process(delivery, () => slot.take());
     } catch (error) {
@@ -74,6 +79,7 @@ export class SubjectCompletion {
       const notBefore = nextAttemptAt(delivery.tries + 1, clock.now(), later, random);
       await this.#again(delivery, notBefore, later);
     } finally {
+      this.#inFlight--;
       slot.release();
     }
   }
@@ -89,7 +95,8 @@ export class SubjectCompletion {
         return this.#withoutHolding(delivery, { decision, view }, took);
       }
       took = true;
-      const held = await this.#parts.holder.hold(view, delivery, decision.mayExist);
+      const lingered = await this.#lingered(view, decision.mayExist);
+      const held = await this.#parts.holder.hold(lingered, delivery, decision.mayExist);
       if (held.kind === 'parked') {
         return this.#again(delivery, held.notBefore, held.error);
       }
@@ -103,12 +110,22 @@ export class SubjectCompletion {
     }
   }
 
+  async #lingered(view: LedgerView, mayExist: boolean): Promise<LedgerView> {
+    if (this.#inFlight < manyInFlight) {
+      return view;
+    }
+    const { clock, ledger } = this.#parts;
+    const isCreation = !mayExist && view.state.registers.definitions.length > 0;
+    await clock.sleep(isCreation ? lingersInMs.creating : lingersInMs.changing);
+    return ledger.read(view.subject);
+  }
+
   async #withoutHolding(delivery: Delivery, { decision, view }: Merged, took: boolean): Promise<void> {
     const { outcomes, rejections } = this.#parts;
     const mayOwe = took || mayHaveStopped(delivery);
     switch (decision.kind) {
       case 'park':
-        return this.#again(delivery, this.#soon(...parkedForSlotInMs), undefined);
+        return this.#again(delivery, this.#parkedUntil(delivery), undefined);
       case 'reschedule':
         return this.#reschedule(delivery);
       case 'reuse':
@@ -177,6 +194,13 @@ export class SubjectCompletion {
     } else {
       await this.#sendLook(view, state.look);
     }
+  }
+
+  /** Later every time: however many devices wait for a place, their messages must not keep the queue busy. */
+  #parkedUntil({ attempt }: Delivery): Date {
+    const [from, to] = parkedForSlotInMs;
+    const growth = Math.min(attempt, 8);
+    return this.#soon(from * growth, to * growth);
   }
 
   #soon(fromInMs: number, toInMs: number): Date {

@@ -351,7 +351,7 @@ export class World {
         }),
     } as unknown as RejectedEvents;
     const rejections = new EventRejections({ rejectedEvents, outcomes, clock, log });
-    const reconciler = new Reconciler(client, gate, new EnrollmentWriter(client, gate));
+    const reconciler = new Reconciler(client, gate, new EnrollmentWriter(client, gate, clock));
     const registrations = new RegistrationRecords(client, gate);
     const retirement = new GroupRetirement(reconciler, registrations);
     const parts = { ledger, profiles, rejections, clock, random };
