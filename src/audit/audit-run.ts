@@ -44,6 +44,10 @@ export interface AuditRun {
   readonly checkpoint: Checkpoint;
   /** Ids of the enrollment groups, in lower case, in the order of their scan. */
   readonly groups: readonly string[];
+  /** Those of them that are disabled. */
+  readonly closedGroups: readonly string[];
+  /** Groups that a profile or a member names, and DPS does not have; in lower case. */
+  readonly missingGroups: readonly string[];
   /** How many of them are of each kind. */
   readonly groupKinds: GroupKinds;
   /** What was counted when the listing of DPS that is under way began. */
@@ -105,6 +109,8 @@ export interface CodeChanges {
 /** Runs that an older version of the app began do not hold these. */
 export const notCountedYet = {
   groupKinds: { x509: 0, symmetricKey: 0 },
+  closedGroups: [],
+  missingGroups: [],
   tallies: {},
   confirmations: {},
   unknownListed: 0,

@@ -4,6 +4,7 @@ import { parseInstant } from '../events/instant.ts';
 import type { AuditRun } from './audit-run.ts';
 import type { Finding } from './finding.ts';
 import type { GroupRule } from './group-rules.ts';
+import { missingDenial } from './held-yet-open.ts';
 import { type HubEvidence, hubFindings } from './hub-findings.ts';
 import { movedEachTime } from './registration-history.ts';
 import type { Registration, Snapshot } from './registration-snapshot.ts';
@@ -28,6 +29,10 @@ export interface DeviceEvidence {
   readonly manufacturedAt: string | undefined;
   /** How long after that it may take until it registers. */
   readonly expectedWithinDays: number;
+  /** No event has to name a member, so none has to register either. */
+  readonly anyMember: boolean;
+  /** Whether a group may let the device in that only an enrollment of its own would keep out. */
+  readonly groupIsOpen: boolean;
   readonly now: Date;
 }
 
@@ -36,14 +41,18 @@ export function deviceFindings(evidence: DeviceEvidence): Finding[] {
   const { id, desired, individual } = evidence;
   const findings: Finding[] = [];
   const wantsEnrollment = desired.kind === 'enrollment' || desired.kind === 'blocked';
-  if (wantsEnrollment && !individual)
+  const keepsOut = desired.kind === 'blocked' || desired.kind === 'shut';
+  if (keepsOut && !individual && evidence.groupIsOpen) {
+    const groupId = desired.kind === 'blocked' ? desired.enrollmentGroupId : undefined;
+    findings.push(missingDenial(id, evidence.state.registers, groupId));
+  } else if (wantsEnrollment && !individual)
     findings.push({
       severity: 'warning',
       code: 'enrollment-missing',
       subject: id,
       detail:
         desired.kind === 'blocked'
-          ? 'Nothing keeps the device out of its group: the disabled individual enrollment is gone from DPS. Send device.held again under a new id.'
+          ? 'The disabled individual enrollment that keeps the device out of its group is gone from DPS. Its group lets nobody in now, but may be made or enabled again: send device.held again under a new id.'
           : 'The events ask for an individual enrollment, and DPS has none. Send device.changed with what the device is, under a new id.',
     });
   const registration = ownRegistration(evidence);
@@ -193,10 +202,10 @@ function registrationFailed(id: string, registration: Snapshot): Finding {
 }
 
 /** A device that was returned had its record deleted on purpose: it registers when it gets a new owner. */
-function isExpectedToRegister({ state, desired }: DeviceEvidence): boolean {
+function isExpectedToRegister({ state, desired, anyMember }: DeviceEvidence): boolean {
   const { life, return: returned } = state.registers;
   if (returned && returned.stamp.key !== life?.stamp.key) return false;
-  if (desired.kind === 'member') return true;
+  if (desired.kind === 'member') return !anyMember;
   return desired.kind === 'enrollment' && desired.enrollment.provisioningStatus !== 'disabled';
 }
 

@@ -1,8 +1,10 @@
 /** What the audit may find, the gravest first. */
 export const findingCodes = [
   'registered-but-unknown',
+  'held-yet-open',
   'disabled-yet-assigned',
   'enrollment-missing',
+  'group-missing',
   'enrollment-differs',
   'enrollment-unknown',
   'not-applied',

@@ -6,7 +6,9 @@ import { groupLimitFindings } from './capacity-findings.ts';
 import { certificateFindings } from './certificate-findings.ts';
 import { registeredButUnknown } from './device-findings.ts';
 import { dpsCapacity } from './dps-capacity.ts';
+import { welcomesAnybody } from './group-rules.ts';
 import { listingBegun, listingEnded, listingRestarted } from './listing.ts';
+import { noteMissingOfProfiles } from './missing-groups.ts';
 import type { Registration, Snapshot } from './registration-snapshot.ts';
 import { judgeGroup } from './stored-enrollments.ts';
 
@@ -20,11 +22,13 @@ export async function scanGroups(step: AuditStep, continuation: string | undefin
     return listingRestarted(run, { phase: 'groups' });
   }
   const groups = new Set(run.groups);
+  const closedGroups = new Set(run.closedGroups);
   const groupKinds = { ...run.groupKinds };
-  for (const { enrollmentGroupId, attestation } of page.items) {
+  for (const { enrollmentGroupId, attestation, provisioningStatus } of page.items) {
     const id = enrollmentGroupId.toLowerCase();
     if (groups.has(id)) continue;
     groups.add(id);
+    if (provisioningStatus === 'disabled') closedGroups.add(id);
     groupKinds[attestation.type === 'x509' ? 'x509' : 'symmetricKey']++;
   }
   await parts.certificates.save(run.id, page.items);
@@ -35,6 +39,7 @@ export async function scanGroups(step: AuditStep, continuation: string | undefin
   const next = {
     ...run,
     groups: [...groups],
+    closedGroups: [...closedGroups],
     groupKinds,
     groupFindings: { ...run.groupFindings, ...foundOf(step, page.items) },
     scanned: { ...run.scanned, enrollmentGroups: groups.size },
@@ -42,7 +47,8 @@ export async function scanGroups(step: AuditStep, continuation: string | undefin
   if (page.continuation !== undefined)
     return { ...next, checkpoint: { phase: 'groups', continuation: page.continuation } };
   await step.note(...groupLimitFindings(groupKinds, parts.capacity ?? dpsCapacity));
-  return { ...listingEnded(next), checkpoint: { phase: 'registrations', group: 0 } };
+  const missingGroups = await noteMissingOfProfiles(step, groups);
+  return { ...listingEnded({ ...next, missingGroups }), checkpoint: { phase: 'registrations', group: 0 } };
 }
 
 /** For the pages of their batches; what a text says beyond this the list of findings has. */
@@ -102,6 +108,9 @@ export async function findUnknown(
 ): Promise<AuditRun> {
   const { run, parts } = step;
   const group = run.groups[index] ?? '';
+  if (await welcomesAnybody(step, group)) {
+    return { ...run, checkpoint: { phase: 'registrations', group: index + 1 } };
+  }
   const page = await parts.snapshot.pageOfGroup(group, run.id, after);
   const unknown = new Map(page.records.map((record) => [record.id, record]));
   const [first, last] = [page.records[0], page.records.at(-1)];

@@ -47,3 +47,17 @@ export class GroupRules {
     return iotHubs ? { iotHubs } : {};
   }
 }
+
+/** Whether whoever the group lets in is welcome: its profile says so, by the group's name or by its batch's product. */
+export async function welcomesAnybody({ parts }: AuditStep, groupId: string): Promise<boolean> {
+  const { ledger, profiles } = parts;
+  const isNamed = profiles.all.some(
+    ({ members, enrollmentGroup }) => members === 'any' && enrollmentGroup?.toLowerCase() === groupId,
+  );
+  if (isNamed) {
+    return true;
+  }
+  const batch = await ledger.readState(subjectOf('batch', groupId));
+  const product = batch?.registers.definitions[0]?.definition.product;
+  return product !== undefined && profiles.for(product)?.members === 'any';
+}

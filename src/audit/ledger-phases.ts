@@ -1,4 +1,4 @@
-import { desiredState } from '../enrollment/desired-state.ts';
+import { type DesiredState, desiredState } from '../enrollment/desired-state.ts';
 import { isOver } from '../enrollment/lease.ts';
 import { defaultExpectedWithinDays } from '../enrollment/profiles.ts';
 import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/subject-state.ts';
@@ -20,10 +20,11 @@ import {
 } from './device-findings.ts';
 import type { Finding } from './finding.ts';
 import { GroupRules } from './group-rules.ts';
+import { noteMissingOfMembers } from './missing-groups.ts';
 import { scrappedRegistration } from './scrapped-devices.ts';
 
 /** What is pending for so long has lost its message. */
-const appliedWithinMs = 15 * 60_000;
+export const appliedWithinMs = 15 * 60_000;
 /** The audit before has sent for it, and that did not help. */
 const recoveredWithinMs = 26 * 3_600_000;
 
@@ -33,11 +34,14 @@ export async function judgeDevices(step: AuditStep, continuation: string | undef
   const groups = new GroupRules(step);
   const listed = await listedBeside(step, 'device', page.states);
   const entries: FleetEntry[] = [];
+  const expected = new Map<string, string>();
   await step.inParallel(page.states, async ({ id, state: read }) => {
     const subject = { kind: 'device', id } as const;
     const known = listed.get(id);
     const before = known?.entry.audit;
     const swept = await recovered(step, subject, read);
+    const desired = swept && desiredState('device', id, swept.registers, step.parts.profiles);
+    if (desired?.kind === 'member') expected.set(desired.enrollmentGroupId.toLowerCase(), id);
     const audit = swept
       ? await judgeDevice(step, groups, {
           id,
@@ -48,8 +52,10 @@ export async function judgeDevices(step: AuditStep, continuation: string | undef
       : auditFacts(before, stillSeen(before, step.found.get(id)), step.now());
     entries.push(await step.parts.fleet.audited(subject, swept ?? read, audit, known ?? 'missing'));
   });
+  const missingGroups = await noteMissingOfMembers(step, expected);
   return {
     ...step.run,
+    missingGroups,
     summary: summed(step.run.summary, entries, step.now()),
     checkpoint:
       page.continuation === undefined
@@ -86,6 +92,8 @@ async function judgeDevice(step: AuditStep, groups: GroupRules, device: DeviceTo
     scrapped: desired.kind === 'no-enrollment' ? await scrappedRegistration(step, id, state) : undefined,
     group: isMember ? await groups.of(desired.enrollmentGroupId, state) : undefined,
     manufacturedAt: manufacturedAt(state, device.definedAt),
+    anyMember: profile?.members === 'any',
+    groupIsOpen: groupIsOpen(step.run, desired),
     expectedWithinDays: profile?.expectedWithinDays ?? defaultExpectedWithinDays,
     now: step.now(),
   };
@@ -93,12 +101,22 @@ async function judgeDevice(step: AuditStep, groups: GroupRules, device: DeviceTo
   const findings: Finding[] = individual?.runId === step.run.id ? [...individual.findings] : [];
   for (const finding of deviceFindings(evidence)) {
     // DPS's queries lag behind its writes: what they did not show is looked for by id.
-    if (finding.code === 'enrollment-missing' && step.mayConfirm(finding.code) && (await step.enrollment(id)))
-      continue;
+    const isOfMissing = finding.code === 'enrollment-missing' || finding.code === 'held-yet-open';
+    if (isOfMissing && step.mayConfirm(finding.code) && (await step.enrollment(id))) continue;
     await step.note(finding);
     findings.push(finding);
   }
   return auditFacts(before, seenOf(evidence, findings), step.now());
+}
+
+/** As the groups were listed: `shut` devices may belong to any of them. */
+function groupIsOpen({ groups, closedGroups }: AuditRun, desired: DesiredState): boolean {
+  const closed = new Set(closedGroups);
+  if (desired.kind === 'shut') {
+    return groups.some((id) => !closed.has(id));
+  }
+  const group = desired.kind === 'blocked' ? desired.enrollmentGroupId.toLowerCase() : undefined;
+  return group !== undefined && groups.includes(group) && !closed.has(group);
 }
 
 function seenOf(evidence: DeviceEvidence, findings: readonly Finding[]): Seen {

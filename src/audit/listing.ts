@@ -4,7 +4,10 @@ import type { AuditRun, Checkpoint } from './audit-run.ts';
 const mostRestarts = 5;
 
 /** What had been counted when a listing of DPS began. A listing whose continuation DPS refuses begins anew from here. */
-export type ListingStart = Pick<AuditRun, 'scanned' | 'states' | 'tallies' | 'groups' | 'groupKinds'> & {
+export type ListingStart = Pick<
+  AuditRun,
+  'scanned' | 'states' | 'tallies' | 'groups' | 'closedGroups' | 'groupKinds'
+> & {
   readonly restarts: number;
 };
 
@@ -18,8 +21,8 @@ export function listingBegun(run: AuditRun): AuditRun {
   if (run.listing) {
     return run;
   }
-  const { scanned, states, tallies, groups, groupKinds } = run;
-  return { ...run, listing: { scanned, states, tallies, groups, groupKinds, restarts: 0 } };
+  const { scanned, states, tallies, groups, closedGroups, groupKinds } = run;
+  return { ...run, listing: { scanned, states, tallies, groups, closedGroups, groupKinds, restarts: 0 } };
 }
 
 export function listingEnded({ listing: _, ...run }: AuditRun): AuditRun {

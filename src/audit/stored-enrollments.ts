@@ -7,6 +7,8 @@ import { type StoredEnrollment, storedId } from './certificate-findings.ts';
 import { enrollmentUnknown } from './device-findings.ts';
 import { enrollmentDiffers } from './enrollment-difference.ts';
 import type { Finding } from './finding.ts';
+import { openEnrollment } from './held-yet-open.ts';
+import { appliedWithinMs } from './ledger-phases.ts';
 
 /** Whether an enrollment that DPS holds is one that the events speak of, and as they say. */
 export async function judgeEnrollment(step: AuditStep, stored: IndividualEnrollment): Promise<void> {
@@ -33,24 +35,40 @@ async function judge(
   stored: StoredEnrollment,
   read: () => Promise<StoredEnrollment | undefined>,
 ): Promise<void> {
-  if (!isInSync(state)) return;
-  let finding = difference(step, subject, state, stored);
-  if (!finding) return;
-  if (step.mayConfirm(finding.code)) {
+  let findings = differences(step, subject, state, stored);
+  const [first] = findings;
+  if (!first) return;
+  if (step.mayConfirm(first.code)) {
     const actual = await read();
-    finding = actual && difference(step, subject, state, actual);
+    findings = actual ? differences(step, subject, state, actual) : [];
   }
-  if (!finding) return;
+  if (findings.length === 0) return;
   // The pipeline may have been at it meanwhile: the next audit judges what it made.
   const now = await step.parts.ledger.readState(subject);
-  if (now && isInSync(now) && now.revision === state.revision) await step.note(finding);
+  if (now?.revision === state.revision && isInSync(now) === isInSync(state)) await step.note(...findings);
 }
 
-function difference(
+/** What is pending is on its way, and no difference; but whom it should keep out by now is told of. */
+function differences(
   step: AuditStep,
-  { kind, id }: SubjectRef,
-  { registers }: SubjectState,
+  subject: SubjectRef,
+  state: SubjectState,
   stored: StoredEnrollment,
-): Finding | undefined {
-  return enrollmentDiffers(id, desiredState(kind, id, registers, step.parts.profiles), stored);
+): Finding[] {
+  const { kind, id } = subject;
+  const { registers } = state;
+  const pendingMs = step.now().getTime() - Date.parse(state.pendingSince ?? '');
+  if (!isInSync(state) && !(pendingMs >= appliedWithinMs)) return [];
+  const desired = desiredState(kind, id, registers, step.parts.profiles);
+  const open = openEnrollment(subject, desired, registers, stored);
+  if (!isInSync(state)) return open ? [open] : [];
+  if (!open) {
+    const differs = enrollmentDiffers(id, desired, stored);
+    return differs ? [differs] : [];
+  }
+  const others =
+    desired.kind === 'no-enrollment'
+      ? undefined
+      : enrollmentDiffers(id, desired, { ...stored, provisioningStatus: 'disabled' });
+  return others ? [open, others] : [open];
 }

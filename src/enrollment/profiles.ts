@@ -98,9 +98,11 @@ export class ProfilesError extends Error {
 
 export class EnrollmentProfiles {
   readonly #exact = new Map<string, EnrollmentProfile>();
+  readonly all: readonly EnrollmentProfile[];
   readonly #prefixes: readonly { readonly prefix: string; readonly profile: EnrollmentProfile }[];
 
   constructor(profiles: readonly EnrollmentProfile[]) {
+    this.all = profiles;
     const prefixes: { prefix: string; profile: EnrollmentProfile }[] = [];
     for (const profile of profiles) {
       if (profile.product.endsWith('*')) prefixes.push({ prefix: profile.product.slice(0, -1), profile });

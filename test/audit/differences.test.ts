@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newRun } from '../../src/audit/audit-run.ts';
+import type { FindingCode } from '../../src/audit/finding.ts';
 import type { EnrollmentGroup, IndividualEnrollment } from '../../src/dps/models.ts';
 import { makeCertificate } from '../dps-client/certificates.ts';
 import type { AppInstance } from '../support/app-instance.ts';
@@ -172,19 +173,14 @@ describe('enrollment-differs', () => {
     await chain.dps.individualEnrollments.createOrUpdate({ registrationId: 'thermostat-3', ...byHand });
     await chain.dps.enrollmentGroups.createOrUpdate({ enrollmentGroupId: 'ended', ...byHand });
     const { of, detail } = await audited();
-    expect(of('enrollment-differs')).toEqual([
-      'beacon-1',
-      'beacon-2',
-      'ended',
-      'gateway-1',
-      'kiosk-1',
-      'sensor-1',
-      'thermostat-3',
-    ]);
-    expect(detail('beacon-1')).toContain('provisioningStatus (enabled, not disabled)');
+    expect(of('enrollment-differs')).toEqual(['beacon-2', 'ended', 'gateway-1', 'kiosk-1', 'sensor-1']);
+    expect(of('held-yet-open')).toEqual(['beacon-1', 'thermostat-3']);
+    expect(detail('beacon-1', 'held-yet-open')).toMatch(
+      /The device is held, and its individual .* is enabled/,
+    );
     expect(detail('sensor-1')).toContain(': attestation. ');
     expect(detail('beacon-2')).toContain('belongs to a group');
-    expect(detail('thermostat-3')).toContain('was scrapped');
+    expect(detail('thermostat-3', 'held-yet-open')).toContain('was scrapped');
     expect(detail('ended')).toContain('was retired');
     expect(of('enrollment-unknown')).toEqual([]);
     await chain.settle(
@@ -194,7 +190,9 @@ describe('enrollment-differs', () => {
     );
     await chain.dps.individualEnrollments.delete('beacon-2');
     // What each detail says to send is what mends it.
-    expect((await audited()).of('enrollment-differs')).toEqual(['gateway-1', 'kiosk-1', 'sensor-1']);
+    const mended = await audited();
+    expect(mended.of('enrollment-differs')).toEqual(['gateway-1', 'kiosk-1', 'sensor-1']);
+    expect(mended.of('held-yet-open')).toEqual([]);
   });
 
   it('believes no query that lags, and says nothing of what is not applied yet', async () => {
@@ -231,7 +229,8 @@ describe('enrollment-differs', () => {
 
   async function audited() {
     const done = await audit(app);
-    const differing = (subject: string) => done.detail('enrollment-differs', subject);
+    const differing = (subject: string, code: FindingCode = 'enrollment-differs') =>
+      done.detail(code, subject);
     return {
       of: (code: Parameters<typeof done.subjects>[0]) => done.subjects(code),
       detail: differing,

@@ -6,7 +6,7 @@ import { audit, phasesOf } from '../support/audits.ts';
 import { Chain } from '../support/chain.ts';
 
 const groups = 2;
-const registrationsPerGroup = 1_250;
+const registrationsPerGroup = 550;
 const registrations = groups * registrationsPerGroup;
 
 let chain: Chain;

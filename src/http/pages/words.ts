@@ -18,6 +18,18 @@ const known: Partial<Record<string, FindingWords>> & Record<FindingCode, Finding
     next: 'Find out who made it. If nobody did, hold it.',
     of: 'devices',
   },
+  'held-yet-open': {
+    name: 'Held, yet let in',
+    means: 'It is held, scrapped or recalled, and DPS would still let it in.',
+    next: 'Disable its enrollment or group in DPS, or send its event again under a new id.',
+    of: 'devices',
+  },
+  'group-missing': {
+    name: 'Group missing',
+    means: 'A profile or a device names an enrollment group that DPS does not have.',
+    next: 'Make the group, send batch.started for it, or correct the name.',
+    of: 'other',
+  },
   'disabled-yet-assigned': {
     name: 'Kept out, yet assigned',
     means: 'It is held, scrapped or of a closed batch, and may still be connected to its hub.',
