@@ -7,6 +7,7 @@ import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { type BundledPackage, bundledPackages, licencesText } from './build-licences.ts';
 import { buildPackages } from './build-packages.ts';
 import { gettersUnread, undiciPoolAlone } from './build-plugins.ts';
 import { answerHelp } from './stack/command-line.ts';
@@ -19,6 +20,8 @@ export interface BuiltApp {
   readonly sizeInBytes: number;
   /** What is in each file of the bundle, as paths from the project: `src/…`, `node_modules/…`. */
   readonly sourcesOf: Readonly<Record<string, readonly string[]>>;
+  /** Whose code is in the bundle. `THIRD_PARTY_LICENSES.txt` holds their licences. */
+  readonly packages: readonly BundledPackage[];
 }
 
 /** Builds the functions of a project into a folder, which is emptied first. */
@@ -70,9 +73,12 @@ export async function buildApp(projectDirectory: string, outputDirectory: string
     engines: { node: '>=22' },
   };
   await writeFile(path.join(outputDirectory, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);
+  const packages = bundledPackages(projectDirectory, Object.keys(metafile.inputs));
+  await writeFile(path.join(outputDirectory, 'THIRD_PARTY_LICENSES.txt'), licencesText(packages));
   const files = Object.entries(metafile.outputs);
   return {
     sizeInBytes: files.reduce((sum, [, { bytes }]) => sum + bytes, 0),
+    packages,
     sourcesOf: Object.fromEntries(
       files.map(([file, { inputs }]) => [path.basename(file), Object.keys(inputs)]),
     ),

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -32,6 +32,7 @@ describe('The deployable folder', () => {
     const files = readdirSync(path.join(folder, 'dist'));
     const later = files.filter((file) => /^later-[0-9A-Z]+\.mjs$/.test(file));
     expect(files.filter((file) => !later.includes(file)).sort()).toEqual([
+      'THIRD_PARTY_LICENSES.txt',
       'assets',
       'host.json',
       'main.mjs',
@@ -39,6 +40,24 @@ describe('The deployable folder', () => {
     ]);
     expect(later.length).toBeLessThan(48);
     expect(deployable.sizeInBytes).toBeLessThan(3 * 1024 * 1024);
+  });
+
+  it('names everybody whose code is in the bundle, with their licence', () => {
+    const text = readFileSync(path.join(folder, 'dist/THIRD_PARTY_LICENSES.txt'), 'utf8');
+    const bundled = Object.values(deployable.sourcesOf)
+      .flat()
+      .flatMap((source) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(source)?.[1] ?? []);
+    expect(bundled).toContain('undici');
+    for (const name of new Set(bundled)) {
+      const own = deployable.packages.find((each) => each.name === name);
+      expect(own, name).toBeDefined();
+      expect(text).toContain(`${name} ${own?.version} (${own?.licence})`);
+    }
+    expect(text).toMatch(/Permission is hereby granted, free of charge/);
+    for (const { name, version, licence, text: own } of deployable.packages)
+      expect(text).toContain(
+        `${name} ${version} (${licence})\n\n${own || 'The package brings no licence file.'}\n`,
+      );
   });
 
   it('takes an event all the way to DPS, with nothing else on disk', async () => {
