@@ -48,7 +48,7 @@ export class SubjectResource {
       return notFound(`Neither an event nor DPS has spoken of the ${kind} ${id}.`);
     }
     const document: SubjectDocument = {
-      shouldBe: state ? this.#shouldBe(subject, state) : null,
+      shouldBe: state ? this.#shouldBe(subject, state, unknown ? 'unknown' : is) : null,
       ...(unknown
         ? { notKnown: notKnown(kind, unknown) }
         : {
@@ -83,7 +83,7 @@ export class SubjectResource {
     });
   }
 
-  #shouldBe(subject: SubjectRef, state: SubjectState): ShouldBe {
+  #shouldBe(subject: SubjectRef, state: SubjectState, is: Seen): ShouldBe {
     const { registers } = state;
     const definition = registers.definitions[0]?.definition;
     const profile = definition ? this.#parts.profiles.for(definition.product) : undefined;
@@ -98,10 +98,17 @@ export class SubjectResource {
       ...(profile ? { enrollment: profile.enrollment } : {}),
       ...placeOf(desired),
       life: lifeOf(subject.kind, state),
-      inSync: isInSync(state),
+      inSync: isInSync(state) && showsHold(placeOf(desired).provisioningStatus, is),
       ...(state.lastEvent === undefined ? {} : { lastEvent: state.lastEvent }),
     };
   }
+}
+
+type Seen = { readonly provisioningStatus?: string | null } | undefined | 'unknown';
+
+/** A hold that DPS does not show is not in force, whatever was once told. */
+function showsHold(wanted: string | undefined, is: Seen): boolean {
+  return wanted !== 'disabled' || is === 'unknown' || is?.provisioningStatus === 'disabled';
 }
 
 function notKnown(kind: SubjectKind, { message }: Error): NotKnown {

@@ -2,7 +2,7 @@ import { runHistory } from './histories.ts';
 import type { WorldOptions } from './world.ts';
 
 /**
- * Runs random histories until so many steps are made. Every fourth run has no faults; every seventh gives messages three
+ * Runs random histories until so many steps are made. Every seventh run has no faults; every eleventh gives messages three
  * deliveries only, so that some end as dead letters. Throws on the first violation, with its seed and what led to it.
  */
 export async function simulate(
@@ -15,8 +15,8 @@ export async function simulate(
   for (; made < steps; runs++) {
     const each = seed + runs;
     made += await runHistory({
-      faults: each % 4,
-      deliveries: each % 7 === 0 ? 3 : 10,
+      faults: each % 7,
+      deliveries: each % 11 === 0 ? 3 : 10,
       ...options,
       seed: each,
     });

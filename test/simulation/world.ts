@@ -12,6 +12,7 @@ import { loadProfiles } from '../../src/enrollment/profiles.ts';
 import { Reconciler } from '../../src/enrollment/reconciler.ts';
 import { RegistrationRecords } from '../../src/enrollment/registration-records.ts';
 import type { RejectedEvents } from '../../src/enrollment/rejected-events.ts';
+import { RetryLaterError } from '../../src/enrollment/retry-later-error.ts';
 import { loadSenders } from '../../src/enrollment/senders.ts';
 import { SubjectCompletion } from '../../src/enrollment/subject-completion.ts';
 import { SubjectHolder } from '../../src/enrollment/subject-holder.ts';
@@ -330,7 +331,15 @@ export class World {
     const log = () => {};
     const client = new SimulatedDps(scheduler, name, this.dps) as never;
     const budget = {
-      acquire: () => scheduler.call(name, 'gets a token', () => undefined),
+      acquire: () =>
+        scheduler.call(
+          name,
+          'gets a token',
+          () => undefined,
+          ({ reject }) => [
+            { name: 'none left', happen: () => reject(new RetryLaterError('used up', { soon: true })) },
+          ],
+        ),
       giveBack: () => {},
       throttled: async () => {},
     };
