@@ -1,24 +1,30 @@
+import type { AdoptionRunner } from './adoption/adoption-runner.ts';
 import type { AuditRunner } from './audit/audit-runner.ts';
 import type { BackgroundTask } from './enrollment/background-queue.ts';
 import type { Errand } from './enrollment/delivery.ts';
 import type { EventProcessor } from './enrollment/event-processor.ts';
 import { isJsonObject } from './events/json.ts';
 
-/** What `background-work` brings: slices of audits, and devices and batches to complete. */
+/** What `background-work` brings: slices of audits and adoptions, and devices and batches to complete. */
 export class BackgroundWorker {
   readonly #processor: () => EventProcessor;
   /** Built only when an audit is to be worked on. */
   readonly #audit: () => AuditRunner;
+  readonly #adoption: () => AdoptionRunner;
 
-  constructor(processor: () => EventProcessor, audit: () => AuditRunner) {
+  constructor(processor: () => EventProcessor, audit: () => AuditRunner, adoption: () => AdoptionRunner) {
     this.#processor = processor;
     this.#audit = audit;
+    this.#adoption = adoption;
   }
 
   async work(message: unknown, deliveryCount: number): Promise<void> {
     const task = taskOf(message);
     if (task.task === 'audit') {
       return this.#audit().slice(task.runId, task.slice);
+    }
+    if (task.task === 'adoption') {
+      return this.#adoption().slice(task.id, task.slice);
     }
     await this.#processor().complete(task, deliveryCount);
   }
@@ -28,12 +34,27 @@ export class BackgroundWorker {
 function taskOf(message: unknown): BackgroundTask {
   const value: unknown = typeof message === 'string' ? JSON.parse(message) : message;
   if (isJsonObject(value)) {
-    const task = value.task === 'audit' ? auditTask(value) : subjectTask(value);
+    const task = readTask(value);
     if (task) {
       return task;
     }
   }
   throw new Error('background-work holds a message that is no task of ours.');
+}
+
+function readTask(value: Record<string, unknown>): BackgroundTask | undefined {
+  switch (value.task) {
+    case 'audit':
+      return auditTask(value);
+    case 'adoption':
+      return adoptionTask(value);
+    default:
+      return subjectTask(value);
+  }
+}
+
+function adoptionTask({ id, slice }: Record<string, unknown>): BackgroundTask | undefined {
+  return typeof id === 'string' && typeof slice === 'number' ? { task: 'adoption', id, slice } : undefined;
 }
 
 function auditTask({ runId, slice }: Record<string, unknown>): BackgroundTask | undefined {

@@ -1,5 +1,8 @@
 import type { TokenCredential } from '@azure/core-auth';
 
+import { Adopter } from './adoption/adopter.ts';
+import { AdoptionRunner } from './adoption/adoption-runner.ts';
+import { AdoptionStore } from './adoption/adoption-store.ts';
 import { AuditPhases } from './audit/audit-phases.ts';
 import { AuditRetention } from './audit/audit-retention.ts';
 import { AuditRunner } from './audit/audit-runner.ts';
@@ -34,6 +37,7 @@ import type { SubjectKind } from './events/manufacturing-event.ts';
 import { type DecodedMessage, decodeMessage, type IncomingMessage } from './events/queue-message.ts';
 import { FleetIndex } from './fleet/fleet-index.ts';
 import { FleetLists } from './fleet/fleet-list.ts';
+import { AdoptionResource } from './http/adoption-resource.ts';
 import { AuditResource } from './http/audit-resource.ts';
 import { EventIntake } from './http/event-intake.ts';
 import type { FleetPages } from './http/fleet-pages.ts';
@@ -116,6 +120,7 @@ export class Services {
       return new BackgroundWorker(
         () => this.processor,
         () => this.auditRunner,
+        () => this.adoptionRunner,
       );
     });
   }
@@ -177,6 +182,29 @@ export class Services {
         phases: new AuditPhases(parts),
         reportAddress: (runId) => `${this.settings.publicAddress}/fleet?run=${runId}`,
       });
+    });
+  }
+
+  get adoptions(): AdoptionResource {
+    return this.#once('adoptions', () => new AdoptionResource(this.adoptionStore, this.adoptionRunner));
+  }
+
+  get adoptionStore(): AdoptionStore {
+    return this.#once('adoptionStore', () => new AdoptionStore(this.table('auditRuns')));
+  }
+
+  get adoptionRunner(): AdoptionRunner {
+    return this.#once('adoptionRunner', () => {
+      const { adopter, background, clock, log } = this;
+      return new AdoptionRunner({ store: this.adoptionStore, adopter, background, clock, log });
+    });
+  }
+
+  get adopter(): Adopter {
+    return this.#once('adopter', () => {
+      const { dps, gate, ledger, profiles, clock } = this;
+      const snapshot = new RegistrationSnapshot(this.table('registrationStates'));
+      return new Adopter({ dps, gate, ledger, profiles, clock, snapshot, fleet: this.fleetIndex });
     });
   }
 

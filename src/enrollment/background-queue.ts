@@ -17,7 +17,8 @@ export interface SubjectTask {
 /** What `background-work` carries. */
 export type BackgroundTask =
   | SubjectTask
-  | { readonly task: 'audit'; readonly runId: string; readonly slice: number };
+  | { readonly task: 'audit'; readonly runId: string; readonly slice: number }
+  | { readonly task: 'adoption'; readonly id: string; readonly slice: number };
 
 export interface CompletionRequest {
   readonly subject: SubjectRef;
@@ -56,6 +57,10 @@ export class BackgroundQueue {
 
   async continueAudit(runId: string, slice: number, notBefore?: Date): Promise<void> {
     await this.#queue(`audit-${runId}-${slice}`, { task: 'audit', runId, slice }, notBefore);
+  }
+
+  async continueAdoption(id: string, slice: number, notBefore?: Date): Promise<void> {
+    await this.#queue(`adoption-${id}-${slice}`, { task: 'adoption', id, slice }, notBefore);
   }
 
   #queue(id: string, task: BackgroundTask, notBefore: Date | undefined): Promise<void> {

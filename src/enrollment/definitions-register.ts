@@ -1,9 +1,18 @@
+import type { X509Attestation } from '../dps/models.ts';
 import type { EventKey } from '../events/event-identity.ts';
 import type { AttestationData, DefinitionData } from '../events/manufacturing-event.ts';
 import { compareStamps, type Stamp } from './stamp.ts';
 
 /** What a definition says, without symmetric keys: those exist in the event's message and in DPS alone. */
-export type Definition = Omit<DefinitionData, 'remanufactured'>;
+export type Definition = Omit<DefinitionData, 'remanufactured' | 'attestation'> & {
+  readonly attestation?: AttestationData | StoredX509;
+};
+
+/** Of an enrollment that was adopted: what DPS tells of its certificates, and takes for them when it is sent again. */
+export interface StoredX509 {
+  readonly type: 'x509';
+  readonly asStored: X509Attestation;
+}
 
 export interface StampedDefinition {
   readonly stamp: Stamp;

@@ -1,7 +1,7 @@
 import type { AttestationMechanism, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
 import type { EventKey } from '../events/event-identity.ts';
 import { isJsonObject, type JsonObject } from '../events/json.ts';
-import type { AttestationData, SubjectKind } from '../events/manufacturing-event.ts';
+import type { SubjectKind } from '../events/manufacturing-event.ts';
 import type { Definition } from './definitions-register.ts';
 import type { EnrollmentProfile, EnrollmentProfiles } from './profiles.ts';
 import type { Registers } from './registers.ts';
@@ -117,7 +117,8 @@ function isHeld(registers: Registers, profile: EnrollmentProfile): boolean {
   return registers.hold ? registers.hold.held : profile.provisioningStatus === 'disabled';
 }
 
-function deviceAttestation(attestation: AttestationData | undefined): AttestationMechanism {
+function deviceAttestation(attestation: Definition['attestation']): AttestationMechanism {
+  if (attestation && 'asStored' in attestation) return { type: 'x509', x509: attestation.asStored };
   if (attestation?.type === 'tpm') {
     const { type: _, ...tpm } = attestation;
     return { type: 'tpm', tpm };
@@ -130,7 +131,8 @@ function deviceAttestation(attestation: AttestationData | undefined): Attestatio
   return { type: 'symmetricKey' };
 }
 
-function groupAttestation(attestation: AttestationData | undefined): AttestationMechanism {
+function groupAttestation(attestation: Definition['attestation']): AttestationMechanism {
+  if (attestation && 'asStored' in attestation) return { type: 'x509', x509: attestation.asStored };
   if (attestation?.type !== 'x509') return { type: 'symmetricKey' };
   const { caReference, secondaryCaReference, signingCertificate, secondarySigningCertificate } = attestation;
   if (caReference !== undefined)

@@ -46,12 +46,13 @@ export function finishedState(before: SubjectState, findings: Findings, now: Dat
     const about = { ...aboutSubject(findings.subject, undefined, before.registers), ...pending.about };
     return endOf({ ...pending, about }, registers, { facts, shown, now });
   });
-  const { revision, assignedHub, lastEvent } = before;
+  const { revision, assignedHub, lastEvent, adoptedBy } = before;
   const state: SubjectState = {
     registers,
     revision,
     ...(assignedHub === undefined ? {} : { assignedHub }),
     ...(lastEvent === undefined ? {} : { lastEvent }),
+    ...(adoptedBy === undefined ? {} : { adoptedBy }),
     pending: [],
     mayExist: desired.kind === 'nothing' ? before.mayExist : remote.mayExist,
     ...(remote.known && desired.kind !== 'nothing' ? { dps: remote.known } : {}),

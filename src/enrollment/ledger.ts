@@ -177,6 +177,24 @@ export class Ledger {
     return page.continuation === undefined ? { states } : { states, continuation: page.continuation };
   }
 
+  /** Whether the state was removed: only what this adoption has found, and no event has named since. */
+  async removeAdopted(subject: SubjectRef, adoptionId: string): Promise<boolean> {
+    const table = this.#tables[subject.kind];
+    const partition = partitionKey(subject.id);
+    const row = await table.get(partition, stateRow);
+    const state = row && stateOf(row);
+    if (!row || state?.adoptedBy !== adoptionId || state.revision > 0) {
+      return false;
+    }
+    try {
+      await table.delete(partition, stateRow, row.etag);
+      return true;
+    } catch (error) {
+      if (!(error instanceof RowConflictError)) throw error;
+      return false;
+    }
+  }
+
   /** Ids that the ledger has a state of, from `first` to `last`, in order. */
   async *idsBetween(kind: SubjectKind, first: string, last: string): AsyncGenerator<string> {
     const filter = odata`PartitionKey ge ${first} and PartitionKey le ${last} and RowKey eq ${stateRow}`;

@@ -16,6 +16,8 @@ export interface SubjectState {
   readonly lease?: Lease;
   /** What DPS held when it was last written or read. */
   readonly dps?: KnownEnrollment;
+  /** The adoption that found it in DPS. Without a revision no event has named it since. */
+  readonly adoptedBy?: string;
   /** An individual enrollment or a group of ours may exist. */
   readonly mayExist: boolean;
   /** DPS may have been told what no row knows: an answer was lost, or a holder stopped. */

@@ -90,6 +90,15 @@ export class FleetIndex {
     );
   }
 
+  /** Its state was removed, and no event has made another since. */
+  async removed(subject: SubjectRef): Promise<void> {
+    await this.#change(
+      subject,
+      (entry) => (entry && entry.ledger.revision <= 0 ? 'gone' : undefined),
+      'unread',
+    );
+  }
+
   async read({ kind, id }: SubjectRef): Promise<FleetEntry | undefined> {
     const row = await this.#table.get(indexPartition(kind, 'all'), indexRowKey(id));
     return row && entryOf(kind, row);

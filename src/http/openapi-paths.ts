@@ -222,6 +222,34 @@ const audit: Json = {
   },
 };
 
+const adoptions: Json = {
+  '/adoptions': {
+    post: {
+      operationId: 'adoption-start',
+      summary: 'Takes what DPS has into the ledger, or undoes that',
+      description:
+        'Nothing is changed in DPS, and no key is read. With dryRun: says what would be taken. What the ledger has already stays as it is.',
+      requestBody: { required: true, content: content('AdoptionRequest') },
+      responses: {
+        202: answer('It runs. Location names it.', 'StartedAdoption'),
+        ...problems(400, 404, 413),
+        409: {
+          description: 'There is nothing to undo.',
+          content: content('Problem', 'application/problem+json'),
+        },
+      },
+    },
+  },
+  '/adoptions/{id}': {
+    get: {
+      operationId: 'adoption',
+      summary: 'An adoption and its progress',
+      parameters: [inPath('id')],
+      responses: { 200: answer('As it stands.', 'Adoption'), ...problems(404) },
+    },
+  },
+};
+
 const rejected: Json = {
   '/rejected': {
     get: {
@@ -302,6 +330,7 @@ export const paths: Json = {
   ...subject('device', 'registrationId', 'Device'),
   ...subject('batch', 'batchId', 'Batch'),
   ...audit,
+  ...adoptions,
   ...rejected,
   ...about,
 };

@@ -6,6 +6,7 @@ import { eventKinds, isDefinitionKind } from '../events/manufacturing-event.ts';
 import { dpsIdPattern, dpsIdRule } from '../events/read-event.ts';
 import { rejectionReasons } from '../events/rejection.ts';
 import { registrationStates } from '../fleet/fleet-entry.ts';
+import { adoptionRequestSchema } from './adoption-resource.ts';
 import { replaySchema } from './rejected-resource.ts';
 
 /** Everything that has a name in the document. */
@@ -356,6 +357,47 @@ export const auditRuns = name('AuditRuns', z.object({ runs: z.array(runSummary),
 export const startedRun = name(
   'StartedAuditRun',
   z.object({ id: z.string(), status: z.enum(['running', 'finished', 'failed']), url: z.url() }),
+);
+
+name('AdoptionRequest', adoptionRequestSchema);
+const counted = z.object({ count, examples: z.array(z.string()) });
+const adoptionStatus = z.enum(['running', 'finished', 'failed', 'undoing', 'undone']);
+export const startedAdoption = name(
+  'StartedAdoption',
+  z.object({ id: z.string(), status: adoptionStatus, dryRun: z.boolean(), url: z.url() }),
+);
+export const adoption = name(
+  'Adoption',
+  z.object({
+    id: z.string(),
+    status: adoptionStatus,
+    dryRun: z.boolean(),
+    startedAt: instant,
+    finishedAt: instant.optional(),
+    phase: z.enum(['groups', 'registrations', 'enrollments', 'undo-devices', 'undo-batches', 'done']),
+    operations: count.describe('DPS operations spent.'),
+    scanned: z.object({
+      enrollmentGroups: count,
+      groupRegistrations: count,
+      individualEnrollments: count,
+    }),
+    taken: z
+      .object({ batches: count, devices: count })
+      .describe('What is in the ledger by it; of a dry run, what would be.'),
+    known: count.describe('What the ledger had before.'),
+    welcome: count.describe(
+      'What needs no definition: groups that are managed elsewhere, and members where anybody is welcome.',
+    ),
+    leftOut: z
+      .partialRecord(z.enum(['no-product', 'no-profile', 'wrong-enrollment-kind']), counted)
+      .describe('What is not taken, and why.'),
+    contradicts: counted.describe('What the ledger had before, and DPS has otherwise.'),
+    profileDiffers: counted
+      .extend({ byMember: counts })
+      .describe('What the profile would change in DPS if it were applied.'),
+    undone: z.object({ removed: count, kept: count.describe('Events have named them since.') }).optional(),
+    detail: z.string().optional().describe('Why it failed.'),
+  }),
 );
 
 export const rejectedEvents = name(

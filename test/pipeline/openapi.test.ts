@@ -143,6 +143,11 @@ describe('what routes answer', () => {
     );
     await expectAnswer('/api/audit', answers.auditRun);
     await expectAnswer('/api/audit/runs', answers.auditRuns);
+    const rules = { rules: [{ idPrefix: 'thermostat-', product: 'thermostat-g2' }] };
+    await expectAnswer('/api/adoptions', answers.startedAdoption, { ...post(rules), status: 202 });
+    const started = await chain.request('/api/adoptions', post({ ...rules, dryRun: true }));
+    await expectAnswer(started.headers.get('location') ?? '', answers.adoption);
+    await expectAnswer('/api/adoptions', answers.problem, { ...post({}), status: 400 });
     await expectAnswer('/api/status', answers.status);
     await expectAnswer('/api/health', answers.alive);
     await expectAnswer('/api/health/deep', answers.deepHealth);
