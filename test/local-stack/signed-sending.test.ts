@@ -29,8 +29,8 @@ afterAll(async () => {
 
 describe('A sender of the local stack', () => {
   it('signs as the README says', async () => {
-    const readme = readFileSync(path.join(project, 'README.md'), 'utf8');
-    const [, commands = ''] = /### With a signed webhook.*?```sh\n(.*?)```/s.exec(readme) ?? [];
+    const readme = readFileSync(path.join(project, 'src/events/README.md'), 'utf8');
+    const [, commands = ''] = /## With a signed webhook.*?```sh\n(.*?)```/s.exec(readme) ?? [];
     expect(commands).toContain('webhook-signature');
     const here = commands.replace('http://localhost:7071', chain.url);
     const { stdout } = await run('sh', ['-c', here], { cwd: folder });
@@ -61,7 +61,7 @@ describe('A sender of the local stack', () => {
 
   it('without a secret cannot', async () => {
     await expect(send('erp')).rejects.toThrow(
-      'There is no secret of erp in the endpoints file, but of brno-mes.',
+      'No secret of erp was found: the endpoints file has those of brno-mes; others come from the environment (WEBHOOK_SECRETS_ERP).',
     );
   });
 });

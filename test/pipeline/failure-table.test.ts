@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { failureHandling, otherFailures } from '../../src/enrollment/failure-handling.ts';
 import { failureTable, handlingOfCode, handlingOfStatus, networkFailures } from '../support/failure-table.ts';
 
-const readme = 'README.md';
+const readme = 'src/enrollment/README.md';
 const between = /(<!-- failures -->\n)[\s\S]*?(<!-- \/failures -->)/;
 
 describe('what a failure of DPS means', () => {
@@ -13,7 +13,7 @@ describe('what a failure of DPS means', () => {
     expect(between.test(text), 'the place for it').toBe(true);
     const current = text.replace(between, (_, begin, end) => `${begin}\n${failureTable()}\n\n${end}`);
     if (process.env.UPDATE) writeFileSync(readme, current);
-    else expect(text === current, `README.md has another table than\n${failureTable()}`).toBe(true);
+    else expect(text === current, `${readme} has another table than\n${failureTable()}`).toBe(true);
   });
 
   it('is no reason to reject an event, except where the request itself is at fault', () => {
