@@ -114,6 +114,14 @@ param purgeProtection bool = false
 @maxValue(1000000)
 param dpsOperationsPerMinute int = 1000
 
+@description('Lets whoever has the key of the function device-credentials, or the app role Fleet.Credentials, fetch the keys of devices.')
+param credentials bool = false
+
+@description('Devices whose keys may be fetched in a minute; an alert says when more were asked for.')
+@minValue(1)
+@maxValue(100000)
+param credentialsPerMinute int = 60
+
 @description('When the audit starts: NCRONTAB with six fields, in UTC.')
 @minLength(11)
 @maxLength(100)
@@ -445,6 +453,7 @@ module functionApp 'modules/function-app.bicep' = {
     tableEndpoint: tableEndpoint
     serviceBusHost: serviceBusHost
     dpsEndpoint: 'https://${dpsName}.azure-devices-provisioning.net'
+    dpsId: dpsId
     keyVaultUri: 'https://${keyVaultName}${environment().suffixes.keyvaultDns}/'
     webhookSenders: webhookSenders
     applicationInsightsConnectionString: monitoring.outputs.connectionString
@@ -453,6 +462,7 @@ module functionApp 'modules/function-app.bicep' = {
       AUDIT_SCHEDULE: auditSchedule
       AUDIT_QUOTA_SHARE: auditQuotaPercentage < 10 ? '0.0${auditQuotaPercentage}' : '0.${auditQuotaPercentage}'
       EVENT_RETENTION_DAYS: string(eventRetentionDays)
+      ...(credentials ? { CREDENTIALS: 'on', CREDENTIALS_PER_MINUTE: string(credentialsPerMinute) } : {})
       ...(empty(enrollmentProfilesFile) ? {} : { ENROLLMENT_PROFILES: enrollmentProfilesFile })
       ...(empty(sendersFile) ? {} : { SENDERS: sendersFile })
       ...(empty(signInClientId)

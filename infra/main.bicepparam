@@ -27,6 +27,8 @@ param dataRolesFor = readEnvironmentVariable('DATA_ROLES_FOR', '')
 param purgeProtection = bool(readEnvironmentVariable('PURGE_PROTECTION', 'false'))
 
 param dpsOperationsPerMinute = int(readEnvironmentVariable('DPS_OPERATIONS_PER_MINUTE', '1000'))
+param credentials = bool(readEnvironmentVariable('CREDENTIALS', 'false'))
+param credentialsPerMinute = int(readEnvironmentVariable('CREDENTIALS_PER_MINUTE', '60'))
 param auditSchedule = readEnvironmentVariable('AUDIT_SCHEDULE', '0 0 4 * * *')
 param auditQuotaPercentage = int(readEnvironmentVariable('AUDIT_QUOTA_PERCENTAGE', '30'))
 param auditExpectedEveryHours = int(readEnvironmentVariable('AUDIT_EXPECTED_EVERY_HOURS', '30'))

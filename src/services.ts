@@ -15,12 +15,14 @@ import { type Clock, systemClock } from './clock.ts';
 import { DeviceProvisioningClient } from './dps/client.ts';
 import { BackgroundQueue } from './enrollment/background-queue.ts';
 import { CircuitBreaker } from './enrollment/circuit-breaker.ts';
+import { DeviceCredentialsReader } from './enrollment/device-credentials.ts';
 import { DpsGate } from './enrollment/dps-gate.ts';
 import { EnrollmentWriter } from './enrollment/enrollment-writer.ts';
 import { EventProcessor } from './enrollment/event-processor.ts';
 import { EventRejections } from './enrollment/event-rejections.ts';
 import { GroupRetirement } from './enrollment/group-retirement.ts';
 import { Ledger } from './enrollment/ledger.ts';
+import { MinuteLimit } from './enrollment/minute-limit.ts';
 import { OperationsBudget } from './enrollment/operations-budget.ts';
 import { OutcomePublisher } from './enrollment/outcome-publisher.ts';
 import { type EnrollmentProfiles, loadProfiles } from './enrollment/profiles.ts';
@@ -39,6 +41,7 @@ import { FleetIndex } from './fleet/fleet-index.ts';
 import { FleetLists } from './fleet/fleet-list.ts';
 import { AdoptionResource } from './http/adoption-resource.ts';
 import { AuditResource } from './http/audit-resource.ts';
+import { CredentialsIssuer, CredentialsResource } from './http/credentials-resource.ts';
 import { EventIntake } from './http/event-intake.ts';
 import type { FleetPages } from './http/fleet-pages.ts';
 import { FleetResource } from './http/fleet-resource.ts';
@@ -236,6 +239,27 @@ export class Services {
     });
   }
 
+  get credentials(): CredentialsResource {
+    return this.#once('credentials', () => new CredentialsResource(this.credentialsIssuer));
+  }
+
+  get credentialsIssuer(): CredentialsIssuer {
+    return this.#once('credentialsIssuer', () => {
+      const reader = () => this.#credentialsReader;
+      return new CredentialsIssuer(reader, this.settings.credentials);
+    });
+  }
+
+  get #credentialsReader(): DeviceCredentialsReader {
+    return this.#once('credentialsReader', () => {
+      const { ledger, profiles, dps, gate, clock, log } = this;
+      const { perMinute } = this.settings.credentials;
+      const place = { partition: this.#dpsHost, row: 'credentials' };
+      const limit = new MinuteLimit(this.table('quota'), place, perMinute, clock);
+      return new DeviceCredentialsReader({ ledger, profiles, dps, gate, limit, perMinute, clock, log });
+    });
+  }
+
   get reconciler(): Reconciler {
     return this.#once('reconciler', () => {
       const writer = new EnrollmentWriter(this.dps, this.gate, this.clock);
@@ -269,7 +293,8 @@ export class Services {
 
   site(): Promise<FleetSite> {
     return this.#once('site', async () => {
-      const [{ FleetForms }, { FleetSite }, pages] = await Promise.all([
+      const [{ CredentialsPages }, { FleetForms }, { FleetSite }, pages] = await Promise.all([
+        import('./http/credentials-pages.ts'),
         import('./http/fleet-forms.ts'),
         import('./http/fleet-site.ts'),
         this.pages(),
@@ -277,7 +302,7 @@ export class Services {
       const replay = new RejectedReplay(this.rejectedEvents, this.bus);
       const { intake, background, ledger, fleetLists, clock, auditRunner } = this;
       const forms = new FleetForms({ intake, replay, background, ledger, fleetLists, clock, auditRunner });
-      return new FleetSite(pages, forms, this.settings.signIn);
+      return new FleetSite(pages, forms, new CredentialsPages(this), this.settings.signIn);
     });
   }
 

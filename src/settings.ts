@@ -17,6 +17,16 @@ export type ServiceAccess =
   | { readonly connectionString: string }
   | { readonly identity: { readonly endpoint: string; readonly clientId: string | undefined } };
 
+/** What devices need to know of DPS, and whether their keys can be fetched here. */
+export interface CredentialsSettings {
+  readonly areServed: boolean;
+  readonly perMinute: number;
+  /** No API of the service data plane tells it. */
+  readonly idScope: string | undefined;
+  /** The host that devices connect to. */
+  readonly globalEndpoint: string;
+}
+
 export interface Settings {
   readonly dps: ServiceAccess;
   readonly operationsPerMinute: number;
@@ -25,6 +35,7 @@ export interface Settings {
   /** Where people reach the app; empty where nobody says: addresses in events are then paths. */
   readonly publicAddress: string;
   readonly signIn: { readonly signIn: 'none' | 'entra'; readonly platformChecks: boolean };
+  readonly credentials: CredentialsSettings;
   readonly auditSchedule: string;
   /** 0 to 1. */
   readonly auditQuotaShare: number;
@@ -53,6 +64,7 @@ export function readSettings(environment: Environment): Settings {
     tables: tableAccess(environment, clientId),
     publicAddress: publicAddress(environment),
     signIn: signIn(environment),
+    credentials: credentials(environment),
     auditSchedule: schedule(environment),
     auditQuotaShare: number(
       environment,
@@ -141,6 +153,36 @@ function signIn(environment: Environment): Settings['signIn'] {
     signIn: value,
     platformChecks: /^(true|1)$/i.test(text(environment, 'WEBSITE_AUTH_ENABLED') ?? ''),
   };
+}
+
+function credentials(environment: Environment): CredentialsSettings {
+  const value = text(environment, 'CREDENTIALS') ?? 'off';
+  if (value !== 'on' && value !== 'off') {
+    throw new SettingsError(`CREDENTIALS must be on or off; it is "${value}".`);
+  }
+  const idScope = text(environment, 'DPS_ID_SCOPE');
+  if (idScope !== undefined && !/^[0-9A-Za-z]{1,64}$/.test(idScope)) {
+    throw new SettingsError('DPS_ID_SCOPE must be the ID scope of the DPS instance, such as 0ne00000000.');
+  }
+  if (value === 'on' && idScope === undefined) {
+    throw new SettingsError(
+      'DPS_ID_SCOPE is missing: with CREDENTIALS=on it must be the ID scope of the DPS instance, such as 0ne00000000.',
+    );
+  }
+  const globalEndpoint = text(environment, 'DPS_GLOBAL_ENDPOINT') ?? 'global.azure-devices-provisioning.net';
+  if (!/^[0-9A-Za-z.-]+(:\d{1,5})?$/.test(globalEndpoint)) {
+    throw new SettingsError(
+      'DPS_GLOBAL_ENDPOINT must be a host name, such as global.azure-devices-provisioning.net.',
+    );
+  }
+  const perMinute = number(
+    environment,
+    'CREDENTIALS_PER_MINUTE',
+    60,
+    (limit) => Number.isSafeInteger(limit) && limit >= 1,
+    'a whole number, 1 or more',
+  );
+  return { areServed: value === 'on', perMinute, idScope, globalEndpoint };
 }
 
 /** App Service names the app's host. */

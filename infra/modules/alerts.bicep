@@ -287,6 +287,16 @@ var logAlerts = [
     threshold: 0
   }
   {
+    name: 'credentials-limited'
+    description: 'Keys of devices were asked for more often than a line would: somebody may be collecting them.'
+    severity: 1
+    query: '${traces}\n| where Message has "credentials-limited"'
+    frequency: 'PT5M'
+    window: 'PT5M'
+    range: 'PT15M'
+    threshold: 0
+  }
+  {
     name: 'functions-fail'
     description: 'Functions fail: answers of the kind 5xx, or messages that are thrown back to their queue.'
     severity: 1

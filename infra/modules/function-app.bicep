@@ -55,6 +55,9 @@ param serviceBusHost string
 @description('Address of the DPS instance.')
 param dpsEndpoint string
 
+@description('DPS instance: it knows its ID scope.')
+param dpsId string
+
 @description('Address of the key vault, with a slash at its end.')
 param keyVaultUri string
 
@@ -146,6 +149,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       TableStorage__tableServiceUri: tableEndpoint
       TableStorage__clientId: identityClientId
       DPS_ENDPOINT: dpsEndpoint
+      DPS_ID_SCOPE: reference(dpsId, '2022-12-12').idScope
       AZURE_CLIENT_ID: identityClientId
       APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'

@@ -4,6 +4,7 @@ using '../main.bicep'
 param environmentName = 'hubs'
 param location = 'westeurope'
 param targetBasedScaling = false
+param credentials = true
 param allocationPolicy = 'GeoLatency'
 param newIotHubs = [
   { allocationWeight: 3 }

@@ -13,6 +13,7 @@ import type { FleetIndex } from '../fleet/fleet-index.ts';
 import type { FleetLists } from '../fleet/fleet-list.ts';
 import { emptySummary } from '../fleet/fleet-summary.ts';
 import { type Answer, csvHeaders } from './answer.ts';
+import type { CredentialsIssuer } from './credentials-resource.ts';
 import type { DpsViewParts } from './dps-view.ts';
 import type { FleetResource } from './fleet-resource.ts';
 import { html, type Markup } from './html.ts';
@@ -39,6 +40,7 @@ export interface FleetPagesParts extends DpsViewParts {
   readonly fleet: FleetResource;
   readonly rejectedEvents: RejectedEvents;
   readonly status: StatusResource;
+  readonly credentialsIssuer: Pick<CredentialsIssuer, 'areServed'>;
 }
 
 /** What a page is asked for, and by whom. */
@@ -191,7 +193,8 @@ export class FleetPages {
         'Devices',
       );
     }
-    return page(`Device ${view.subject.id}`, 'devices', viewer, deviceBody(view, viewer), said);
+    const { areServed } = this.#parts.credentialsIssuer;
+    return page(`Device ${view.subject.id}`, 'devices', viewer, deviceBody(view, viewer, areServed), said);
   }
 
   async batch(id: string, { viewer, said }: PageRequest): Promise<Answer> {

@@ -1,5 +1,6 @@
 import { StorageUnavailableError } from '../storage/tables.ts';
 import type { Answer } from './answer.ts';
+import type { CredentialsPages } from './credentials-pages.ts';
 import type { Done, FleetForms, Sent } from './fleet-forms.ts';
 import type { FleetPages, PageRequest } from './fleet-pages.ts';
 import { notFoundPage } from './fleet-pages.ts';
@@ -32,11 +33,13 @@ const doneWords: Readonly<Record<Done, readonly [Tone, string]>> = {
 export class FleetSite {
   readonly #pages: FleetPages;
   readonly #forms: FleetForms;
+  readonly #credentials: CredentialsPages;
   readonly #settings: SignInSettings;
 
-  constructor(pages: FleetPages, forms: FleetForms, settings: SignInSettings) {
+  constructor(pages: FleetPages, forms: FleetForms, credentials: CredentialsPages, settings: SignInSettings) {
     this.#pages = pages;
     this.#forms = forms;
+    this.#credentials = credentials;
     this.#settings = settings;
   }
 
@@ -54,12 +57,14 @@ export class FleetSite {
     if (typeof person === 'string') {
       return isRead || person !== 'nobody' ? notSignedIn(person, url) : signInFirst();
     }
-    const needed: FleetRole = isRead ? 'Fleet.Read' : 'Fleet.Operate';
+    const needed = isRead ? 'Fleet.Read' : roleToAct(path);
     if (!person.roles.has(needed)) {
       return forbidden(person, needed);
     }
     try {
-      return isRead ? await this.#show(path, url, person) : await this.#act(path, url, request, person);
+      return isRead
+        ? await this.#show(path, url, request, person)
+        : await this.#act(path, url, request, person);
     } catch (error) {
       if (!(error instanceof StorageUnavailableError)) {
         throw error;
@@ -68,7 +73,7 @@ export class FleetSite {
     }
   }
 
-  #show(path: readonly string[], url: URL, viewer: Person): Promise<Answer> {
+  #show(path: readonly string[], url: URL, asked: Request, viewer: Person): Promise<Answer> {
     const query = url.searchParams;
     const done = query.get('done');
     const said = done !== null && Object.hasOwn(doneWords, done) ? saidOf(done as Done) : undefined;
@@ -76,6 +81,9 @@ export class FleetSite {
     const pages = this.#pages;
     const [section, id, ...more] = path;
     return pages.guarded(viewer, async () => {
+      if (id !== undefined && more.length === 1) {
+        return this.#showLabels(`${section}/${more[0]}`, id, asked, viewer);
+      }
       if (more.length > 0) {
         return nowhere(viewer);
       }
@@ -98,6 +106,17 @@ export class FleetSite {
     });
   }
 
+  async #showLabels(which: string, id: string, asked: Request, viewer: Person): Promise<Answer> {
+    switch (which) {
+      case 'devices/label':
+        return this.#credentials.label(id, viewer, asked);
+      case 'batches/labels':
+        return this.#credentials.sheet(id, viewer, asked);
+      default:
+        return nowhere(viewer);
+    }
+  }
+
   async #act(path: readonly string[], url: URL, request: Request, person: Person): Promise<Answer> {
     if (!isFromOurPages(request.headers, request.url)) {
       return problemPage(
@@ -116,6 +135,9 @@ export class FleetSite {
     }
     const fields = new URLSearchParams(new TextDecoder().decode(bytes));
     const [section, id = '', action] = path;
+    if (section === 'devices' && action === 'credentials') {
+      return this.#credentials.credentials(id, person, request);
+    }
     if (section === 'devices' || section === 'batches') {
       const kind = section === 'devices' ? 'device' : 'batch';
       const back = kind === 'device' ? deviceAddress(id) : batchAddress(id);
@@ -157,6 +179,10 @@ export class FleetSite {
       this.#pages.rejectedEvent(key, request, { text, errors: sent.mistakes }),
     );
   }
+}
+
+function roleToAct([section, , action]: readonly string[]): FleetRole {
+  return section === 'devices' && action === 'credentials' ? 'Fleet.Credentials' : 'Fleet.Operate';
 }
 
 /** Below `/fleet`; ids may hold anything, an encoded slash included. */

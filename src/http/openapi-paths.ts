@@ -32,12 +32,11 @@ function problems(...statuses: readonly number[]): Json {
     415: 'Not a media type that is read here.',
     503: 'A service that is needed does not answer: Retry-After says when to come again.',
   };
-  return Object.fromEntries(
-    statuses.map((status) => [
-      status,
-      { description: descriptions[status], content: content('Problem', 'application/problem+json') },
-    ]),
-  );
+  return Object.fromEntries(statuses.map((status) => [status, problemResponse(descriptions[status])]));
+}
+
+function problemResponse(description: string | undefined): Json {
+  return { description, content: content('Problem', 'application/problem+json') };
 }
 
 function inPath(name: string): Json {
@@ -47,6 +46,28 @@ function inPath(name: string): Json {
 function inQuery(name: string, schema: Json = { type: 'string' }): Json {
   return { name, in: 'query', schema };
 }
+
+const credentials: Json = {
+  '/devices/{registrationId}/credentials': {
+    post: {
+      operationId: 'device-credentials',
+      summary: 'What the line writes into the device',
+      description:
+        'Off unless CREDENTIALS is on. Its keys from DPS, or derived from its group’s; thumbprints where it has a certificate. The request is noted in the device’s history. The body is not looked at.',
+      parameters: [inPath('registrationId')],
+      responses: {
+        200: answer('Write it into the device, and nowhere else. Not to be stored.', 'DeviceCredentials'),
+        403: problemResponse('Credentials are not handed out here: CREDENTIALS is off.'),
+        404: problemResponse('No event has defined the device.'),
+        409: problemResponse(
+          'It must not have them (held or scrapped, or its batch is held, recalled or retired), or its events have not reached DPS yet.',
+        ),
+        429: problemResponse('Too many this minute: Retry-After says when there is room again.'),
+        ...problems(411, 503),
+      },
+    },
+  },
+};
 
 const continuation = inQuery('continuation');
 const noKey = { security: [] };
@@ -328,6 +349,7 @@ export const paths: Json = {
   '/devices': list('device', 'The devices of the fleet', 'DeviceList'),
   '/batches': list('batch', 'The batches of the fleet', 'BatchList'),
   ...subject('device', 'registrationId', 'Device'),
+  ...credentials,
   ...subject('batch', 'batchId', 'Batch'),
   ...audit,
   ...adoptions,

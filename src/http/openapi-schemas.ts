@@ -146,6 +146,26 @@ export const device = name(
     events: newest,
   }),
 );
+const thumbprints = z
+  .object({ sha1Thumbprint: z.string(), sha256Thumbprint: z.string() })
+  .describe('Upper-case hex.');
+const base64Key = z.string().describe('Base64.');
+export const deviceCredentials = name(
+  'DeviceCredentials',
+  z.object({
+    registrationId: z
+      .string()
+      .describe('As the device must send it: a key that is derived is good for this spelling alone.'),
+    deviceId: z.string(),
+    idScope: z.string(),
+    globalEndpoint: z.string().describe('The host that the device connects to.'),
+    attestation: z.enum(['symmetricKey', 'x509', 'tpm']),
+    symmetricKey: z.object({ primaryKey: base64Key, secondaryKey: base64Key }).optional(),
+    x509: z.object({ primary: thumbprints.optional(), secondary: thumbprints.optional() }).optional(),
+    tpm: z.object({ endorsementKey: base64Key }).optional(),
+  }),
+);
+
 export const batch = name(
   'Batch',
   z.object({

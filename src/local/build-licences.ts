@@ -13,7 +13,15 @@ export interface BundledPackage {
 }
 
 /** Licences that ask for no more than to be named. Another one is for somebody to decide on. */
-const ALLOWED = new Set(['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD']);
+const ALLOWED = new Set([
+  'MIT',
+  '(MIT OR Apache-2.0)',
+  'ISC',
+  'Apache-2.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  '0BSD',
+]);
 
 /**
  * @param inputs - the files of the bundle, as esbuild names them.

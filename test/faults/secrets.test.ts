@@ -1,13 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { TableClient } from '@azure/data-tables';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { startAppProcess } from '../../src/local/stack/app-process.ts';
-import { tableNames } from '../../src/storage/table-names.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { event, keyOf, manufactured, type TestEvent } from '../support/events.ts';
+import { contentsOfTables } from '../support/table-contents.ts';
 
 const canary = (index: number) => Buffer.from(`CANARYKEY${index}`.padEnd(33, 'x')).toString('base64');
 const secrets = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(canary);
@@ -171,18 +170,3 @@ describe('a day with keys that must be nowhere but in messages and DPS', () => {
     for (const text of Object.values(places)) expect(text).not.toContain(keys);
   });
 });
-
-async function contentsOfTables(chain: Chain): Promise<string> {
-  const rows: unknown[] = [];
-  for (const name of Object.values(tableNames)) {
-    const client = TableClient.fromConnectionString(chain.stack.endpoints.tables.connectionString, name, {
-      allowInsecureConnection: true,
-    });
-    try {
-      for await (const row of client.listEntities()) rows.push(row);
-    } catch (error) {
-      if ((error as { statusCode?: number }).statusCode !== 404) throw error;
-    }
-  }
-  return JSON.stringify(rows);
-}

@@ -343,6 +343,8 @@ describeInBrowser('the pages of the fleet', () => {
     ['no-match', '/fleet/devices?q=nobody'],
     ['device', '/fleet/devices/thermostat-0001'],
     ['device-member', '/fleet/devices/beacon-0001'],
+    ['label', '/fleet/devices/thermostat-0001/label'],
+    ['labels', '/fleet/batches/2026-W47-B1/labels'],
     ['device-unknown', '/fleet/devices/beacon-9998'],
     ['batches', '/fleet/batches'],
     ['batch', '/fleet/batches/2026-W47-B1'],

@@ -38,7 +38,7 @@ const SPOKEN_TO_BY: readonly (readonly [RegExp, RegExp])[] = [
   [/^@azure\/data-tables$/, /^src\/storage\/tables\.ts$/],
   [/^@azure\/service-bus$/, /^src\/(?:events\/event-bus\.ts|local\/)/],
   [/^@azure\/identity$/, /^src\/(?:services\.ts|local\/functions\/)/],
-  [/^d3-/, /^src\/http\/pages\//],
+  [/^(?:d3-|qr$)/, /^src\/http\/pages\//],
   [/^rhea$/, /^src\/local\/servicebus\//],
   [/^(?:mqtt-packet|ws)$/, /^src\/local\/dps\//],
 ];

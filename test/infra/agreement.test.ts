@@ -41,13 +41,15 @@ function duplicateDetection(properties: any): number {
 const byName = (a: { name: string }, b: { name: string }) => a.name.localeCompare(b.name);
 const lastPart = (name: string) => name.split('/').at(-1) ?? '';
 
+const idScope = '0ne00AZURE01';
+
 /** The app's settings as Azure would hand them to it: what Azure alone knows is some text. */
 function settingsOf(deployment: Deployment): Record<string, string> {
   const { properties } = onlyOne(deployment, 'Microsoft.Web/sites/config');
   return Object.fromEntries(
     Object.entries<string>(properties).map(([name, value]) => [
       name,
-      value.startsWith('[') ? 'known to Azure' : value,
+      value.startsWith('[') ? (name === 'DPS_ID_SCOPE' ? idScope : 'known to Azure') : value,
     ]),
   );
 }
@@ -171,14 +173,16 @@ describeBicep('The deployment agrees with the code', () => {
       ServiceBusConnection__fullyQualifiedNamespace: 'sb.servicebus.windows.net',
       TableStorage__tableServiceUri: 'https://st.table.core.windows.net',
     });
-    const { dps: _d, serviceBus: _s, tables: _t, ...defaults } = byDefault;
+    const { dps: _d, serviceBus: _s, tables: _t, credentials, ...defaults } = byDefault;
     expect(deployed).toMatchObject(defaults);
+    expect(deployed.credentials).toEqual({ ...credentials, idScope });
+    expect(readSettings(settingsOf(evaluated.hubs)).credentials).toMatchObject({ areServed: true });
     expect(readSettings(settingsOf(evaluated.isolated)).auditQuotaShare).toBe(0.05);
   });
 
   it('in the names of settings: there is none that nobody reads', () => {
     const ours =
-      /^(?:DPS_ENDPOINT|DPS_OPERATIONS_PER_MINUTE|AZURE_CLIENT_ID|AUDIT_SCHEDULE|AUDIT_QUOTA_SHARE|EVENT_RETENTION_DAYS|SIGN_IN|WEBHOOK_SECRETS_[A-Z0-9_]+)$/;
+      /^(?:DPS_ENDPOINT|DPS_ID_SCOPE|DPS_OPERATIONS_PER_MINUTE|CREDENTIALS|CREDENTIALS_PER_MINUTE|AZURE_CLIENT_ID|AUDIT_SCHEDULE|AUDIT_QUOTA_SHARE|EVENT_RETENTION_DAYS|SIGN_IN|WEBHOOK_SECRETS_[A-Z0-9_]+)$/;
     const connections =
       /^(?:AzureWebJobsStorage|ServiceBusConnection|TableStorage)__(?:fullyQualifiedNamespace|blobServiceUri|tableServiceUri|credential|clientId)$/;
     const telemetry =

@@ -6,10 +6,12 @@ const namesGiven = (environment: NodeJS.ProcessEnv) =>
   Object.keys(missingSettings(unusedEndpoints, environment)).sort();
 
 describe('The app is given', () => {
-  it('where DPS, Service Bus and Storage of the stack are, its sender’s secret, and nothing else', () => {
+  it('where DPS, Service Bus and Storage of the stack are, what devices need to know, its sender’s secret, and nothing else', () => {
     expect(Object.keys(settingsFor(unusedEndpoints)).sort()).toEqual([
       'AzureWebJobsStorage',
       'DPS_CONNECTION_STRING',
+      'DPS_GLOBAL_ENDPOINT',
+      'DPS_ID_SCOPE',
       'ServiceBusConnection',
       'WEBHOOK_SECRETS_BRNO_MES',
     ]);
@@ -24,7 +26,13 @@ describe('The app is given', () => {
   });
 
   it('no Service Bus of the stack where the environment names one, in either form', () => {
-    const others = ['AzureWebJobsStorage', 'DPS_CONNECTION_STRING', 'WEBHOOK_SECRETS_BRNO_MES'];
+    const others = [
+      'AzureWebJobsStorage',
+      'DPS_CONNECTION_STRING',
+      'DPS_GLOBAL_ENDPOINT',
+      'DPS_ID_SCOPE',
+      'WEBHOOK_SECRETS_BRNO_MES',
+    ];
     expect(namesGiven({ ServiceBusConnection: 'Endpoint=sb://contoso' })).toEqual(others);
     const namespace = { ServiceBusConnection__fullyQualifiedNamespace: 'contoso.servicebus.windows.net' };
     expect(namesGiven(namespace)).toEqual(others);
@@ -35,6 +43,8 @@ describe('The app is given', () => {
     expect(namesGiven(secret)).toEqual([
       'AzureWebJobsStorage',
       'DPS_CONNECTION_STRING',
+      'DPS_GLOBAL_ENDPOINT',
+      'DPS_ID_SCOPE',
       'ServiceBusConnection',
     ]);
   });

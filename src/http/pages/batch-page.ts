@@ -51,7 +51,7 @@ export function batchBody({ view, viewer, tally, auditedAt, devices, hasMore }: 
   const written = events[0]?.subject ?? subject.id;
   const list = (more: Readonly<Record<string, string>> = {}) =>
     address('/fleet/devices', { life: 'manufactured', batch: written, ...more });
-  return html`${pageHead(html`Batch ${idText(written)}`, definition?.product, csvLinks('/fleet/devices', { batch: written }), html`<a href="/fleet/batches">Batches</a>`)}
+  return html`${pageHead(html`Batch ${idText(written)}`, definition?.product, html`${csvLinks('/fleet/devices', { batch: written })}${viewer.kind === 'person' ? html`<a class="button" href="${batchAddress(written)}/labels">Labels</a>` : ''}`, html`<a href="/fleet/batches">Batches</a>`)}
 ${verdict(tone, sentence, next)}
 ${dpsNotice(view)}
 ${tally ? batchFigures(tally, list) : ''}

@@ -5,7 +5,7 @@ import type { Viewer } from '../sign-in.ts';
 import type { SubjectView } from '../subject-view.ts';
 import { certificates, comparison } from './comparison.ts';
 import { closedBy, diagnosisOf } from './diagnosis.ts';
-import { actionsCard } from './forms.ts';
+import { actionsCard, credentialsCard } from './forms.ts';
 import { hubText, stateOf } from './list-pages.ts';
 import { count, moment } from './numbers.ts';
 import {
@@ -26,7 +26,7 @@ import { timeline } from './timeline.ts';
 import { findingWords, lifeNames } from './words.ts';
 
 /** For support, with a customer on the phone. */
-export function deviceBody(view: SubjectView, viewer: Viewer): Markup {
+export function deviceBody(view: SubjectView, viewer: Viewer, areCredentialsServed: boolean): Markup {
   const { subject, state, entry } = view;
   const { tone, sentence, next } = diagnosisOf(view);
   const written = view.events[0]?.subject ?? subject.id;
@@ -47,6 +47,7 @@ ${actionsCard({
   isHeld: state?.registers.hold?.held ?? entry?.ledger.held === true,
   isPending: state !== undefined && !isInSync(state),
 })}
+${state && state.registers.definitions.length > 0 ? credentialsCard(viewer, deviceAddress(subject.id), areCredentialsServed) : ''}
 ${about(view)}
 ${groupCard(view)}
 ${certificateCard(view)}

@@ -56,3 +56,29 @@ export function actionsCard({ viewer, address, what, isHeld, isPending }: Subjec
       });
   return card('What you can do', undefined, html`${retry}<div class="acts-list">${hold}</div>`, 'no-print');
 }
+
+/** Who may fetch what the line writes into the device; everybody may print its label. */
+export function credentialsCard(viewer: Viewer, address: string, areServed: boolean): Markup {
+  if (viewer.kind !== 'person') {
+    return html``;
+  }
+  const mayFetch = areServed && viewer.roles.has('Fleet.Credentials');
+  const form = mayFetch
+    ? actionForm({
+        summary: 'Fetch its credentials',
+        action: `${address}/credentials`,
+        fields: html`<p>The keys that the line writes into it. That you asked is kept in its history.</p>`,
+        button: 'Fetch credentials',
+        isDangerous: true,
+      })
+    : '';
+  const withKey = mayFetch
+    ? html` <a class="button" href="${address}/label?key=1">Label with its key</a>`
+    : '';
+  return card(
+    'For the line',
+    undefined,
+    html`<p class="acts"><a class="button" href="${address}/label">Label</a>${withKey}</p>${form === '' ? '' : html`<div class="acts-list">${form}</div>`}`,
+    'no-print',
+  );
+}

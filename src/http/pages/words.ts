@@ -186,6 +186,7 @@ export const eventNames: Readonly<Record<string, string>> = {
   'batch.released': 'Batch released',
   'batch.recalled': 'Batch recalled',
   'batch.retired': 'Batch retired',
+  'credentials.handed-out': 'Credentials handed out',
 };
 
 export function eventName(type: string): string {

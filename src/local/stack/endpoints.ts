@@ -92,6 +92,8 @@ function textOf(endpoints: Endpoints): string {
 export function settingsFor(endpoints: Endpoints): Record<string, string> {
   return {
     DPS_CONNECTION_STRING: endpoints.dps.connectionString,
+    DPS_ID_SCOPE: endpoints.dps.idScope,
+    DPS_GLOBAL_ENDPOINT: new URL(endpoints.dps.deviceEndpoint).host,
     ServiceBusConnection: endpoints.serviceBus.connectionString,
     AzureWebJobsStorage: endpoints.tables.connectionString,
     ...Object.fromEntries(
@@ -106,6 +108,9 @@ export function settingsFor(endpoints: Endpoints): Record<string, string> {
 /** What says already, in one form or another, where a service is. */
 const alternatives: Readonly<Record<string, RegExp>> = {
   DPS_CONNECTION_STRING: /^DPS_(ENDPOINT|CONNECTION_STRING)$/,
+  // Another instance has another scope, and its devices connect elsewhere.
+  DPS_ID_SCOPE: /^DPS_(ENDPOINT|CONNECTION_STRING)$/,
+  DPS_GLOBAL_ENDPOINT: /^DPS_(ENDPOINT|CONNECTION_STRING)$/,
   ServiceBusConnection: /^ServiceBusConnection(__fullyQualifiedNamespace)?$/,
   AzureWebJobsStorage: /^AzureWebJobsStorage(__(accountName|tableServiceUri))?$/,
 };
