@@ -13,6 +13,7 @@ import { CONTROL_PREFIX, handleControl } from './control-plane.ts';
 import { connectionStringOf, ID_SCOPE, INITIAL_CONFIGURATION } from './defaults.ts';
 import { createEtags } from './etags.ts';
 import { Faults } from './faults.ts';
+import { handleHubRequest, hubOf } from './hub/requests.ts';
 import { openJournal } from './journal.ts';
 import { type Listener, listenMqtt, listenPlain, listenTls } from './listeners.ts';
 import type { MqttContext } from './mqtt/session.ts';
@@ -145,6 +146,11 @@ function createService(
 function handlerOf(service: Service): RequestListener {
   return (request, response) => {
     const isControl = request.url === CONTROL_PREFIX || request.url?.startsWith(`${CONTROL_PREFIX}/`);
+    const hub = isControl ? undefined : hubOf(service, request);
+    if (hub !== undefined) {
+      void handleHubRequest(service, hub, request, response);
+      return;
+    }
     void (isControl ? handleControl : handleRequest)(service, request, response);
   };
 }

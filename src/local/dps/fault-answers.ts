@@ -10,19 +10,21 @@ const GARBAGE = '<html>\u0000 this is no JSON {"errorCode": ';
 /**
  * Lets a fault happen to a request.
  * @param run runs the operation; its error is an answer, too.
+ * @param refuse the error of the status that was asked for; by default in the shape of DPS.
  * @returns the status that the client was sent, or `reset`.
  */
 export async function runFault(
   fault: FaultRule,
   run: () => Promise<Answer>,
   reply: ReplyChannel,
+  refuse: (fault: FaultRule, status: number) => Answer = refusal,
 ): Promise<number | 'reset'> {
   if (fault.latencyMs !== undefined) await delay(fault.latencyMs);
   if (fault.reset === 'before') {
     reply.cut();
     return 'reset';
   }
-  const answer = fault.status === undefined ? await run() : refusal(fault, fault.status);
+  const answer = fault.status === undefined ? await run() : refuse(fault, fault.status);
   if (fault.reset === 'after') {
     reply.cut();
     return 'reset';

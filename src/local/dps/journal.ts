@@ -39,7 +39,7 @@ export async function openJournal(directory: string, state: EmulatorState): Prom
   await chmod(directory, 0o700);
   const path = join(directory, FILE);
   const { lines, wholeBytes } = await replay(path, state);
-  const records = state.individual.size + state.group.size + state.registrations.size;
+  const records = state.individual.size + state.group.size + state.registrations.size + state.identities.size;
   const isWorthwhile = lines > records * LINES_PER_RECORD + SPARE_LINES;
   if (lines === 0 || isWorthwhile) await rewrite(path, state);
 

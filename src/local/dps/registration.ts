@@ -6,6 +6,7 @@ import { type Admission, admitDevice, type DeviceCredentials } from './device-au
 import { GROUP, keyOf } from './enrollment-kinds.ts';
 import { ServiceError } from './errors.ts';
 import { rawEtag } from './etags.ts';
+import { writeAssignedIdentity } from './hub/registered-identities.ts';
 import type { JsonObject } from './json-input.ts';
 import { MAX_REGISTRATIONS, MAX_REMEMBERED_OPERATIONS } from './limits.ts';
 import { registrationResultText } from './registration-texts.ts';
@@ -79,6 +80,7 @@ export class Registrations {
     const finish = (outcome: Outcome) => {
       // After a reset nobody waits for this any more, and nothing of it may appear.
       if (!this.#operations.has(operationId)) return;
+      this.#writeIdentity(call, admission, outcome);
       const registration = this.#commitOutcome(call.registrationId, admission, outcome);
       operation.result = (isOldVersion) =>
         registrationResultText(proof, registration, isOldVersion, chain || undefined);
@@ -190,6 +192,24 @@ export class Registrations {
       linkedHubs,
     };
     return askWebhook(webhook.webhookUrl, request, linkedHubs).then(settle);
+  }
+
+  /** Before the record: a crash in between leaves an identity that the device's next registration finds. */
+  #writeIdentity({ registrationId, credentials }: DeviceCall, admission: Admission, outcome: Outcome): void {
+    if (outcome.status !== 'assigned') return;
+    const { state, now } = this.#context;
+    const { hub, deviceId } = outcome;
+    const before = state.registrations.get(keyOf(registrationId));
+    const policy: ReprovisionPolicy | undefined = JSON.parse(admission.enrollment.text).reprovisionPolicy;
+    const resetsTwin = policy?.updateHubAssignment === true && !policy.migrateDeviceData;
+    const previous =
+      before?.assignedHub === undefined
+        ? undefined
+        : { hub: before.assignedHub, deviceId: before.deviceId ?? deviceId };
+    writeAssignedIdentity(state, now, {
+      ...{ registrationId, deviceId, hub, previous, admission, credentials },
+      keepsTwin: !resetsTwin,
+    });
   }
 
   /** The one place where the outcome of a registration is committed, whatever transport the device came by. */

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import type { Answer, ReplyChannel } from './answers.ts';
+import type { Answer } from './answers.ts';
 import { API_VERSIONS, PREVIEW_VERSION } from './api-versions.ts';
 import { presentedChain } from './client-certificates.ts';
 import { ServiceError } from './errors.ts';
 import { isFromForeignPage } from './foreign-pages.ts';
+import { httpReply } from './http-reply.ts';
 import { type JsonObject, parseJsonObject } from './json-input.ts';
 import { MAX_BODY_BYTES } from './limits.ts';
 import { type Call, OPERATIONS, type Operation } from './operations.ts';
@@ -13,8 +14,6 @@ import { serveRequest, takeQuota } from './requests.ts';
 import { findRoute, type Route } from './routes.ts';
 import type { Service } from './service.ts';
 
-const STRICT_TRANSPORT = { 'Strict-Transport-Security': 'max-age=31536000; includeSubDomains' };
-const JSON_HEADERS = { 'Content-Type': 'application/json; charset=utf-8', ...STRICT_TRANSPORT };
 const NO_BODY: JsonObject = {};
 
 /** Answers a request to either API. Never rejects. */
@@ -97,41 +96,4 @@ async function readJson(operation: Operation, request: IncomingMessage): Promise
 function header(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name];
   return Array.isArray(value) ? value[0] : value;
-}
-
-function httpReply(request: IncomingMessage, response: ServerResponse): ReplyChannel {
-  return {
-    send: (answer) => send(response, answer),
-    sendHalf: (answer) => sendHalf(response, answer),
-    cut: () => cut(request),
-  };
-}
-
-function send(response: ServerResponse, { status, text, headers }: Answer): void {
-  if (response.destroyed || response.headersSent) return;
-  // No Content-Length: the service answers in chunks, too.
-  response.writeHead(
-    status,
-    text === undefined ? { ...STRICT_TRANSPORT, ...headers } : { ...JSON_HEADERS, ...headers },
-  );
-  response.end(text);
-}
-
-function sendHalf(response: ServerResponse, { status, text = '', headers }: Answer): void {
-  const body = Buffer.from(text);
-  response.writeHead(status, {
-    ...JSON_HEADERS,
-    ...headers,
-    'Content-Length': String(Math.max(body.length, 2)),
-  });
-  response.write(body.subarray(0, Math.floor(body.length / 2)), () => response.destroy());
-}
-
-function cut({ socket }: IncomingMessage): void {
-  // A TLS connection cannot be reset, only dropped without its farewell.
-  if (socket instanceof TLSSocket) {
-    socket.destroy();
-  } else {
-    socket.resetAndDestroy();
-  }
 }

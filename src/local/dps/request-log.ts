@@ -1,5 +1,3 @@
-import type { OperationName } from './routes.ts';
-
 const RECENT_REQUESTS = 50;
 
 export interface LoggedRequest {
@@ -7,7 +5,7 @@ export interface LoggedRequest {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
-  readonly operation: OperationName | undefined;
+  readonly operation: string | undefined;
   /** `reset` if the connection was cut on purpose, `CONNACK n` if it was refused. */
   readonly status: number | 'reset' | `CONNACK ${number}`;
 }

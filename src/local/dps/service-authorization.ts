@@ -107,7 +107,7 @@ function requireRole(jwt: string, right: Right, nowMs: number): void {
   if (!granted.some((grant) => grant === 'all' || grant === right)) throw new ServiceError('forbidden');
 }
 
-function readClaims(jwt: string): Record<string, unknown> | undefined {
+export function readClaims(jwt: string): Record<string, unknown> | undefined {
   const parts = jwt.split('.');
   if (parts.length !== 3 || !parts.every((part) => /^[A-Za-z0-9_-]+$/.test(part))) return undefined;
   try {

@@ -1,5 +1,6 @@
 import type { StoredAttestation } from './attestation.ts';
 import type { EnrollmentKind } from './enrollment-kinds.ts';
+import type { StoredIdentity } from './hub/identity.ts';
 import { OrderedCollection } from './ordered-collection.ts';
 
 /**
@@ -78,6 +79,8 @@ export type Change =
   | { readonly put: 'individual' | 'group'; readonly enrollment: StoredEnrollment }
   | { readonly delete: 'individual' | 'group' | 'registration'; readonly key: string }
   | { readonly put: 'registration'; readonly registration: StoredRegistration }
+  | { readonly put: 'identity'; readonly identity: StoredIdentity }
+  | { readonly delete: 'identity'; readonly key: string }
   | { readonly configure: Configuration }
   | { readonly reset: true };
 
@@ -86,10 +89,13 @@ export class EmulatorState {
   readonly individual = new OrderedCollection<StoredEnrollment>();
   readonly group = new OrderedCollection<StoredEnrollment>();
   readonly registrations = new OrderedCollection<StoredRegistration>();
+  /** Of devices in the linked hubs, by key. */
+  readonly identities = new Map<string, StoredIdentity>();
   readonly #initial: Configuration;
   readonly #byGroup = new Map<string, OrderedCollection<StoredRegistration>>();
   #configuration: Configuration;
   #lastSequence = 0;
+  #generations = 0n;
   #writeDown: (change: Change) => void = () => {};
 
   constructor(initial: Configuration) {
@@ -117,6 +123,12 @@ export class EmulatorState {
     return this.#lastSequence + 1;
   }
 
+  /** Two devices that are made in the same millisecond differ in it. */
+  nextGeneration(): bigint {
+    this.#generations += 1n;
+    return this.#generations;
+  }
+
   commit(change: Change): void {
     this.#writeDown(change);
     this.apply(change);
@@ -127,6 +139,7 @@ export class EmulatorState {
     if ('reset' in change) this.#reset();
     else if ('configure' in change) this.#configuration = change.configure;
     else if ('delete' in change) this.#delete(change.delete, change.key);
+    else if (change.put === 'identity') this.identities.set(change.identity.key, change.identity);
     else if (change.put === 'registration') this.#putRegistration(change.registration);
     else {
       this[change.put].put(change.enrollment);
@@ -141,18 +154,21 @@ export class EmulatorState {
       for (const enrollment of inOrder(this[put])) yield { put, enrollment };
     }
     for (const registration of inOrder(this.registrations)) yield { put: 'registration', registration };
+    for (const identity of this.identities.values()) yield { put: 'identity', identity };
   }
 
   #reset(): void {
     this.individual.clear();
     this.group.clear();
     this.registrations.clear();
+    this.identities.clear();
     this.#byGroup.clear();
     this.#configuration = this.#initial;
   }
 
-  #delete(what: 'individual' | 'group' | 'registration', key: string): void {
-    if (what === 'registration') this.#deleteRegistration(key);
+  #delete(what: 'individual' | 'group' | 'registration' | 'identity', key: string): void {
+    if (what === 'identity') this.identities.delete(key);
+    else if (what === 'registration') this.#deleteRegistration(key);
     else this[what].delete(key);
   }
 

@@ -1,0 +1,263 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
+import type { Answer, ReplyChannel } from '../answers.ts';
+import { runFault } from '../fault-answers.ts';
+import { httpReply } from '../http-reply.ts';
+import { isObject, type JsonObject } from '../json-input.ts';
+import { MAX_BODY_BYTES } from '../limits.ts';
+import { readBody } from '../request-body.ts';
+import type { Service } from '../service.ts';
+import { type HubRight, requireHubRight } from './authorization.ts';
+import { HubError, hubErrorAnswer, hubFaultAnswer } from './errors.ts';
+import { etagOf, identityView, type StoredIdentity, twinView } from './identity.ts';
+import { readQuery, valueAt } from './query.ts';
+import { HubRegistry } from './registry.ts';
+
+const API_VERSIONS = new Set(['2020-09-30', '2021-04-12', '2024-03-31']);
+const MAX_QUERY_LENGTH = 8_192;
+const MAX_LIST = 1_000;
+const MAX_PAGE = 100;
+
+export type HubOperation =
+  | 'HubIdentity_Get'
+  | 'HubIdentity_List'
+  | 'HubIdentity_CreateOrUpdate'
+  | 'HubIdentity_Delete'
+  | 'HubIdentity_RunBulk'
+  | 'HubTwin_Get'
+  | 'HubTwin_Query'
+  | 'HubStatistics_Devices'
+  | 'HubStatistics_Service';
+
+interface HubCall {
+  readonly registry: HubRegistry;
+  readonly deviceId: string;
+  readonly query: URLSearchParams;
+  readonly ifMatch: string | undefined;
+  readonly maxItemCount: string | undefined;
+  readonly continuation: string | undefined;
+  json(): Promise<unknown>;
+}
+
+interface Handler {
+  readonly operation: HubOperation;
+  readonly rights: readonly HubRight[];
+  run(call: HubCall): Answer | Promise<Answer>;
+}
+
+const HANDLERS: Readonly<Record<string, Handler>> = {
+  'GET devices/{}': {
+    operation: 'HubIdentity_Get',
+    rights: ['RegistryRead'],
+    run: ({ registry, deviceId }) => identityAnswer(registry.get(deviceId)),
+  },
+  'PUT devices/{}': {
+    operation: 'HubIdentity_CreateOrUpdate',
+    rights: ['RegistryRead', 'RegistryWrite'],
+    async run({ registry, deviceId, ifMatch, json }) {
+      const body = objectOf(await json());
+      if (body.deviceId !== deviceId)
+        throw new HubError('ArgumentInvalid', 'deviceId must be that of the path.');
+      return identityAnswer(registry.put(deviceId, body, ifMatch));
+    },
+  },
+  'DELETE devices/{}': {
+    operation: 'HubIdentity_Delete',
+    rights: ['RegistryRead', 'RegistryWrite'],
+    run({ registry, deviceId, ifMatch }) {
+      registry.delete(deviceId, ifMatch);
+      return { status: 204 };
+    },
+  },
+  'GET devices': {
+    operation: 'HubIdentity_List',
+    rights: ['RegistryRead'],
+    run({ registry, query }) {
+      const top = Number(query.get('top') ?? MAX_LIST);
+      const count = Number.isInteger(top) && top >= 1 && top <= MAX_LIST ? top : MAX_LIST;
+      return jsonAnswer(registry.all().slice(0, count).map(identityView));
+    },
+  },
+  'POST devices': {
+    operation: 'HubIdentity_RunBulk',
+    rights: ['RegistryRead', 'RegistryWrite'],
+    async run({ registry, json }) {
+      const result = registry.bulk(await json());
+      return { ...jsonAnswer(result), status: result.isSuccessful ? 200 : 400 };
+    },
+  },
+  'GET twins/{}': {
+    operation: 'HubTwin_Get',
+    rights: ['ServiceConnect'],
+    run: ({ registry, deviceId }) => jsonAnswer(twinView(registry.get(deviceId))),
+  },
+  'POST devices/query': {
+    operation: 'HubTwin_Query',
+    rights: ['RegistryRead'],
+    run: runQuery,
+  },
+  'GET statistics/devices': {
+    operation: 'HubStatistics_Devices',
+    rights: ['RegistryRead'],
+    run({ registry }) {
+      const all = registry.all();
+      const enabled = all.filter(({ status }) => status === 'enabled').length;
+      return jsonAnswer({
+        totalDeviceCount: all.length,
+        enabledDeviceCount: enabled,
+        disabledDeviceCount: all.length - enabled,
+      });
+    },
+  },
+  'GET statistics/service': {
+    operation: 'HubStatistics_Service',
+    rights: ['ServiceConnect'],
+    run: () => jsonAnswer({ connectedDeviceCount: 0 }),
+  },
+};
+
+/** The linked hub that a request is for: the one of its Host header. Undefined: the request is for DPS. */
+export function hubOf(service: Service, request: IncomingMessage): string | undefined {
+  const host = request.headers.host?.replace(/:\d+$/, '').toLowerCase();
+  return service.state.configuration.hubs
+    .map(({ hostName }) => hostName.toLowerCase())
+    .find((hostName) => hostName === host);
+}
+
+/** Answers a request to the service API of a hub. Never rejects. */
+export async function handleHubRequest(
+  service: Service,
+  hub: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { method = '', url = '' } = request;
+  const [path = '', query = ''] = url.split('?', 2);
+  const reply = httpReply(request, response);
+  let operation: HubOperation | undefined;
+  let status: number | 'reset';
+  try {
+    const { handler, deviceId } = findHandler(method, path);
+    operation = handler.operation;
+    const run = () => runHandler(service, hub, request, handler, deviceId, new URLSearchParams(query));
+    status = await serve(service, operation, run, reply);
+  } catch (error) {
+    const answer = hubErrorAnswer(error, service.now());
+    status = answer.status;
+    reply.send(answer);
+  }
+  service.log.add({ at: service.now(), method, path: `${hub}${path}`, operation, status });
+}
+
+async function serve(
+  service: Service,
+  operation: HubOperation,
+  run: () => Promise<Answer>,
+  reply: ReplyChannel,
+): Promise<number | 'reset'> {
+  const fault = service.faults.pick(operation);
+  if (fault === undefined) {
+    const answer = await run();
+    reply.send(answer);
+    return answer.status;
+  }
+  const runOrError = () => run().catch((error) => hubErrorAnswer(error, service.now()));
+  return runFault(fault, runOrError, reply, ({ retryAfter }, status) =>
+    hubFaultAnswer(status, retryAfter, service.now()),
+  );
+}
+
+async function runHandler(
+  service: Service,
+  hub: string,
+  request: IncomingMessage,
+  handler: Handler,
+  deviceId: string,
+  query: URLSearchParams,
+): Promise<Answer> {
+  const { headers, socket } = request;
+  if (!API_VERSIONS.has(query.get('api-version') ?? '')) throw new HubError('InvalidProtocolVersion');
+  // Browsers name the page that a request comes from.
+  if (headers.origin !== undefined) throw new HubError('IotHubUnauthorized');
+  const isTls = socket instanceof TLSSocket;
+  requireHubRight(handler.rights, { authorization: headers.authorization, hub, isTls }, service.now());
+  return handler.run({
+    registry: new HubRegistry(hub, service.state, service.now),
+    deviceId,
+    query,
+    ifMatch: headers['if-match'],
+    maxItemCount: headers['x-ms-max-item-count']?.toString(),
+    continuation: headers['x-ms-continuation']?.toString(),
+    json: () => readJson(request),
+  });
+}
+
+/** Clients send trailing slashes. @throws HubError */
+function findHandler(method: string, path: string): { handler: Handler; deviceId: string } {
+  const [first = '', second, ...more] = path.replace(/^\/+|\/+$/g, '').split('/');
+  const fixed = second === undefined ? first : `${first}/${second}`;
+  const name = `${method} ${fixed.toLowerCase()}`;
+  const exact = Object.hasOwn(HANDLERS, name) ? HANDLERS[name] : undefined;
+  const byId = second === undefined ? undefined : HANDLERS[`${method} ${first.toLowerCase()}/{}`];
+  const handler = exact ?? byId;
+  if (handler === undefined || more.length > 0) throw new HubError('ResourceNotFound');
+  return { handler, deviceId: decode(second ?? '') };
+}
+
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new HubError('ArgumentInvalid', 'The path is not well encoded.');
+  }
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const body = await readBody(request, MAX_BODY_BYTES);
+  if (body === undefined) throw new HubError('ArgumentInvalid', 'The body is too large.');
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    throw new HubError('ArgumentInvalid', 'The body is not valid JSON.');
+  }
+}
+
+function objectOf(value: unknown): JsonObject {
+  if (!isObject(value)) throw new HubError('ArgumentInvalid', 'The body must be an object.');
+  return value;
+}
+
+/** A page begins behind the device that the page before ended with, so that writes between pages lose nothing. */
+async function runQuery({ registry, maxItemCount, continuation, json }: HubCall): Promise<Answer> {
+  const { query } = objectOf(await json());
+  if (typeof query !== 'string' || query.length > MAX_QUERY_LENGTH)
+    throw new HubError(
+      'ArgumentInvalid',
+      `query must be a string of ${MAX_QUERY_LENGTH} characters at most.`,
+    );
+  const { projection, countName, fits } = readQuery(query);
+  const found = registry.all().map(twinView).filter(fits);
+  if (countName !== undefined)
+    return jsonAnswer([{ [countName]: found.length }], { 'x-ms-item-type': 'raw' });
+  const after = continuation ? Buffer.from(continuation, 'base64url').toString('utf8') : '';
+  const asked = Number(maxItemCount ?? MAX_PAGE);
+  const size = Number.isInteger(asked) && asked >= 1 && asked <= MAX_PAGE ? asked : MAX_PAGE;
+  const rest = found.filter(({ deviceId }) => String(deviceId) > after);
+  const page = rest.slice(0, size);
+  const last = page.at(-1)?.deviceId;
+  const lines = projection
+    ? page.map((twin) => Object.fromEntries(projection.map(({ path, name }) => [name, valueAt(twin, path)])))
+    : page;
+  return jsonAnswer(lines, {
+    'x-ms-item-type': projection ? 'raw' : 'twin',
+    ...(rest.length > size ? { 'x-ms-continuation': Buffer.from(String(last)).toString('base64url') } : {}),
+  });
+}
+
+function identityAnswer(identity: StoredIdentity): Answer {
+  return jsonAnswer(identityView(identity), { ETag: `"${etagOf(identity)}"` });
+}
+
+function jsonAnswer(value: unknown, headers: Readonly<Record<string, string>> = {}): Answer {
+  return { status: 200, text: JSON.stringify(value), headers };
+}
