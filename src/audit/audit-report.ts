@@ -32,6 +32,7 @@ export interface ChangesDocument {
 /** What a list of runs shows of each. */
 export function runDocument(run: RunLine | AuditRun) {
   const { id, status, startedAt, finishedAt, operations, scanned, states, counts, changes, detail } = run;
+  const { oldestState } = run;
   return {
     id,
     status,
@@ -40,6 +41,7 @@ export function runDocument(run: RunLine | AuditRun) {
     operations,
     scanned,
     states,
+    ...(oldestState === undefined ? {} : { oldestState }),
     ...(counts ? { counts } : {}),
     ...(changes ? { changed: changes } : {}),
     ...(detail === undefined ? {} : { detail }),

@@ -9,7 +9,8 @@ export type Checkpoint =
   | { readonly phase: 'registrations'; readonly group: number; readonly continuation?: string }
   | { readonly phase: 'unknown'; readonly group: number; readonly after?: string }
   | { readonly phase: 'enrollments'; readonly continuation?: string }
-  | { readonly phase: 'states'; readonly bucket: number }
+  /** `began`: when the bucket's states were asked for first; ISO 8601. */
+  | { readonly phase: 'states'; readonly bucket: number; readonly began?: string }
   | { readonly phase: 'certificates'; readonly bucket: number }
   | { readonly phase: 'devices'; readonly continuation?: string }
   | { readonly phase: 'batches'; readonly continuation?: string }
@@ -41,6 +42,8 @@ export interface AuditRun {
   readonly operations: number;
   readonly scanned: Scanned;
   readonly states: StateCounts;
+  /** When the registration state of an individual enrollment was asked for that is the oldest in the report. */
+  readonly oldestState?: string;
   readonly checkpoint: Checkpoint;
   /** Ids of the enrollment groups, in lower case, in the order of their scan. */
   readonly groups: readonly string[];

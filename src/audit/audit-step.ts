@@ -51,6 +51,8 @@ export interface AuditParts {
   readonly retentionDays: number;
   /** What a DPS instance holds; tests have smaller ones. */
   readonly capacity?: DpsCapacity;
+  /** Registration states that a step asks for; tests have fewer. */
+  readonly checksPerStep?: number;
 }
 
 /** One page, or one handful of buckets, of a run: what it reads of DPS and notes. */

@@ -38,7 +38,7 @@ export type RunLine = Pick<
   AuditRun,
   'id' | 'number' | 'status' | 'startedAt' | 'operations' | 'scanned' | 'states'
 > & {
-  readonly [K in 'finishedAt' | 'counts' | 'changes' | 'detail']: AuditRun[K] | undefined;
+  readonly [K in 'finishedAt' | 'oldestState' | 'counts' | 'changes' | 'detail']: AuditRun[K] | undefined;
 };
 
 export interface NewestRun {
@@ -354,9 +354,12 @@ function valuesOf({ summary: _, ...run }: AuditRun) {
 }
 
 function lineOf(run: Omit<AuditRun, 'summary'>): RunLine {
-  const { id, number, status, startedAt, finishedAt, operations, scanned, states, counts, changes, detail } =
-    run;
-  return { id, number, status, startedAt, finishedAt, operations, scanned, states, counts, changes, detail };
+  const { id, number, status, startedAt, finishedAt, operations } = run;
+  const { scanned, states, oldestState, counts, changes, detail } = run;
+  return {
+    ...{ id, number, status, startedAt, finishedAt, operations },
+    ...{ scanned, states, oldestState, counts, changes, detail },
+  };
 }
 
 function runOf(row: Row): AuditRun {

@@ -105,9 +105,11 @@ export class RegistrationSnapshot {
     run: Pick<AuditRun, 'id' | 'number'>,
     state: DeviceRegistrationState | undefined,
     now: Date,
-  ): Promise<void> {
-    const values = { ...valuesOf(state ?? { status: 'unassigned' }, run), checkedAt: now.toISOString() };
+  ): Promise<Pick<Snapshot, 'status' | 'checkedAt'>> {
+    const checkedAt = now.toISOString();
+    const values = { ...valuesOf(state ?? { status: 'unassigned' }, run), checkedAt };
     await this.#save(individualPartition(id), [{ id, values }]);
+    return { status: state?.status ?? (state ? undefined : 'unassigned'), checkedAt };
   }
 
   async scrapped(id: string): Promise<ScrappedRegistration | undefined> {

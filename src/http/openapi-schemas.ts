@@ -222,6 +222,9 @@ const runSummary = z.object({
     disabled: count,
     unassigned: count,
   }),
+  oldestState: instant
+    .optional()
+    .describe('So old is the oldest registration state of an individual enrollment that the report goes by.'),
   counts: findingCounts.optional(),
   detail: z.string().optional().describe('Why it failed.'),
   changed: z

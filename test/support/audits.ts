@@ -49,11 +49,15 @@ export async function audit({ services }: AppInstance, timeoutInMs?: number): Pr
 }
 
 /** The phases of the app, step by step. */
-export function phasesOf({ services }: AppInstance, capacity: DpsCapacity = dpsCapacity): AuditPhases {
+export function phasesOf(
+  { services }: AppInstance,
+  capacity: DpsCapacity = dpsCapacity,
+  checksPerStep = 500,
+): AuditPhases {
   const { dps, gate, ledger, profiles, background, rejectedEvents, clock } = services;
   const table = services.table('registrationStates');
   return new AuditPhases({
-    ...{ dps, gate, ledger, profiles, background, rejectedEvents, clock, capacity },
+    ...{ dps, gate, ledger, profiles, background, rejectedEvents, clock, capacity, checksPerStep },
     store: services.auditStore,
     fleet: services.fleetIndex,
     snapshot: new RegistrationSnapshot(table),
