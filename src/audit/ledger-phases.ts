@@ -21,6 +21,7 @@ import {
 import type { Finding } from './finding.ts';
 import { GroupRules } from './group-rules.ts';
 import { noteMissingOfMembers } from './missing-groups.ts';
+import type { Snapshot } from './registration-snapshot.ts';
 import { scrappedRegistration } from './scrapped-devices.ts';
 
 /** What is pending for so long has lost its message. */
@@ -35,6 +36,7 @@ export async function judgeDevices(step: AuditStep, continuation: string | undef
   const listed = await listedBeside(step, 'device', page.states);
   const entries: FleetEntry[] = [];
   const expected = new Map<string, string>();
+  const records = await membersRecords(step, page.states);
   await step.inParallel(page.states, async ({ id, state: read }) => {
     const subject = { kind: 'device', id } as const;
     const known = listed.get(id);
@@ -46,6 +48,7 @@ export async function judgeDevices(step: AuditStep, continuation: string | undef
       ? await judgeDevice(step, groups, {
           id,
           state: swept,
+          record: records.get(id),
           before,
           definedAt: known?.entry.ledger.definedAt,
         })
@@ -64,9 +67,34 @@ export async function judgeDevices(step: AuditStep, continuation: string | undef
   };
 }
 
+/** Registration records of the members on a page, group by group. */
+async function membersRecords(
+  step: AuditStep,
+  states: readonly { readonly id: string; readonly state: SubjectState }[],
+): Promise<ReadonlyMap<string, Snapshot>> {
+  const byGroup = new Map<string, string[]>();
+  for (const { id, state } of states) {
+    const desired = desiredState('device', id, state.registers, step.parts.profiles);
+    if (desired.kind === 'member') {
+      const ids = byGroup.get(desired.enrollmentGroupId) ?? [];
+      ids.push(id);
+      byGroup.set(desired.enrollmentGroupId, ids);
+    }
+  }
+  const records = new Map<string, Snapshot>();
+  await step.inParallel([...byGroup], async ([groupId, ids]) => {
+    for (const [id, record] of await step.parts.snapshot.inGroup(groupId, ids)) {
+      records.set(id, record);
+    }
+  });
+  return records;
+}
+
 interface DeviceToJudge {
   readonly id: string;
   readonly state: SubjectState;
+  /** Of a member of a group: its registration record there. */
+  readonly record: Snapshot | undefined;
   readonly before: AuditFacts | undefined;
   /** As the index knows it: the ledger forgets a definition that was replaced. */
   readonly definedAt: string | undefined;
@@ -77,9 +105,11 @@ async function judgeDevice(step: AuditStep, groups: GroupRules, device: DeviceTo
   const { profiles, snapshot } = step.parts;
   const desired = desiredState('device', id, state.registers, profiles);
   const isMember = desired.kind === 'member';
-  const individual = desired.kind === 'no-enrollment' ? undefined : await snapshot.individual(id);
+  const hasNone = desired.kind === 'no-enrollment' || step.run.scanned.individualEnrollments === 0;
+  const individual = hasNone ? undefined : await snapshot.individual(id);
   // Where a member that is kept out was connected before, only its record in the group knows once it has knocked.
-  const readsGroup = isMember || (desired.kind === 'blocked' && individual?.status === 'disabled');
+  const hasKnocked = desired.kind === 'blocked' && individual?.status === 'disabled';
+  const inGroup = hasKnocked ? await snapshot.group(desired.enrollmentGroupId, id) : device.record;
   const product = state.registers.definitions[0]?.definition.product;
   const profile = product === undefined ? undefined : profiles.for(product);
   const evidence: DeviceEvidence = {
@@ -88,7 +118,7 @@ async function judgeDevice(step: AuditStep, groups: GroupRules, device: DeviceTo
     desired,
     run: step.run,
     individual,
-    inGroup: readsGroup ? await snapshot.group(desired.enrollmentGroupId, id) : undefined,
+    inGroup,
     scrapped: desired.kind === 'no-enrollment' ? await scrappedRegistration(step, id, state) : undefined,
     group: isMember ? await groups.of(desired.enrollmentGroupId, state) : undefined,
     manufacturedAt: manufacturedAt(state, device.definedAt),

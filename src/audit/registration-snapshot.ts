@@ -1,7 +1,8 @@
 import type { DeviceRegistrationState, IndividualEnrollment } from '../dps/models.ts';
+import { compareText } from '../events/compare-text.ts';
 import { sha256 } from '../events/event-identity.ts';
 import { deleteRows } from '../storage/delete-rows.ts';
-import { type Change, odata, type Row, type Table, type Values } from '../storage/tables.ts';
+import { type Change, odata, type Page, type Row, type Table, type Values } from '../storage/tables.ts';
 import type { AuditRun } from './audit-run.ts';
 import { bucketsFilter } from './buckets.ts';
 import type { Finding } from './finding.ts';
@@ -44,6 +45,9 @@ export interface ScrappedRegistration {
 
 const changesPerTransaction = 100;
 const individuals = 'i!';
+/** From so many on a page of rows is cheaper than each by its id; among too many others it is not. */
+const manyIds = 20;
+const mostPages = 4;
 const recordColumns = [
   'PartitionKey',
   'RowKey',
@@ -123,6 +127,37 @@ export class RegistrationSnapshot {
 
   async group(groupId: string, id: string): Promise<Snapshot | undefined> {
     return snapshotOf(await this.#table.get(groupPartition(groupId), id));
+  }
+
+  /** The records of these devices in a group: few by id, many by the pages of rows that hold them, as far as those are dense. */
+  async inGroup(groupId: string, ids: readonly string[]): Promise<ReadonlyMap<string, Snapshot>> {
+    const wanted = [...ids].sort(compareText);
+    const found = new Map<string, Snapshot>();
+    const [first, last] = [wanted[0], wanted.at(-1)];
+    let rest = wanted;
+    if (wanted.length >= manyIds && first !== undefined && last !== undefined) {
+      const filter = odata`PartitionKey eq ${groupPartition(groupId)} and RowKey ge ${first} and RowKey le ${last}`;
+      const known = new Set(wanted);
+      let continuation: string | undefined;
+      for (let page = 0; page < mostPages && rest.length > 0; page++) {
+        const read: Page = await this.#table.page(filter, { continuation });
+        for (const row of read.rows) {
+          const record = known.has(row.rowKey) ? snapshotOf(row) : undefined;
+          if (record) found.set(record.id, record);
+        }
+        continuation = read.continuation;
+        const end = read.rows.at(-1)?.rowKey ?? '';
+        rest = continuation === undefined ? [] : rest.filter((id) => id > end);
+        if (continuation === undefined) break;
+      }
+    }
+    await Promise.all(
+      rest.map(async (id) => {
+        const record = await this.group(groupId, id);
+        if (record) found.set(id, record);
+      }),
+    );
+    return found;
   }
 
   async individual(id: string): Promise<Snapshot | undefined> {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { RegistrationSnapshot } from '../../src/audit/registration-snapshot.ts';
 import type { AppInstance } from '../support/app-instance.ts';
 import { audit, switchOn } from '../support/audits.ts';
 import { Chain } from '../support/chain.ts';
@@ -42,6 +43,27 @@ describe('groups, and whom they let in', () => {
     await chain?.close();
     rmSync(directory, { recursive: true });
   });
+
+  it('finds the records of members, few or many, alone or among others, and of none but them', async () => {
+    const snapshot = new RegistrationSnapshot(app.services.table('registrationStates'));
+    const run = { id: 'a-run', number: 1 };
+    const idOf = (device: number) => `d-${String(device).padStart(5, '0')}`;
+    const all = Array.from({ length: 5_500 }, (_, device) => idOf(device));
+    for (let start = 0; start < all.length; start += 100) {
+      const page = all
+        .slice(start, start + 100)
+        .map((id) => ({ registrationId: id, status: 'assigned' as const }));
+      await snapshot.saveGroupPage('Many', run, page);
+    }
+    const dense = all.slice(100, 200);
+    const sparse = all.filter((_, device) => device % 100 === 7);
+    for (const ids of [[idOf(3), 'd-unknown'], dense, sparse, [...dense, ...sparse, 'd-none'], []]) {
+      const found = await snapshot.inGroup('many', ids);
+      const there = [...new Set(ids)].filter((id) => all.includes(id)).sort();
+      expect([...found.keys()].sort()).toEqual(there);
+      expect([...found.values()].every(({ status }) => status === 'assigned')).toBe(true);
+    }
+  }, 60_000);
 
   it('members any: nobody has to be announced, and nobody has to come', async () => {
     await chain.settle(
