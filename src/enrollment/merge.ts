@@ -25,7 +25,7 @@ export type Decision =
   /** The lease waits for this message to come again. */
   | { readonly kind: 'park' }
   /** It cannot be merged or completed yet: the message has to come again. */
-  | { readonly kind: 'reschedule'; readonly why: string }
+  | { readonly kind: 'reschedule'; readonly isSoonOver: boolean }
   /** Somebody else completes. */
   | { readonly kind: 'leave' };
 
@@ -109,7 +109,7 @@ function evaluateLease(candidate: Candidate, context: MergeContext): Evaluation 
   const written = record ? { state: merged, record } : {};
   if (!takes) {
     const state = isMine ? withLease(merged, undefined, before, delivery) : written.state;
-    const decision = withoutLease(merged, own, listIsFull, awaited);
+    const decision = withoutLease(merged, own, listIsFull);
     const kept = decision.kind === 'leave' ? withBody(candidate) : undefined;
     const left = kept ? { state: state ?? merged, record: kept } : record ? { record } : {};
     return { ...(state ? { state } : {}), ...left, decision };
@@ -167,20 +167,13 @@ function hasWork(state: SubjectState, { errand }: Delivery): boolean {
   return state.pending.length > 0 || state.look !== undefined || (state.outcomesDue ?? []).length > 0;
 }
 
-function withoutLease(
-  state: SubjectState,
-  own: EventKey | undefined,
-  listIsFull: boolean,
-  awaited: EventKey | undefined,
-): Decision {
+function withoutLease(state: SubjectState, own: EventKey | undefined, listIsFull: boolean): Decision {
   if (listIsFull) {
-    return { kind: 'reschedule', why: 'Too many events of the device wait already.' };
+    return { kind: 'reschedule', isSoonOver: true };
   }
   // Nobody else can apply these keys: their message must stay alive.
   if (own !== undefined && bringsUnappliedKeys(state.registers, own)) {
-    const why =
-      awaited === undefined ? 'Another event of the device is being applied.' : `Waits for event ${awaited}.`;
-    return { kind: 'reschedule', why };
+    return { kind: 'reschedule', isSoonOver: false };
   }
   return { kind: 'leave' };
 }

@@ -127,7 +127,7 @@ export class SubjectCompletion {
       case 'park':
         return this.#again(delivery, this.#parkedUntil(delivery), undefined);
       case 'reschedule':
-        return this.#reschedule(delivery);
+        return this.#reschedule(delivery, decision.isSoonOver);
       case 'reuse':
         await (delivery.event &&
           rejections.ofReuse(delivery.event.message, delivery.event.identity, decision.known));
@@ -213,8 +213,9 @@ export class SubjectCompletion {
     return this.#parts.background.complete({ subject, errand: { look }, attempt: 1, notBefore });
   }
 
-  #reschedule(delivery: Delivery): Promise<void> {
-    const longest = rescheduledInMs * Math.min(30, delivery.attempt);
+  /** A full list has room again in a moment; what waits for another event comes later every time. */
+  #reschedule(delivery: Delivery, isSoonOver: boolean): Promise<void> {
+    const longest = rescheduledInMs * (isSoonOver ? 2 : Math.min(30, delivery.attempt));
     return this.#again(delivery, this.#soon(rescheduledInMs, longest), undefined);
   }
 
