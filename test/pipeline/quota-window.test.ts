@@ -35,7 +35,9 @@ describe('the operations budget of a minute', () => {
           const taken = take(window, now, want, spender, limits);
           window = taken.window;
           if (taken.granted > 0) granted.push({ at: now, count: taken.granted });
-          else expect(taken.retryInMs).toBeGreaterThan(0);
+          else {
+            expect(taken.retryInMs).toBeGreaterThan(0);
+          }
         }
         for (const { at } of granted) {
           const inMinute = granted.filter((each) => each.at >= at && each.at < at + 60_000);
@@ -129,6 +131,24 @@ describe('the operations budget of a minute', () => {
       }),
       { numRuns: 5 },
     );
+  });
+
+  it('gives the pace to a pipeline that waits, even where the minute still has room', () => {
+    const early = new Minutes({ operationsPerMinute: 1_000, auditShare: 0.3 });
+    early.pass(1 / 3, { audit: 16 });
+    expect(early.total('audit')).toBeGreaterThan(300);
+    early.forget();
+    early.pass(1 / 4, { audit: 16, pipeline: 16 });
+    expect(early.total('audit')).toBeLessThanOrEqual(Math.ceil(1_000 / 60));
+  });
+
+  it('has whoever gets nothing ask again within a second, since what another leaves may change hands', () => {
+    const window: QuotaWindow = { ...emptyWindow, slots: [[start / 1_000 - 1, 100, 0]] };
+    for (const spender of ['pipeline', 'audit'] as const) {
+      const { granted, retryInMs } = take(window, start, 1, spender, limits);
+      expect(granted).toBe(0);
+      expect(retryInMs).toBeLessThanOrEqual(1_000);
+    }
   });
 
   it('leaves the quota to the audit within a second of tokens when the pipeline falls silent', () => {
