@@ -1,8 +1,8 @@
 import type { AdoptionRunner } from './adoption/adoption-runner.ts';
 import type { AuditRunner } from './audit/audit-runner.ts';
-import type { BackgroundTask } from './enrollment/background-queue.ts';
-import type { Errand } from './enrollment/delivery.ts';
-import type { EventProcessor } from './enrollment/event-processor.ts';
+import type { BackgroundTask } from './enrollment/pipeline/background-queue.ts';
+import type { Errand } from './enrollment/pipeline/delivery.ts';
+import type { EventProcessor } from './enrollment/pipeline/event-processor.ts';
 import { isJsonObject } from './events/json.ts';
 
 /** What `background-work` brings: slices of audits and adoptions, and devices and batches to complete. */

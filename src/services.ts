@@ -13,27 +13,27 @@ import { BackgroundWorker } from './background-worker.ts';
 import { CircuitRecord } from './circuit-record.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { DeviceProvisioningClient } from './dps/client.ts';
-import { BackgroundQueue } from './enrollment/background-queue.ts';
-import { CircuitBreaker } from './enrollment/circuit-breaker.ts';
-import { DeviceCredentialsReader } from './enrollment/device-credentials.ts';
-import { DpsGate } from './enrollment/dps-gate.ts';
-import { EnrollmentWriter } from './enrollment/enrollment-writer.ts';
-import { EventProcessor } from './enrollment/event-processor.ts';
-import { EventRejections } from './enrollment/event-rejections.ts';
-import { GroupRetirement } from './enrollment/group-retirement.ts';
-import { Ledger } from './enrollment/ledger.ts';
-import { MinuteLimit } from './enrollment/minute-limit.ts';
-import { OperationsBudget } from './enrollment/operations-budget.ts';
-import { OutcomePublisher } from './enrollment/outcome-publisher.ts';
-import { type EnrollmentProfiles, loadProfiles } from './enrollment/profiles.ts';
-import { QuotaUse } from './enrollment/quota-use.ts';
-import { Reconciler } from './enrollment/reconciler.ts';
-import { RegistrationRecords } from './enrollment/registration-records.ts';
-import { RejectedEvents } from './enrollment/rejected-events.ts';
-import { RejectedReplay } from './enrollment/rejected-replay.ts';
-import { loadSenders, type Senders } from './enrollment/senders.ts';
-import { SubjectCompletion } from './enrollment/subject-completion.ts';
-import { SubjectHolder } from './enrollment/subject-holder.ts';
+import { CircuitBreaker } from './enrollment/dps-access/circuit-breaker.ts';
+import { EnrollmentWriter } from './enrollment/dps-access/enrollment-writer.ts';
+import { GroupRetirement } from './enrollment/dps-access/group-retirement.ts';
+import { OperationsBudget } from './enrollment/dps-access/operations-budget.ts';
+import { QuotaUse } from './enrollment/dps-access/quota-use.ts';
+import { Reconciler } from './enrollment/dps-access/reconciler.ts';
+import { RegistrationRecords } from './enrollment/dps-access/registration-records.ts';
+import { ThrottledDps } from './enrollment/dps-access/throttled-dps.ts';
+import { Ledger } from './enrollment/ledger/ledger.ts';
+import { type EnrollmentProfiles, loadProfiles } from './enrollment/ledger/profiles.ts';
+import { BackgroundQueue } from './enrollment/pipeline/background-queue.ts';
+import { DeviceCredentialsReader } from './enrollment/pipeline/device-credentials.ts';
+import { EventProcessor } from './enrollment/pipeline/event-processor.ts';
+import { EventRejections } from './enrollment/pipeline/event-rejections.ts';
+import { MinuteLimit } from './enrollment/pipeline/minute-limit.ts';
+import { OutcomePublisher } from './enrollment/pipeline/outcome-publisher.ts';
+import { loadSenders, type Senders } from './enrollment/pipeline/senders.ts';
+import { SubjectCompletion } from './enrollment/pipeline/subject-completion.ts';
+import { SubjectHolder } from './enrollment/pipeline/subject-holder.ts';
+import { RejectedEvents } from './enrollment/rejected/rejected-events.ts';
+import { RejectedReplay } from './enrollment/rejected/rejected-replay.ts';
 import { EventBus } from './events/event-bus.ts';
 import type { SubjectKind } from './events/manufacturing-event.ts';
 import { type DecodedMessage, decodeMessage, type IncomingMessage } from './events/queue-message.ts';
@@ -115,7 +115,7 @@ export class Services {
   }
 
   get registrations(): RegistrationRecords {
-    return this.#once('registrations', () => new RegistrationRecords(this.dps, this.gate));
+    return this.#once('registrations', () => new RegistrationRecords(this.dps, this.throttledDps));
   }
 
   get backgroundWork(): BackgroundWorker {
@@ -158,7 +158,7 @@ export class Services {
 
   get auditRunner(): AuditRunner {
     return this.#once('auditRunner', () => {
-      const { dps, gate, ledger, profiles, rejectedEvents, clock, log, background, bus } = this;
+      const { dps, throttledDps, ledger, profiles, rejectedEvents, clock, log, background, bus } = this;
       const store = this.auditStore;
       const fleet = this.fleetIndex;
       const snapshot = new RegistrationSnapshot(this.table('registrationStates'));
@@ -167,7 +167,7 @@ export class Services {
       const retention = new AuditRetention(this.table('auditRuns'), this.table('auditFindings'));
       const parts = {
         dps,
-        gate,
+        throttledDps,
         ledger,
         profiles,
         background,
@@ -205,9 +205,9 @@ export class Services {
 
   get adopter(): Adopter {
     return this.#once('adopter', () => {
-      const { dps, gate, ledger, profiles, clock } = this;
+      const { dps, throttledDps, ledger, profiles, clock } = this;
       const snapshot = new RegistrationSnapshot(this.table('registrationStates'));
-      return new Adopter({ dps, gate, ledger, profiles, clock, snapshot, fleet: this.fleetIndex });
+      return new Adopter({ dps, throttledDps, ledger, profiles, clock, snapshot, fleet: this.fleetIndex });
     });
   }
 
@@ -233,9 +233,9 @@ export class Services {
 
   get subjects(): SubjectResource {
     return this.#once('subjects', () => {
-      const { ledger, profiles, dps, gate, clock } = this;
+      const { ledger, profiles, dps, throttledDps, clock } = this;
       const page = async (kind: SubjectKind, id: string) => (await this.pages()).forKey(kind, id);
-      return new SubjectResource({ ledger, profiles, dps, gate, clock, page });
+      return new SubjectResource({ ledger, profiles, dps, throttledDps, clock, page });
     });
   }
 
@@ -252,27 +252,40 @@ export class Services {
 
   get #credentialsReader(): DeviceCredentialsReader {
     return this.#once('credentialsReader', () => {
-      const { ledger, profiles, dps, gate, clock, log } = this;
+      const { ledger, profiles, dps, throttledDps, clock, log } = this;
       const { perMinute } = this.settings.credentials;
       const place = { partition: this.#dpsHost, row: 'credentials' };
       const limit = new MinuteLimit(this.table('quota'), place, perMinute, clock);
-      return new DeviceCredentialsReader({ ledger, profiles, dps, gate, limit, perMinute, clock, log });
+      return new DeviceCredentialsReader({
+        ledger,
+        profiles,
+        dps,
+        throttledDps,
+        limit,
+        perMinute,
+        clock,
+        log,
+      });
     });
   }
 
   get reconciler(): Reconciler {
     return this.#once('reconciler', () => {
-      const writer = new EnrollmentWriter(this.dps, this.gate, this.clock);
-      return new Reconciler(this.dps, this.gate, writer);
+      const writer = new EnrollmentWriter(this.dps, this.throttledDps, this.clock);
+      return new Reconciler(this.dps, this.throttledDps, writer);
     });
   }
 
-  get gate(): DpsGate {
-    return this.#once('gate', () => {
+  get throttledDps(): ThrottledDps {
+    return this.#once('throttledDps', () => {
       const { operationsPerMinute, auditQuotaShare: auditShare } = this.settings;
       const limits = { operationsPerMinute, auditShare };
       const budget = new OperationsBudget(this.table('quota'), this.#dpsHost, limits, this.clock);
-      return new DpsGate(budget, new CircuitBreaker(this.clock, this.circuit.logging(this.log)), this.clock);
+      return new ThrottledDps(
+        budget,
+        new CircuitBreaker(this.clock, this.circuit.logging(this.log)),
+        this.clock,
+      );
     });
   }
 
@@ -352,7 +365,7 @@ export class Services {
     return this.#once('background', () => new BackgroundQueue(this.bus));
   }
 
-  /** One attempt a call: repeating is the gate's, which counts every one. */
+  /** One attempt a call: repeating is the throttledDps's, which counts every one. */
   get dps(): DeviceProvisioningClient {
     return this.#once('dps', () => {
       const { clock } = this;
@@ -389,8 +402,8 @@ export class Services {
   }
 
   health() {
-    const { dps, gate, clock, bus } = this;
-    return deepHealth({ dps, gate, clock, bus, devices: this.table('devices') });
+    const { dps, throttledDps, clock, bus } = this;
+    return deepHealth({ dps, throttledDps, clock, bus, devices: this.table('devices') });
   }
 
   async close(): Promise<void> {

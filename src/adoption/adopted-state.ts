@@ -4,18 +4,18 @@ import type {
   IndividualEnrollment,
   X509Attestation,
 } from '../dps/models.ts';
-import type { Definition } from '../enrollment/definitions-register.ts';
-import type { EnrollmentProfile } from '../enrollment/profiles.ts';
-import type { Registers } from '../enrollment/registers.ts';
-import type { Stamp } from '../enrollment/stamp.ts';
-import { emptyState, type SubjectState } from '../enrollment/subject-state.ts';
+import type { Definition } from '../enrollment/ledger/definitions-register.ts';
+import type { EnrollmentProfile } from '../enrollment/ledger/profiles.ts';
+import type { Registers } from '../enrollment/ledger/registers.ts';
+import { emptyState, type SubjectState } from '../enrollment/ledger/subject-state.ts';
+import type { Version } from '../enrollment/ledger/version.ts';
 import { eventKey } from '../events/event-identity.ts';
 import { instantOf, parseInstant } from '../events/instant.ts';
 import type { JsonObject } from '../events/json.ts';
 
 const source = '/adoption';
 /** Any event of the same instant beats what was only found. */
-const rank = -1;
+const tieBreak = -1;
 
 export interface AdoptedAs {
   readonly adoptionId: string;
@@ -26,7 +26,7 @@ export interface AdoptedAs {
 /** The state as if events had defined just what DPS has. */
 export function stateOfEnrollment(stored: IndividualEnrollment, as: AdoptedAs): SubjectState {
   const id = stored.registrationId.toLowerCase();
-  const stamp = stampOf(as, id, stored.createdDateTimeUtc);
+  const version = versionOf(as, id, stored.createdDateTimeUtc);
   const { deviceId, optionalDeviceInformation } = stored;
   const definition: Definition = {
     ...definitionOf(stored, as),
@@ -34,19 +34,19 @@ export function stateOfEnrollment(stored: IndividualEnrollment, as: AdoptedAs): 
     ...(optionalDeviceInformation ? { deviceInformation: optionalDeviceInformation as JsonObject } : {}),
   };
   return adopted(stored, as, {
-    definitions: [{ stamp, definition, accepted: true }],
-    ...holdOf(stored, as.profile, stamp),
-    spelling: { stamp, subject: deviceId === undefined ? id : stored.registrationId },
+    definitions: [{ version, definition, accepted: true }],
+    ...holdOf(stored, as.profile, version),
+    spelling: { version, subject: deviceId === undefined ? id : stored.registrationId },
   });
 }
 
 export function stateOfGroup(stored: EnrollmentGroup, as: AdoptedAs): SubjectState {
   const id = stored.enrollmentGroupId.toLowerCase();
-  const stamp = stampOf(as, id, stored.createdDateTimeUtc);
+  const version = versionOf(as, id, stored.createdDateTimeUtc);
   return adopted(stored, as, {
-    definitions: [{ stamp, definition: definitionOf(stored, as), accepted: true }],
-    ...holdOf(stored, as.profile, stamp),
-    spelling: { stamp, subject: stored.enrollmentGroupId },
+    definitions: [{ version, definition: definitionOf(stored, as), accepted: true }],
+    ...holdOf(stored, as.profile, version),
+    spelling: { version, subject: stored.enrollmentGroupId },
   });
 }
 
@@ -55,25 +55,25 @@ export function stateOfMember(
   member: { readonly id: string; readonly createdAt: string | undefined; readonly group: string },
   as: AdoptedAs,
 ): SubjectState {
-  const stamp = stampOf(as, member.id, member.createdAt);
+  const version = versionOf(as, member.id, member.createdAt);
   const batch = as.profile.enrollmentGroup === undefined ? { batch: member.group } : {};
   const isBornHeld = as.profile.provisioningStatus === 'disabled';
   return {
     ...emptyState,
     adoptedBy: as.adoptionId,
     registers: {
-      definitions: [{ stamp, definition: { product: as.product, ...batch }, accepted: true }],
+      definitions: [{ version, definition: { product: as.product, ...batch }, accepted: true }],
       // It came in: so nobody had held it.
-      ...(isBornHeld ? { hold: { stamp, held: false } } : {}),
-      spelling: { stamp, subject: member.id },
+      ...(isBornHeld ? { hold: { version, held: false } } : {}),
+      spelling: { version, subject: member.id },
     },
   };
 }
 
 /** A member that a disabled individual enrollment keeps out of its group. */
 export function heldMember(member: SubjectState, stored: IndividualEnrollment): SubjectState {
-  const stamp = member.registers.definitions[0]?.stamp;
-  const hold = stamp ? { hold: { stamp, held: true } } : {};
+  const version = member.registers.definitions[0]?.version;
+  const hold = version ? { hold: { version, held: true } } : {};
   return { ...member, registers: { ...member.registers, ...hold }, mayExist: true, ...dpsOf(stored) };
 }
 
@@ -114,15 +114,15 @@ function attestationOf(attestation: AttestationMechanism): NonNullable<Definitio
 function holdOf(
   { provisioningStatus = 'enabled' }: IndividualEnrollment | EnrollmentGroup,
   profile: EnrollmentProfile,
-  stamp: Stamp,
+  version: Version,
 ): Pick<Registers, 'hold'> {
   const isHeld = provisioningStatus === 'disabled';
-  return isHeld === (profile.provisioningStatus === 'disabled') ? {} : { hold: { stamp, held: isHeld } };
+  return isHeld === (profile.provisioningStatus === 'disabled') ? {} : { hold: { version, held: isHeld } };
 }
 
-function stampOf({ adoptionId }: AdoptedAs, id: string, createdAt: string | undefined): Stamp {
+function versionOf({ adoptionId }: AdoptedAs, id: string, createdAt: string | undefined): Version {
   const at = parseInstant(createdAt ?? '') ?? instantOf(new Date(0));
-  return { at, rank, source, id: adoptionId, key: eventKey(source, adoptionId, id) };
+  return { at, tieBreak, source, id: adoptionId, key: eventKey(source, adoptionId, id) };
 }
 
 function hasMembers(value: object | undefined): boolean {

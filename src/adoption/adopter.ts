@@ -5,11 +5,11 @@ import type { DeviceProvisioningClient } from '../dps/client.ts';
 import { InvalidRequestError } from '../dps/errors.ts';
 import { ifFound } from '../dps/if-found.ts';
 import type { DeviceRegistrationState, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
-import { desiredState } from '../enrollment/desired-state.ts';
-import type { DpsGate } from '../enrollment/dps-gate.ts';
-import { type Ledger, subjectOf } from '../enrollment/ledger.ts';
-import type { EnrollmentProfile, EnrollmentProfiles } from '../enrollment/profiles.ts';
-import type { SubjectRef, SubjectState } from '../enrollment/subject-state.ts';
+import type { ThrottledDps } from '../enrollment/dps-access/throttled-dps.ts';
+import { desiredState } from '../enrollment/ledger/desired-state.ts';
+import { type Ledger, subjectOf } from '../enrollment/ledger/ledger.ts';
+import type { EnrollmentProfile, EnrollmentProfiles } from '../enrollment/ledger/profiles.ts';
+import type { SubjectRef, SubjectState } from '../enrollment/ledger/subject-state.ts';
 import type { JsonObject } from '../events/json.ts';
 import type { FleetIndex } from '../fleet/fleet-index.ts';
 import { RowConflictError } from '../storage/tables.ts';
@@ -30,7 +30,7 @@ const mostRestarts = 5;
 
 export interface AdopterParts {
   readonly dps: DeviceProvisioningClient;
-  readonly gate: DpsGate;
+  readonly throttledDps: ThrottledDps;
   readonly ledger: Ledger;
   readonly fleet: FleetIndex;
   readonly snapshot: RegistrationSnapshot;
@@ -336,7 +336,7 @@ class AdoptionPage {
     const deadline = this.#parts.clock.now().getTime() + timeoutInMs;
     const settings = continuation === undefined ? {} : { continuationToken: continuation };
     try {
-      const next = await this.#parts.gate.call('audit', deadline, () => {
+      const next = await this.#parts.throttledDps.call('audit', deadline, () => {
         this.#next = { ...this.#next, operations: this.#next.operations + 1 };
         return ifFound(read(settings));
       });

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
-import type { BackgroundQueue } from '../enrollment/background-queue.ts';
-import { RetryLaterError } from '../enrollment/retry-later-error.ts';
+import { RetryLaterError } from '../enrollment/dps-access/retry-later-error.ts';
+import type { BackgroundQueue } from '../enrollment/pipeline/background-queue.ts';
 import type { Log } from '../log.ts';
 import { StorageUnavailableError } from '../storage/tables.ts';
 import { type Adopter, AdoptionFailedError } from './adopter.ts';

@@ -3,7 +3,7 @@ import { type AuditParts, AuditStep } from './audit-step.ts';
 import { findSharedCertificates } from './certificate-phase.ts';
 import { checkStates, scanEnrollments } from './enrollment-phases.ts';
 import { findUnknown, scanGroups, scanRegistrations } from './group-phases.ts';
-import { judgeBatches, judgeDevices, purge } from './ledger-phases.ts';
+import { evaluateBatches, evaluateDevices, purge } from './ledger-phases.ts';
 
 /** The phases of a run. A step is a page, and may be repeated: it counts only once its checkpoint is saved. */
 export class AuditPhases {
@@ -35,9 +35,9 @@ async function phaseOf(step: AuditStep): Promise<AuditRun> {
     case 'certificates':
       return findSharedCertificates(step, checkpoint.bucket);
     case 'devices':
-      return judgeDevices(step, checkpoint.continuation);
+      return evaluateDevices(step, checkpoint.continuation);
     case 'batches':
-      return judgeBatches(step, checkpoint.continuation);
+      return evaluateBatches(step, checkpoint.continuation);
     case 'purge':
       return purge(step, checkpoint.kind);
     default:

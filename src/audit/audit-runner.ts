@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
-import type { BackgroundQueue } from '../enrollment/background-queue.ts';
-import { subjectOf } from '../enrollment/ledger.ts';
-import { RetryLaterError } from '../enrollment/retry-later-error.ts';
+import { RetryLaterError } from '../enrollment/dps-access/retry-later-error.ts';
+import { subjectOf } from '../enrollment/ledger/ledger.ts';
+import type { BackgroundQueue } from '../enrollment/pipeline/background-queue.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import type { FleetIndex } from '../fleet/fleet-index.ts';
 import type { Log } from '../log.ts';

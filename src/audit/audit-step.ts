@@ -3,11 +3,11 @@ import type { DeviceProvisioningClient } from '../dps/client.ts';
 import { InvalidRequestError } from '../dps/errors.ts';
 import { ifFound } from '../dps/if-found.ts';
 import type { DeviceRegistrationState, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
-import type { BackgroundQueue } from '../enrollment/background-queue.ts';
-import type { DpsGate } from '../enrollment/dps-gate.ts';
-import type { Ledger } from '../enrollment/ledger.ts';
-import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
-import type { RejectedEvents } from '../enrollment/rejected-events.ts';
+import type { ThrottledDps } from '../enrollment/dps-access/throttled-dps.ts';
+import type { Ledger } from '../enrollment/ledger/ledger.ts';
+import type { EnrollmentProfiles } from '../enrollment/ledger/profiles.ts';
+import type { BackgroundQueue } from '../enrollment/pipeline/background-queue.ts';
+import type { RejectedEvents } from '../enrollment/rejected/rejected-events.ts';
 import type { FleetIndex } from '../fleet/fleet-index.ts';
 import { auditFacts } from './audit-facts.ts';
 import type { AuditRetention } from './audit-retention.ts';
@@ -20,7 +20,7 @@ import { countOf, type FindingTallies, mostSpelledOut, tallied } from './finding
 import type { Registration, RegistrationSnapshot } from './registration-snapshot.ts';
 
 /** How long the audit waits for a token of its share before its slice gives way. */
-const patienceInMs = 120_000;
+const timeoutInMs = 120_000;
 const lookupsAtOnce = 16;
 /**
  * So many findings a run, and of one code, are looked at by id before they are noted, since queries lag behind writes.
@@ -37,7 +37,7 @@ export interface ListedPage<T> {
 
 export interface AuditParts {
   readonly dps: DeviceProvisioningClient;
-  readonly gate: DpsGate;
+  readonly throttledDps: ThrottledDps;
   readonly ledger: Ledger;
   readonly profiles: EnrollmentProfiles;
   readonly snapshot: RegistrationSnapshot;
@@ -174,8 +174,8 @@ export class AuditStep {
   }
 
   #call<T>(operation: () => Promise<T>): Promise<T> {
-    const deadline = this.now().getTime() + patienceInMs;
-    return this.parts.gate.call('audit', deadline, () => {
+    const deadline = this.now().getTime() + timeoutInMs;
+    return this.parts.throttledDps.call('audit', deadline, () => {
       this.#operations++;
       return operation();
     });

@@ -319,8 +319,8 @@ function cameBack({ values }: Row): Values {
 }
 
 export function bySeverity(left: ReportedFinding, right: ReportedFinding): number {
-  const rank = severities.indexOf(left.severity) - severities.indexOf(right.severity);
-  return rank || compareText(left.code, right.code) || compareText(left.subject, right.subject);
+  const tieBreak = severities.indexOf(left.severity) - severities.indexOf(right.severity);
+  return tieBreak || compareText(left.code, right.code) || compareText(left.subject, right.subject);
 }
 
 function findingKeys({ code, subject }: Finding): { readonly partition: string; readonly row: string } {

@@ -1,5 +1,5 @@
-import type { DesiredState } from '../enrollment/desired-state.ts';
-import type { SubjectState } from '../enrollment/subject-state.ts';
+import type { DesiredState } from '../enrollment/ledger/desired-state.ts';
+import type { SubjectState } from '../enrollment/ledger/subject-state.ts';
 import { parseInstant } from '../events/instant.ts';
 import type { AuditRun } from './audit-run.ts';
 import type { Finding } from './finding.ts';
@@ -179,7 +179,7 @@ export function notApplied(id: string, state: SubjectState): Finding {
   const keys = state.registers.keys;
   const why =
     keys && !keys.applied
-      ? `only the message of event ${keys.stamp.key} holds the keys, and it has not been applied`
+      ? `only the message of event ${keys.version.key} holds the keys, and it has not been applied`
       : 'DPS could not be brought to agree';
   return {
     severity: 'warning',
@@ -204,7 +204,7 @@ function registrationFailed(id: string, registration: Snapshot): Finding {
 /** A device that was returned had its record deleted on purpose: it registers when it gets a new owner. */
 function isExpectedToRegister({ state, desired, anyMember }: DeviceEvidence): boolean {
   const { life, return: returned } = state.registers;
-  if (returned && returned.stamp.key !== life?.stamp.key) return false;
+  if (returned && returned.version.key !== life?.version.key) return false;
   if (desired.kind === 'member') return !anyMember;
   return desired.kind === 'enrollment' && desired.enrollment.provisioningStatus !== 'disabled';
 }

@@ -1,6 +1,6 @@
 import { isStoredAs } from '../dps/enrollment-equality.ts';
 import type { AttestationMechanism } from '../dps/models.ts';
-import type { DesiredState } from '../enrollment/desired-state.ts';
+import type { DesiredState } from '../enrollment/ledger/desired-state.ts';
 import type { StoredEnrollment } from './certificate-findings.ts';
 import type { Finding } from './finding.ts';
 

@@ -7,7 +7,7 @@ import { dpsCapacity } from './dps-capacity.ts';
 import { listingBegun, listingEnded, listingRestarted } from './listing.ts';
 import type { Snapshot } from './registration-snapshot.ts';
 import { checksFor, isCheckedSince } from './state-checks.ts';
-import { judgeEnrollment } from './stored-enrollments.ts';
+import { evaluateEnrollment } from './stored-enrollments.ts';
 
 /** So long after its start a run asks for registration states: what it does not get to, the next one asks for first. */
 const statesWithinMs = 20 * 3_600_000;
@@ -28,7 +28,7 @@ export async function scanEnrollments(step: AuditStep, continuation: string | un
   await parts.certificates.save(run.id, page.items);
   await step.inParallel(page.items, async (enrollment) => {
     await step.note(...certificateFindings(enrollment, step.now()));
-    await judgeEnrollment(step, enrollment);
+    await evaluateEnrollment(step, enrollment);
   });
   await parts.snapshot.saveEnrollments(run.id, page.items, step.found);
   const individualEnrollments = run.scanned.individualEnrollments + page.items.length;

@@ -1,5 +1,5 @@
 import type { EnrollmentGroup } from '../dps/models.ts';
-import { subjectOf } from '../enrollment/ledger.ts';
+import { subjectOf } from '../enrollment/ledger/ledger.ts';
 import { type AuditRun, counted } from './audit-run.ts';
 import type { AuditStep } from './audit-step.ts';
 import { groupLimitFindings } from './capacity-findings.ts';
@@ -10,7 +10,7 @@ import { welcomesAnybody } from './group-rules.ts';
 import { listingBegun, listingEnded, listingRestarted } from './listing.ts';
 import { noteMissingOfProfiles } from './missing-groups.ts';
 import type { Registration, Snapshot } from './registration-snapshot.ts';
-import { judgeGroup } from './stored-enrollments.ts';
+import { evaluateGroup } from './stored-enrollments.ts';
 
 export async function scanGroups(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
   const { parts } = step;
@@ -34,7 +34,7 @@ export async function scanGroups(step: AuditStep, continuation: string | undefin
   await parts.certificates.save(run.id, page.items);
   await step.inParallel(page.items, async (group) => {
     await step.note(...certificateFindings(group, step.now()));
-    await judgeGroup(step, group);
+    await evaluateGroup(step, group);
   });
   const next = {
     ...run,

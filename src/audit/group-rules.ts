@@ -1,6 +1,6 @@
-import { desiredState } from '../enrollment/desired-state.ts';
-import { subjectOf } from '../enrollment/ledger.ts';
-import type { SubjectState } from '../enrollment/subject-state.ts';
+import { desiredState } from '../enrollment/ledger/desired-state.ts';
+import { subjectOf } from '../enrollment/ledger/ledger.ts';
+import type { SubjectState } from '../enrollment/ledger/subject-state.ts';
 import type { AuditStep } from './audit-step.ts';
 
 /** What holds for every member of a group. */

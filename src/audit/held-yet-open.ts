@@ -1,6 +1,6 @@
-import type { DesiredState } from '../enrollment/desired-state.ts';
-import type { Registers } from '../enrollment/registers.ts';
-import type { SubjectRef } from '../enrollment/subject-state.ts';
+import type { DesiredState } from '../enrollment/ledger/desired-state.ts';
+import type { Registers } from '../enrollment/ledger/registers.ts';
+import type { SubjectRef } from '../enrollment/ledger/subject-state.ts';
 import type { StoredEnrollment } from './certificate-findings.ts';
 import type { Finding } from './finding.ts';
 

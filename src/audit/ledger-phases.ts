@@ -1,7 +1,7 @@
-import { type DesiredState, desiredState } from '../enrollment/desired-state.ts';
-import { isOver } from '../enrollment/lease.ts';
-import { defaultExpectedWithinDays } from '../enrollment/profiles.ts';
-import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/subject-state.ts';
+import { type DesiredState, desiredState } from '../enrollment/ledger/desired-state.ts';
+import { isOver } from '../enrollment/ledger/lease.ts';
+import { defaultExpectedWithinDays } from '../enrollment/ledger/profiles.ts';
+import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/ledger/subject-state.ts';
 import { compareText } from '../events/compare-text.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 import type { AuditFacts, FleetEntry } from '../fleet/fleet-entry.ts';
@@ -29,7 +29,7 @@ export const appliedWithinMs = 15 * 60_000;
 /** The audit before has sent for it, and that did not help. */
 const recoveredWithinMs = 26 * 3_600_000;
 
-export async function judgeDevices(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
+export async function evaluateDevices(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
   const { ledger } = step.parts;
   const page = await ledger.pageOfStates('device', continuation);
   const groups = new GroupRules(step);
@@ -45,7 +45,7 @@ export async function judgeDevices(step: AuditStep, continuation: string | undef
     const desired = swept && desiredState('device', id, swept.registers, step.parts.profiles);
     if (desired?.kind === 'member') expected.set(desired.enrollmentGroupId.toLowerCase(), id);
     const audit = swept
-      ? await judgeDevice(step, groups, {
+      ? await evaluateDevice(step, groups, {
           id,
           state: swept,
           record: records.get(id),
@@ -100,7 +100,11 @@ interface DeviceToJudge {
   readonly definedAt: string | undefined;
 }
 
-async function judgeDevice(step: AuditStep, groups: GroupRules, device: DeviceToJudge): Promise<AuditFacts> {
+async function evaluateDevice(
+  step: AuditStep,
+  groups: GroupRules,
+  device: DeviceToJudge,
+): Promise<AuditFacts> {
   const { id, state, before } = device;
   const { profiles, snapshot } = step.parts;
   const desired = desiredState('device', id, state.registers, profiles);
@@ -191,12 +195,12 @@ function stillSeen(before: AuditFacts | undefined, found: readonly Finding[] = [
 /** A device that was built anew is given its time once more. */
 function manufacturedAt({ registers }: SubjectState, definedAt: string | undefined): string | undefined {
   const { life, definitions } = registers;
-  if (life?.life === 'remanufactured') return life.stamp.at;
-  const first = definitions.map(({ stamp }) => stamp.at as string).sort(compareText)[0];
+  if (life?.life === 'remanufactured') return life.version.at;
+  const first = definitions.map(({ version }) => version.at as string).sort(compareText)[0];
   return first !== undefined && definedAt !== undefined && definedAt < first ? definedAt : first;
 }
 
-export async function judgeBatches(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
+export async function evaluateBatches(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
   const { ledger, profiles } = step.parts;
   const page = await ledger.pageOfStates('batch', continuation);
   const groups = new Set(step.run.groups);

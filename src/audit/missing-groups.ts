@@ -1,5 +1,5 @@
-import { desiredState } from '../enrollment/desired-state.ts';
-import { subjectOf } from '../enrollment/ledger.ts';
+import { desiredState } from '../enrollment/ledger/desired-state.ts';
+import { subjectOf } from '../enrollment/ledger/ledger.ts';
 import type { AuditStep } from './audit-step.ts';
 import type { Finding } from './finding.ts';
 import { mostSpelledOut } from './finding-tally.ts';

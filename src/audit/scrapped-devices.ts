@@ -1,4 +1,4 @@
-import type { SubjectState } from '../enrollment/subject-state.ts';
+import type { SubjectState } from '../enrollment/ledger/subject-state.ts';
 import type { AuditStep } from './audit-step.ts';
 import type { Registration } from './registration-snapshot.ts';
 
@@ -13,7 +13,7 @@ export async function scrappedRegistration(
   { registers }: SubjectState,
 ): Promise<Registration | undefined> {
   const { snapshot } = step.parts;
-  const scrapping = registers.life?.stamp.key ?? '';
+  const scrapping = registers.life?.version.key ?? '';
   const known = await snapshot.scrapped(id);
   if (known?.scrapping === scrapping && known.assignedHub === undefined) return undefined;
   if (!step.mayConfirm('disabled-yet-assigned')) {

@@ -1,7 +1,7 @@
 import type { EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
-import { desiredState } from '../enrollment/desired-state.ts';
-import { subjectOf } from '../enrollment/ledger.ts';
-import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/subject-state.ts';
+import { desiredState } from '../enrollment/ledger/desired-state.ts';
+import { subjectOf } from '../enrollment/ledger/ledger.ts';
+import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/ledger/subject-state.ts';
 import type { AuditStep } from './audit-step.ts';
 import { type StoredEnrollment, storedId } from './certificate-findings.ts';
 import { enrollmentUnknown } from './device-findings.ts';
@@ -11,24 +11,24 @@ import { openEnrollment } from './held-yet-open.ts';
 import { appliedWithinMs } from './ledger-phases.ts';
 
 /** Whether an enrollment that DPS holds is one that the events speak of, and as they say. */
-export async function judgeEnrollment(step: AuditStep, stored: IndividualEnrollment): Promise<void> {
+export async function evaluateEnrollment(step: AuditStep, stored: IndividualEnrollment): Promise<void> {
   const subject = subjectOf('device', storedId(stored));
   const state = await step.parts.ledger.readState(subject);
   if (!state) {
     await step.note(enrollmentUnknown(subject.id));
     return step.listUnknown(subject.id, undefined);
   }
-  await judge(step, subject, state, stored, () => step.enrollment(subject.id));
+  await evaluate(step, subject, state, stored, () => step.enrollment(subject.id));
 }
 
 /** A group that no batch event has spoken of is managed elsewhere. */
-export async function judgeGroup(step: AuditStep, stored: EnrollmentGroup): Promise<void> {
+export async function evaluateGroup(step: AuditStep, stored: EnrollmentGroup): Promise<void> {
   const subject = subjectOf('batch', storedId(stored));
   const state = await step.parts.ledger.readState(subject);
-  if (state) await judge(step, subject, state, stored, () => step.group(subject.id));
+  if (state) await evaluate(step, subject, state, stored, () => step.group(subject.id));
 }
 
-async function judge(
+async function evaluate(
   step: AuditStep,
   subject: SubjectRef,
   state: SubjectState,
@@ -43,7 +43,7 @@ async function judge(
     findings = actual ? differences(step, subject, state, actual) : [];
   }
   if (findings.length === 0) return;
-  // The pipeline may have been at it meanwhile: the next audit judges what it made.
+  // The pipeline may have been at it meanwhile: the next audit evaluates what it made.
   const now = await step.parts.ledger.readState(subject);
   if (now?.revision === state.revision && isInSync(now) === isInSync(state)) await step.note(...findings);
 }

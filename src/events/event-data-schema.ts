@@ -93,14 +93,14 @@ export const definitionSchema = z.object(
 );
 
 /** `data` of the other types: nothing is required. */
-export const noticeSchema = z
+export const statusEventSchema = z
   .object({ attestation: attestationSchema.nullish(), reason: text.nullish() }, must('a JSON object'))
   .nullish();
 
 /** The names that `data` and its attestation may have, for the warning about others. */
 export const knownMembers = {
   definition: Object.keys(definitionSchema.shape),
-  notice: Object.keys(noticeSchema.unwrap().unwrap().shape),
+  notice: Object.keys(statusEventSchema.unwrap().unwrap().shape),
   attestation: [...new Set([symmetricKey, tpm, x509].flatMap(({ shape }) => Object.keys(shape)))],
 } as const;
 

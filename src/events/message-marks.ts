@@ -15,7 +15,7 @@ export interface MessageMarks {
   readonly replay: string | undefined;
   /** Its `accepted` record is in the ledger already. */
   readonly announced: boolean;
-  /** The sender that signed the event, where one did: what it may send is judged where its device is known. */
+  /** The sender that signed the event, where one did: what it may send is evaluated where its device is known. */
   readonly sender: string | undefined;
   /** The id of the message that brought the event first. */
   readonly messageId: string | undefined;

@@ -2,7 +2,7 @@ import type * as z from 'zod';
 
 import { isJsonType, isUtf8Charset, readContentType } from './content-type.ts';
 import { decodeUtf8, maxNesting, notUtf8, parseJson } from './decode-json.ts';
-import { definitionSchema, knownMembers, noticeSchema } from './event-data-schema.ts';
+import { definitionSchema, knownMembers, statusEventSchema } from './event-data-schema.ts';
 import { isJsonObject, type JsonObject, jsonPointer } from './json.ts';
 import {
   type DefinitionData,
@@ -86,7 +86,7 @@ export function readData(kind: EventKind, data: unknown, subjectKind: SubjectKin
 }
 
 function readNotice(kind: EventKind, data: unknown, subjectKind: SubjectKind): ReadData {
-  const parsed = noticeSchema.safeParse(data);
+  const parsed = statusEventSchema.safeParse(data);
   if (!parsed.success) {
     return { problems: schemaProblems(parsed.error), warnings: [] };
   }

@@ -17,7 +17,7 @@ const camelCase = /^[A-Z]?[a-z]{2,20}(?:[A-Z][a-z]{2,20}){1,4}$/;
 const separatedBytes = /(?:[0-9a-f]{2}[\s:.-]){15}[0-9a-f]{2}|(?:\d{1,3}[\s,;]{1,3}){15}\d{1,3}/i;
 
 /**
- * Whether a text may be, or hold, a key: judged by what it looks like, since a key can stand under any name. It is right
+ * Whether a text may be, or hold, a key: evaluated by what it looks like, since a key can stand under any name. It is right
  * about keys and wrong about some other texts; that costs a replay, never a key.
  */
 export function mayHoldSecret(text: string): boolean {

@@ -1,7 +1,7 @@
-import type { Definition } from '../enrollment/definitions-register.ts';
-import { desiredState } from '../enrollment/desired-state.ts';
-import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
-import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/subject-state.ts';
+import type { Definition } from '../enrollment/ledger/definitions-register.ts';
+import { desiredState } from '../enrollment/ledger/desired-state.ts';
+import type { EnrollmentProfiles } from '../enrollment/ledger/profiles.ts';
+import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/ledger/subject-state.ts';
 import { compareText } from '../events/compare-text.ts';
 import { type Instant, instantToMs } from '../events/instant.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
@@ -108,7 +108,7 @@ export function ledgerFacts(
   const appliedRevision = isInSync(state) ? revision : revision - state.pending.length;
   const [newest] = registers.definitions;
   const definition: (Definition & { readonly labels?: Labels | null }) | undefined = newest?.definition;
-  const first = registers.definitions.map(({ stamp }) => stamp.at).sort(compareText)[0];
+  const first = registers.definitions.map(({ version }) => version.at).sort(compareText)[0];
   const group = groupOf(kind, id, state, profiles);
   const hold: { readonly held: boolean; readonly reason?: string } | undefined = registers.hold;
   const life = lifecycleOf(kind, state);

@@ -7,8 +7,8 @@
  * the fleet. The row in `all` holds the entry itself, and is written last, on condition of its etag: whoever stops
  * midway, or loses a race, leaves a row there from which the next writer finds what is to be mended.
  */
-import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
-import type { SubjectRef, SubjectState } from '../enrollment/subject-state.ts';
+import type { EnrollmentProfiles } from '../enrollment/ledger/profiles.ts';
+import type { SubjectRef, SubjectState } from '../enrollment/ledger/subject-state.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 import { odata, type Row, RowConflictError, type Table } from '../storage/tables.ts';
 import {

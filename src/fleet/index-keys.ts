@@ -1,4 +1,4 @@
-import { partitionKey } from '../enrollment/ledger.ts';
+import { partitionKey } from '../enrollment/ledger/ledger.ts';
 import { sha256 } from '../events/event-identity.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 

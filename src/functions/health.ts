@@ -1,5 +1,5 @@
 import { services } from '../app.ts';
-import { json } from '../http/answer.ts';
+import { json } from '../http/http-response.ts';
 import { httpFunction } from './http-function.ts';
 
 httpFunction('health', {

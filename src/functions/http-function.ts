@@ -1,7 +1,7 @@
 import { app, type HttpMethod, type HttpRequest } from '@azure/functions';
 
-import { bugReport } from '../events/bug-report.ts';
-import { type Answer, problem } from '../http/answer.ts';
+import { redactSecrets } from '../events/redact-secrets.ts';
+import { type HttpResponse, problem } from '../http/http-response.ts';
 import type { Request } from '../http/request.ts';
 import { consoleLog as log } from '../log.ts';
 import { noteFailure } from './failed-invocations.ts';
@@ -12,7 +12,7 @@ interface Route {
   readonly methods: readonly HttpMethod[];
   /** Keys are checked by the host, for a whole function. */
   readonly auth: 'key' | 'none';
-  readonly handle: (request: Request) => Promise<Answer>;
+  readonly handle: (request: Request) => Promise<HttpResponse>;
 }
 
 /** Registers one route. What the domain throws is answered without its words: they may hold what callers must not see. */
@@ -47,7 +47,7 @@ function register(
         const { notNow } = await import('../http/not-now.ts');
         const away = notNow(error, new Date());
         if (away) return away;
-        context.error(bugReport(error, new TextDecoder().decode(body)));
+        context.error(redactSecrets(error, new TextDecoder().decode(body)));
         return problem({
           status: 500,
           detail: `Something went wrong here. The log has more under invocation ${context.invocationId}.`,
@@ -66,7 +66,7 @@ function isBodyLost({ headers, body }: HttpRequest): boolean {
   return headers.has('transfer-encoding') && body === null;
 }
 
-function lengthRequired(): Answer {
+function lengthRequired(): HttpResponse {
   return problem({
     status: 411,
     detail:

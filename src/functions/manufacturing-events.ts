@@ -3,7 +3,7 @@ import { app, type InvocationContext, trigger } from '@azure/functions';
 import { services } from '../app.ts';
 import { manufacturingEventsQueue } from '../events/messaging-entities.ts';
 
-/** One message an invocation. The body comes as bytes, so that a body that is no JSON is judged as what it is. */
+/** One message an invocation. The body comes as bytes, so that a body that is no JSON is evaluated as what it is. */
 app.generic('manufacturing-events', {
   trigger: trigger.generic({
     type: 'serviceBusTrigger',

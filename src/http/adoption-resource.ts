@@ -5,7 +5,7 @@ import { adoptionRulesSchema } from '../adoption/adoption-rules.ts';
 import type { AdoptionRunner } from '../adoption/adoption-runner.ts';
 import type { AdoptionStore } from '../adoption/adoption-store.ts';
 import { decodeJson } from '../events/decode-json.ts';
-import { type Answer, json, notFound, problem } from './answer.ts';
+import { type HttpResponse, json, notFound, problem } from './http-response.ts';
 import { originOf, type Request } from './request.ts';
 
 const maxBodyBytes = 1024 * 1024;
@@ -29,7 +29,7 @@ export class AdoptionResource {
     this.#runner = runner;
   }
 
-  async start(request: Request): Promise<Answer> {
+  async start(request: Request): Promise<HttpResponse> {
     const bytes = await request.body();
     if (bytes.length > maxBodyBytes) {
       const detail = `The body is larger than ${maxBodyBytes} bytes. Adopt in parts: what one has taken the next one knows.`;
@@ -50,12 +50,12 @@ export class AdoptionResource {
     return this.#accepted(adoption, request);
   }
 
-  async show(id: string): Promise<Answer> {
+  async show(id: string): Promise<HttpResponse> {
     const adoption = await this.#store.read(id);
     return adoption ? json(200, adoptionDocument(adoption)) : notFound(`Adoption ${id} was not found.`);
   }
 
-  async #undo(id: string, request: Request): Promise<Answer> {
+  async #undo(id: string, request: Request): Promise<HttpResponse> {
     const adoption = await this.#store.read(id);
     if (!adoption) {
       return notFound(`Adoption ${id} was not found.`);
@@ -76,7 +76,7 @@ export class AdoptionResource {
   #accepted(
     { id, status, dryRun }: { id: string; status: string; dryRun: boolean },
     request: Request,
-  ): Answer {
+  ): HttpResponse {
     const url = `${originOf(request)}/api/adoptions/${id}`;
     return json(202, { id, status, dryRun, url }, { location: url });
   }

@@ -11,7 +11,7 @@ import { AuditRunningError } from '../audit/audit-running-error.ts';
 import { type AuditStore, isRunsContinuation } from '../audit/audit-store.ts';
 import { type Change, ChangeCounter, type StoredFinding, weekBefore } from '../audit/finding-changes.ts';
 import { delimiterOf, delimiterRule } from '../csv.ts';
-import { type Answer, badContinuation, csvHeaders, json, notFound, problem } from './answer.ts';
+import { badContinuation, csvHeaders, type HttpResponse, json, notFound, problem } from './http-response.ts';
 import { originOf, preferredRepresentation, type Request } from './request.ts';
 
 const runsPerPage = 50;
@@ -21,30 +21,30 @@ const runsOfTrend = 30;
 export class AuditResource {
   readonly #store: AuditStore;
   readonly #runner: AuditRunner;
-  readonly #page: (runId: string, request: Request) => Promise<Answer>;
+  readonly #page: (runId: string, request: Request) => Promise<HttpResponse>;
 
   constructor(
     store: AuditStore,
     runner: AuditRunner,
-    page: (runId: string, request: Request) => Promise<Answer>,
+    page: (runId: string, request: Request) => Promise<HttpResponse>,
   ) {
     this.#store = store;
     this.#runner = runner;
     this.#page = page;
   }
 
-  async newest(request: Request): Promise<Answer> {
+  async newest(request: Request): Promise<HttpResponse> {
     const run = await this.#store.newestFinished();
     if (!run) return notFound('No audit has finished yet. POST /api/audit/runs starts one.');
     return this.#represent(run, request);
   }
 
-  async show(id: string, request: Request): Promise<Answer> {
+  async show(id: string, request: Request): Promise<HttpResponse> {
     const run = await this.#store.read(id);
     return run ? this.#represent(run, request) : notFound(`There is no audit run ${id}.`);
   }
 
-  async list(continuation: string | null): Promise<Answer> {
+  async list(continuation: string | null): Promise<HttpResponse> {
     if (continuation && !isRunsContinuation(continuation)) {
       return badContinuation();
     }
@@ -55,7 +55,7 @@ export class AuditResource {
     });
   }
 
-  async start(request: Request): Promise<Answer> {
+  async start(request: Request): Promise<HttpResponse> {
     const urlOf = (id: string) => `${originOf(request)}/api/audit/runs/${id}`;
     try {
       const run = await this.#runner.start();
@@ -74,7 +74,7 @@ export class AuditResource {
     }
   }
 
-  async #represent(run: AuditRun, request: Request): Promise<Answer> {
+  async #represent(run: AuditRun, request: Request): Promise<HttpResponse> {
     const representation = preferredRepresentation(request, ['json', 'html', 'csv']);
     if (representation === undefined)
       return problem({ status: 406, detail: 'The report comes as application/json, text/html or text/csv.' });

@@ -1,6 +1,6 @@
 import { decodeUtf8 } from '../events/decode-json.ts';
 import type { JsonObject } from '../events/json.ts';
-import type { EventError } from './answer.ts';
+import type { EventError } from './http-response.ts';
 import type { Request } from './request.ts';
 
 export interface BinaryModeAttributes {

@@ -15,8 +15,8 @@ import {
 } from '../events/decode-json.ts';
 import { isJsonObject } from '../events/json.ts';
 import { type ReadEvent, readEventText, readSizedEvent } from '../events/read-event.ts';
-import { type Answer, type EventError, json, problem } from './answer.ts';
 import { binaryModeAttributes } from './binary-mode.ts';
+import { type EventError, type HttpResponse, json, problem } from './http-response.ts';
 import type { Request } from './request.ts';
 
 export const maxRequestBytes = 1024 * 1024;
@@ -32,7 +32,7 @@ export interface RequestEvent {
 /** The events of a request; or the answer that there are none. */
 export type RequestEvents =
   | { readonly events: readonly RequestEvent[]; readonly single: boolean; readonly answer?: undefined }
-  | { readonly answer: Answer };
+  | { readonly answer: HttpResponse };
 
 /** CloudEvents over HTTP: structured, batched and binary mode, told apart by content type. */
 export async function readRequestEvents(request: Request): Promise<RequestEvents> {
@@ -72,7 +72,7 @@ export async function readRequestEvents(request: Request): Promise<RequestEvents
 
 export type RequestBody =
   | { readonly bytes: Uint8Array; readonly answer?: undefined }
-  | { readonly bytes?: undefined; readonly answer: Answer };
+  | { readonly bytes?: undefined; readonly answer: HttpResponse };
 
 /** As it was sent: nothing here decompresses. */
 export async function readRequestBody(request: Request): Promise<RequestBody> {
@@ -145,7 +145,7 @@ function binary(text: string, request: Request): RequestEvents {
 }
 
 /** The code is answered; no URL of the request is ever fetched. */
-function eventGridValidation(value: unknown, request: Request): Answer | undefined {
+function eventGridValidation(value: unknown, request: Request): HttpResponse | undefined {
   const [first] = Array.isArray(value) ? value : [value];
   if (!isJsonObject(first) || first.eventType !== 'Microsoft.EventGrid.SubscriptionValidationEvent') {
     return undefined;
@@ -170,7 +170,7 @@ function invalid(
   };
 }
 
-function tooLarge(): Answer {
+function tooLarge(): HttpResponse {
   const detail = `The body is larger than ${maxRequestBytes} bytes. Send the events in parts.`;
   return problem({ status: 413, detail });
 }

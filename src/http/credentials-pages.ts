@@ -1,14 +1,14 @@
 import { DeviceProvisioningError } from '../dps/errors.ts';
-import { CredentialsRefusedError } from '../enrollment/device-credentials.ts';
-import { type Ledger, subjectOf } from '../enrollment/ledger.ts';
-import { RetryLaterError } from '../enrollment/retry-later-error.ts';
+import { RetryLaterError } from '../enrollment/dps-access/retry-later-error.ts';
+import { type Ledger, subjectOf } from '../enrollment/ledger/ledger.ts';
+import { CredentialsRefusedError } from '../enrollment/pipeline/device-credentials.ts';
 import { isDpsId } from '../events/read-event.ts';
 import type { FleetLists } from '../fleet/fleet-list.ts';
-import type { Answer } from './answer.ts';
 import { addressOf, type CredentialsIssuer } from './credentials-resource.ts';
 import { sourceOf } from './fleet-forms.ts';
 import { notFoundPage } from './fleet-pages.ts';
 import { html, type Markup } from './html.ts';
+import type { HttpResponse } from './http-response.ts';
 import { credentialsBody, type Label, labelBody, labelSheetBody } from './pages/label-page.ts';
 import { pageHeaders, pageText, type Section } from './pages/layout.ts';
 import { batchAddress, deviceAddress } from './pages/parts.ts';
@@ -35,7 +35,7 @@ export class CredentialsPages {
   }
 
   /** After its form: it is a POST, so that nobody fetches keys by following a link. */
-  async credentials(id: string, person: Person, { headers }: Request): Promise<Answer> {
+  async credentials(id: string, person: Person, { headers }: Request): Promise<HttpResponse> {
     const { credentialsIssuer } = this.#parts;
     if (!credentialsIssuer.areServed) {
       return notServed(person, deviceAddress(id));
@@ -47,7 +47,7 @@ export class CredentialsPages {
     });
   }
 
-  async label(id: string, person: Person, request: Request): Promise<Answer> {
+  async label(id: string, person: Person, request: Request): Promise<HttpResponse> {
     const { credentialsIssuer } = this.#parts;
     const back = deviceAddress(id);
     const { idScope } = credentialsIssuer;
@@ -67,7 +67,7 @@ export class CredentialsPages {
     });
   }
 
-  async sheet(batchId: string, person: Person, request: Request): Promise<Answer> {
+  async sheet(batchId: string, person: Person, request: Request): Promise<HttpResponse> {
     const { credentialsIssuer, fleetLists } = this.#parts;
     const back = batchAddress(batchId);
     const { idScope } = credentialsIssuer;
@@ -134,7 +134,7 @@ export class CredentialsPages {
   }
 
   /** Keys are for whoever has the role, and for pages of ours: a page elsewhere could make browsers ask. */
-  #refusal(person: Person, back: string, request: Request): Answer | undefined {
+  #refusal(person: Person, back: string, request: Request): HttpResponse | undefined {
     if (!wantsKey(request)) {
       return undefined;
     }
@@ -174,7 +174,11 @@ async function inTurns<T, R>(
   return results;
 }
 
-async function orRefusal(viewer: Person, back: string, show: () => Promise<Answer>): Promise<Answer> {
+async function orRefusal(
+  viewer: Person,
+  back: string,
+  show: () => Promise<HttpResponse>,
+): Promise<HttpResponse> {
   try {
     return await show();
   } catch (error) {
@@ -191,13 +195,13 @@ async function orRefusal(viewer: Person, back: string, show: () => Promise<Answe
   }
 }
 
-function notServed(viewer: Person, back: string): Answer {
+function notServed(viewer: Person, back: string): HttpResponse {
   const line =
     'Credentials are not handed out here: the setting CREDENTIALS is off. Set it to on, if the line is to fetch them.';
   return problemPage(403, 'Not here', line, { viewer, icon: 'lock', more: backButton(back) });
 }
 
-function noScope(viewer: Person, back: string): Answer {
+function noScope(viewer: Person, back: string): HttpResponse {
   const line =
     'A label names the ID scope of the DPS instance, which only a setting can tell: set DPS_ID_SCOPE.';
   return problemPage(409, 'No ID scope', line, { viewer, icon: 'warning', more: backButton(back) });
@@ -207,6 +211,6 @@ function backButton(href: string): Markup {
   return html`<a class="button" href="${href}">Back</a>`;
 }
 
-function page(title: string, section: Section, viewer: Person, body: Markup): Answer {
+function page(title: string, section: Section, viewer: Person, body: Markup): HttpResponse {
   return { status: 200, headers: pageHeaders, body: pageText({ title, section, viewer, body }) };
 }

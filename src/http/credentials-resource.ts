@@ -4,8 +4,8 @@ import {
   type DeviceCredentialsReader,
   type RefusalReason,
   type Requester,
-} from '../enrollment/device-credentials.ts';
-import { type Answer, json, problem } from './answer.ts';
+} from '../enrollment/pipeline/device-credentials.ts';
+import { type HttpResponse, json, problem } from './http-response.ts';
 import type { Request } from './request.ts';
 
 const noStore = { 'cache-control': 'no-store', pragma: 'no-cache' } as const;
@@ -69,7 +69,7 @@ export class CredentialsResource {
     this.#issuer = issuer;
   }
 
-  async issue({ params, headers }: Request): Promise<Answer> {
+  async issue({ params, headers }: Request): Promise<HttpResponse> {
     if (!this.#issuer.areServed) {
       return problem({
         status: 403,
@@ -90,7 +90,7 @@ export class CredentialsResource {
   }
 }
 
-function refused({ reason, message: detail, retryAfterInSeconds }: CredentialsRefusedError): Answer {
+function refused({ reason, message: detail, retryAfterInSeconds }: CredentialsRefusedError): HttpResponse {
   return problem({
     status: statuses[reason],
     ...(reason === 'unknown' || reason === 'limit' ? {} : { type: `credentials-${reason}` }),

@@ -3,9 +3,9 @@ import type { DeviceProvisioningClient } from '../dps/client.ts';
 import { DeviceProvisioningError } from '../dps/errors.ts';
 import { ifFound } from '../dps/if-found.ts';
 import type { DeviceRegistrationState, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
-import type { DpsGate } from '../enrollment/dps-gate.ts';
-import { RetryLaterError } from '../enrollment/retry-later-error.ts';
-import type { SubjectRef } from '../enrollment/subject-state.ts';
+import { RetryLaterError } from '../enrollment/dps-access/retry-later-error.ts';
+import type { ThrottledDps } from '../enrollment/dps-access/throttled-dps.ts';
+import type { SubjectRef } from '../enrollment/ledger/subject-state.ts';
 import { isDpsId } from '../events/read-event.ts';
 
 /** Somebody waits for a page: no longer than this for DPS. */
@@ -22,18 +22,21 @@ export type DpsView =
 
 export interface DpsViewParts {
   readonly dps: DeviceProvisioningClient;
-  readonly gate: DpsGate;
+  readonly throttledDps: ThrottledDps;
   readonly clock: Clock;
 }
 
 /** Reads DPS for people, within the quota and the circuit breaker like everybody else. */
-export async function readDpsView({ dps, gate, clock }: DpsViewParts, subject: SubjectRef): Promise<DpsView> {
+export async function readDpsView(
+  { dps, throttledDps, clock }: DpsViewParts,
+  subject: SubjectRef,
+): Promise<DpsView> {
   if (!isDpsId(subject.id)) {
     return { is: undefined, did: undefined };
   }
   const deadline = clock.now().getTime() + waitInMs;
   const read = <T>(operation: (options: { abortSignal: AbortSignal }) => Promise<T>) =>
-    gate.call('pipeline', deadline, () => {
+    throttledDps.call('pipeline', deadline, () => {
       const abortSignal = AbortSignal.timeout(waitInMs);
       return ifFound(operation({ abortSignal })).catch((error: unknown) => {
         throw abortSignal.aborted ? new RetryLaterError('DPS did not answer within 5 seconds.') : error;

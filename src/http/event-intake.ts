@@ -1,14 +1,14 @@
 import type { Clock } from '../clock.ts';
-import { allRejections } from '../enrollment/event-judgement.ts';
-import { acceptedRecord } from '../enrollment/event-record.ts';
-import { type Ledger, subjectOf } from '../enrollment/ledger.ts';
-import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
-import { type EventRecord, isFinal } from '../enrollment/subject-state.ts';
+import { acceptedRecord } from '../enrollment/ledger/event-record.ts';
+import { type Ledger, subjectOf } from '../enrollment/ledger/ledger.ts';
+import type { EnrollmentProfiles } from '../enrollment/ledger/profiles.ts';
+import { type EventRecord, isFinal } from '../enrollment/ledger/subject-state.ts';
+import { allRejections } from '../enrollment/pipeline/event-evaluation.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import type { ManufacturingEvent } from '../events/manufacturing-event.ts';
-import { type Answer, type EventError, json, problem } from './answer.ts';
 import { type RequestEvent, readRequestEvents } from './cloud-events-binding.ts';
 import { eventStatus, statusUrl } from './event-status.ts';
+import { type EventError, type HttpResponse, json, problem } from './http-response.ts';
 import { notNow } from './not-now.ts';
 import type { RefusedRequests } from './refused-requests.ts';
 import { originOf, type Request } from './request.ts';
@@ -44,13 +44,13 @@ export class EventIntake {
     this.#parts = parts;
   }
 
-  async accept(request: Request, sender?: SigningSender): Promise<Answer> {
+  async accept(request: Request, sender?: SigningSender): Promise<HttpResponse> {
     const answer = await this.#accept(request, sender);
     this.#parts.refusedRequests.note(answer, sender?.name);
     return answer;
   }
 
-  async #accept(request: Request, sender: SigningSender | undefined): Promise<Answer> {
+  async #accept(request: Request, sender: SigningSender | undefined): Promise<HttpResponse> {
     const arrivedAt = this.#parts.clock.now();
     const found = await readRequestEvents(request);
     if (found.answer) {
@@ -130,7 +130,7 @@ export class EventIntake {
   }
 
   /** `Prefer: wait=SECONDS` (RFC 7240): the outcomes, if all are final in time. */
-  async #wait(request: Request, events: readonly ValidEvent[]): Promise<Answer | undefined> {
+  async #wait(request: Request, events: readonly ValidEvent[]): Promise<HttpResponse | undefined> {
     const seconds = Number(
       /(?:^|[,;\s])wait\s*=\s*"?(\d+)/i.exec(request.headers.get('prefer') ?? '')?.[1] ?? 0,
     );
@@ -180,7 +180,7 @@ function finalStatus(event: ManufacturingEvent, record: EventRecord | undefined)
   return { key, source, id, type, subject, time, ...rejected };
 }
 
-function accepted(request: Request, events: readonly ValidEvent[], single: boolean): Answer {
+function accepted(request: Request, events: readonly ValidEvent[], single: boolean): HttpResponse {
   const list = events.map(({ event }, index) => ({
     index,
     source: event.source,
@@ -192,7 +192,7 @@ function accepted(request: Request, events: readonly ValidEvent[], single: boole
   return json(202, { accepted: list }, single && first ? { location: first.status } : {});
 }
 
-function notPermitted(errors: readonly EventError[], count: number): Answer {
+function notPermitted(errors: readonly EventError[], count: number): HttpResponse {
   return problem({
     status: 403,
     type: 'not-permitted',
@@ -202,7 +202,7 @@ function notPermitted(errors: readonly EventError[], count: number): Answer {
   });
 }
 
-function invalid(errors: readonly EventError[], count: number): Answer {
+function invalid(errors: readonly EventError[], count: number): HttpResponse {
   return problem({
     status: 400,
     type: 'invalid-events',

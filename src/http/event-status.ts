@@ -1,4 +1,4 @@
-import type { EventRecord } from '../enrollment/subject-state.ts';
+import type { EventRecord } from '../enrollment/ledger/subject-state.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 
 /** One event as its status resource shows it. */

@@ -1,15 +1,15 @@
 import type { AuditRunner } from '../audit/audit-runner.ts';
 import { AuditRunningError } from '../audit/audit-running-error.ts';
 import type { Clock } from '../clock.ts';
-import type { BackgroundQueue } from '../enrollment/background-queue.ts';
-import { type Ledger, subjectOf } from '../enrollment/ledger.ts';
-import type { RejectedReplay } from '../enrollment/rejected-replay.ts';
-import { isInSync } from '../enrollment/subject-state.ts';
+import { type Ledger, subjectOf } from '../enrollment/ledger/ledger.ts';
+import { isInSync } from '../enrollment/ledger/subject-state.ts';
+import type { BackgroundQueue } from '../enrollment/pipeline/background-queue.ts';
+import type { RejectedReplay } from '../enrollment/rejected/rejected-replay.ts';
 import { isJsonObject } from '../events/json.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 import type { FleetLists } from '../fleet/fleet-list.ts';
-import type { Answer } from './answer.ts';
 import type { EventIntake } from './event-intake.ts';
+import type { HttpResponse } from './http-response.ts';
 import type { Request } from './request.ts';
 import type { Person } from './sign-in.ts';
 
@@ -187,7 +187,7 @@ export function sourceOf(person: Person): string {
   return `/people/${encodeURIComponent(person.account)}`.slice(0, 1_024);
 }
 
-function mistakesOf({ body = '{}' }: Answer): EventMistake[] {
+function mistakesOf({ body = '{}' }: HttpResponse): EventMistake[] {
   const { detail, errors } = JSON.parse(body) as { detail?: string; errors?: EventMistake[] };
   if (errors && errors.length > 0) {
     return errors.map(({ pointer, detail: text }) => ({ pointer, detail: text }));

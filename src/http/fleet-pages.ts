@@ -4,19 +4,19 @@ import { findingCodes } from '../audit/finding.ts';
 import { changeOf, isOpenAt, type StoredFinding, weekBefore } from '../audit/finding-changes.ts';
 import { summedUpFindings } from '../audit/finding-tally.ts';
 import { byteOrderMark, csvText, delimiterOf, delimiterRule } from '../csv.ts';
-import type { Ledger } from '../enrollment/ledger.ts';
-import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
-import type { RejectedEvents, RejectedFilter } from '../enrollment/rejected-events.ts';
+import type { Ledger } from '../enrollment/ledger/ledger.ts';
+import type { EnrollmentProfiles } from '../enrollment/ledger/profiles.ts';
+import type { RejectedEvents, RejectedFilter } from '../enrollment/rejected/rejected-events.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 import { FilterError, readFilter } from '../fleet/fleet-filter.ts';
 import type { FleetIndex } from '../fleet/fleet-index.ts';
 import type { FleetLists } from '../fleet/fleet-list.ts';
 import { emptySummary } from '../fleet/fleet-summary.ts';
-import { type Answer, csvHeaders } from './answer.ts';
 import type { CredentialsIssuer } from './credentials-resource.ts';
 import type { DpsViewParts } from './dps-view.ts';
 import type { FleetResource } from './fleet-resource.ts';
 import { html, type Markup } from './html.ts';
+import { csvHeaders, type HttpResponse } from './http-response.ts';
 import { batchBody, tallyOf } from './pages/batch-page.ts';
 import { deviceBody } from './pages/device-page.ts';
 import { findingsBody, type Show, shows } from './pages/findings-page.ts';
@@ -72,7 +72,7 @@ export class FleetPages {
   }
 
   /** What a page throws for a request that it cannot answer becomes one, too. */
-  async guarded(viewer: Viewer, show: () => Promise<Answer>): Promise<Answer> {
+  async guarded(viewer: Viewer, show: () => Promise<HttpResponse>): Promise<HttpResponse> {
     try {
       return await show();
     } catch (error) {
@@ -84,7 +84,7 @@ export class FleetPages {
   }
 
   /** The same page for whoever has a key: to look at, without forms. */
-  forKey(which: 'overview' | 'device' | 'batch', id: string): Promise<Answer> {
+  forKey(which: 'overview' | 'device' | 'batch', id: string): Promise<HttpResponse> {
     const request: PageRequest = {
       query: new URLSearchParams(which === 'overview' ? { run: id } : {}),
       viewer: { kind: 'key' },
@@ -98,13 +98,13 @@ export class FleetPages {
     );
   }
 
-  listForKey(kind: SubjectKind, query: URLSearchParams): Promise<Answer> {
+  listForKey(kind: SubjectKind, query: URLSearchParams): Promise<HttpResponse> {
     const without = new URLSearchParams([...query].filter(([name]) => name !== 'code' && name !== 'format'));
     const viewer: Viewer = { kind: 'key' };
     return this.guarded(viewer, () => this.list(kind, { query: without, viewer }));
   }
 
-  async overview({ query, viewer, said }: PageRequest): Promise<Answer> {
+  async overview({ query, viewer, said }: PageRequest): Promise<HttpResponse> {
     onlyParameters(query, ['run', 'since', 'done']);
     const content = await this.#run(query);
     if (!content) {
@@ -113,7 +113,7 @@ export class FleetPages {
     return page('Overview', 'overview', viewer, overviewBody(content), said);
   }
 
-  async findings({ query, viewer, said }: PageRequest): Promise<Answer> {
+  async findings({ query, viewer, said }: PageRequest): Promise<HttpResponse> {
     onlyParameters(query, ['run', 'since', 'show', 'code', 'continuation', 'format', 'delimiter']);
     const show = oneOf<Show>('show', query.get('show') ?? 'open', shows);
     const code = query.get('code') ?? undefined;
@@ -153,7 +153,7 @@ export class FleetPages {
     return page('Findings', 'findings', viewer, body, said);
   }
 
-  async list(kind: SubjectKind, { query, viewer, said }: PageRequest): Promise<Answer> {
+  async list(kind: SubjectKind, { query, viewer, said }: PageRequest): Promise<HttpResponse> {
     const filter = readFilter(kind, query, {
       others: ['continuation', 'format', 'delimiter', 'done'],
       findingCodes,
@@ -183,7 +183,7 @@ export class FleetPages {
     return page(kind === 'device' ? 'Devices' : 'Batches', section, viewer, body, said, filter.q);
   }
 
-  async device(id: string, { viewer, said }: PageRequest): Promise<Answer> {
+  async device(id: string, { viewer, said }: PageRequest): Promise<HttpResponse> {
     const view = await readSubjectView(this.#parts, 'device', id);
     if (!view) {
       return notFoundPage(
@@ -197,7 +197,7 @@ export class FleetPages {
     return page(`Device ${view.subject.id}`, 'devices', viewer, deviceBody(view, viewer, areServed), said);
   }
 
-  async batch(id: string, { viewer, said }: PageRequest): Promise<Answer> {
+  async batch(id: string, { viewer, said }: PageRequest): Promise<HttpResponse> {
     const view = await readSubjectView(this.#parts, 'batch', id);
     if (!view) {
       return notFoundPage(
@@ -223,7 +223,7 @@ export class FleetPages {
     return page(`Batch ${view.subject.id}`, 'batches', viewer, body, said);
   }
 
-  async rejected({ query, viewer, said }: PageRequest): Promise<Answer> {
+  async rejected({ query, viewer, said }: PageRequest): Promise<HttpResponse> {
     onlyParameters(query, ['reason', 'source', 'since', 'until', 'continuation', 'done']);
     const filter: RejectedFilter = {
       reason: query.get('reason') || undefined,
@@ -253,7 +253,7 @@ export class FleetPages {
     key: string,
     request: PageRequest,
     attempt?: RejectedEventContent['attempt'],
-  ): Promise<Answer> {
+  ): Promise<HttpResponse> {
     const { query, viewer, said } = request;
     const seen = new Date(query.get('seen') ?? '');
     const rejection = Number.isNaN(seen.getTime())
@@ -272,7 +272,7 @@ export class FleetPages {
     return attempt ? { ...answer, status: 400 } : answer;
   }
 
-  async status({ viewer, said }: PageRequest): Promise<Answer> {
+  async status({ viewer, said }: PageRequest): Promise<HttpResponse> {
     return page('Status', 'status', viewer, statusBody(await this.#parts.status.read(), viewer), said);
   }
 
@@ -334,7 +334,7 @@ export class FleetPages {
       readonly fits: (finding: StoredFinding) => boolean;
       readonly sums: readonly StoredFinding[];
     },
-  ): Promise<Answer> {
+  ): Promise<HttpResponse> {
     const delimiter = delimiterOf(query.get('delimiter'));
     if (delimiter === undefined) {
       throw new PageError(delimiterRule);
@@ -355,7 +355,7 @@ export class FleetPages {
     };
   }
 
-  async #noAudit(viewer: Viewer, section: Section): Promise<Answer> {
+  async #noAudit(viewer: Viewer, section: Section): Promise<HttpResponse> {
     const running = (await this.#parts.auditStore.list(1)).runs[0]?.status === 'running';
     const body = html`${pageHead(section === 'overview' ? 'Provisioning' : 'Findings', undefined)}${empty(
       'overview',
@@ -376,7 +376,7 @@ function page(
   body: Markup,
   said?: Markup,
   query?: string,
-): Answer {
+): HttpResponse {
   const whole = said ? html`${said}${body}` : body;
   return {
     status: 200,
@@ -385,7 +385,7 @@ function page(
   };
 }
 
-export function notFoundPage(viewer: Viewer, line: string, href: string, name: string): Answer {
+export function notFoundPage(viewer: Viewer, line: string, href: string, name: string): HttpResponse {
   return problemPage(404, 'Not found', line, {
     viewer,
     icon: 'search',

@@ -4,7 +4,7 @@ import type { SubjectKind } from '../events/manufacturing-event.ts';
 import { FilterError, type FleetFilter, filterParameters, readFilter } from '../fleet/fleet-filter.ts';
 import type { FleetLists, FleetPage } from '../fleet/fleet-list.ts';
 import type { ListedEntry } from '../fleet/index-rows.ts';
-import { type Answer, csvHeaders, json, problem } from './answer.ts';
+import { csvHeaders, type HttpResponse, json, problem } from './http-response.ts';
 import { preferredRepresentation, type Request } from './request.ts';
 
 const entriesPerPage = 100;
@@ -17,14 +17,14 @@ const noFilters = ['continuation', 'format', 'delimiter', 'code'];
 /** `GET /api/devices` and `GET /api/batches`: the fleet, by the index. */
 export class FleetResource {
   readonly #lists: FleetLists;
-  readonly #page: (kind: SubjectKind, query: URLSearchParams) => Promise<Answer>;
+  readonly #page: (kind: SubjectKind, query: URLSearchParams) => Promise<HttpResponse>;
 
-  constructor(lists: FleetLists, page: (kind: SubjectKind, query: URLSearchParams) => Promise<Answer>) {
+  constructor(lists: FleetLists, page: (kind: SubjectKind, query: URLSearchParams) => Promise<HttpResponse>) {
     this.#lists = lists;
     this.#page = page;
   }
 
-  async list(kind: SubjectKind, request: Request): Promise<Answer> {
+  async list(kind: SubjectKind, request: Request): Promise<HttpResponse> {
     const representation = preferredRepresentation(request, ['json', 'csv', 'html']);
     const { searchParams } = new URL(request.url);
     try {
@@ -59,7 +59,7 @@ export class FleetResource {
     filter: FleetFilter,
     continuation: string | undefined,
     delimiter: Delimiter,
-  ): Promise<Answer> {
+  ): Promise<HttpResponse> {
     const page = await this.#lists.page(kind, filter, {
       size: entriesPerFile,
       continuation,

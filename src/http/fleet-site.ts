@@ -1,10 +1,10 @@
 import { StorageUnavailableError } from '../storage/tables.ts';
-import type { Answer } from './answer.ts';
 import type { CredentialsPages } from './credentials-pages.ts';
 import type { Done, FleetForms, Sent } from './fleet-forms.ts';
 import type { FleetPages, PageRequest } from './fleet-pages.ts';
 import { notFoundPage } from './fleet-pages.ts';
 import { html, type Markup } from './html.ts';
+import type { HttpResponse } from './http-response.ts';
 import { asset } from './pages/assets.ts';
 import { batchAddress, deviceAddress, notice, type Tone } from './pages/parts.ts';
 import { problemPage } from './pages/problem-page.ts';
@@ -21,7 +21,7 @@ const doneWords: Readonly<Record<Done, readonly [Tone, string]>> = {
     'info',
     'Accepted, and not confirmed yet: it is in the queue. Its story below shows what becomes of it.',
   ],
-  replayed: ['good', 'Replayed: it is judged anew in a moment.'],
+  replayed: ['good', 'Replayed: it is evaluated anew in a moment.'],
   'nothing-replayed': ['warning', 'Nothing was replayed: choose events that can be, and were not yet.'],
   retried: ['good', 'Tried again: nothing waits any more.'],
   'still-waiting': ['warning', 'Tried again, and it still waits. It is tried again by itself.'],
@@ -43,7 +43,7 @@ export class FleetSite {
     this.#settings = settings;
   }
 
-  async answer(request: Request): Promise<Answer> {
+  async answer(request: Request): Promise<HttpResponse> {
     const url = new URL(request.url);
     const path = pathOf(url);
     if (path[0] === 'assets') {
@@ -73,7 +73,7 @@ export class FleetSite {
     }
   }
 
-  #show(path: readonly string[], url: URL, asked: Request, viewer: Person): Promise<Answer> {
+  #show(path: readonly string[], url: URL, asked: Request, viewer: Person): Promise<HttpResponse> {
     const query = url.searchParams;
     const done = query.get('done');
     const said = done !== null && Object.hasOwn(doneWords, done) ? saidOf(done as Done) : undefined;
@@ -106,7 +106,7 @@ export class FleetSite {
     });
   }
 
-  async #showLabels(which: string, id: string, asked: Request, viewer: Person): Promise<Answer> {
+  async #showLabels(which: string, id: string, asked: Request, viewer: Person): Promise<HttpResponse> {
     switch (which) {
       case 'devices/label':
         return this.#credentials.label(id, viewer, asked);
@@ -117,7 +117,7 @@ export class FleetSite {
     }
   }
 
-  async #act(path: readonly string[], url: URL, request: Request, person: Person): Promise<Answer> {
+  async #act(path: readonly string[], url: URL, request: Request, person: Person): Promise<HttpResponse> {
     if (!isFromOurPages(request.headers, request.url)) {
       return problemPage(
         403,
@@ -168,7 +168,7 @@ export class FleetSite {
   }
 
   /** What is wrong with it is shown beside what was written. */
-  async #sendCopy(key: string, url: URL, fields: URLSearchParams, viewer: Person): Promise<Answer> {
+  async #sendCopy(key: string, url: URL, fields: URLSearchParams, viewer: Person): Promise<HttpResponse> {
     const text = fields.get('text') ?? '';
     const sent = await this.#forms.sendCopy(text, viewer, fields);
     if ('done' in sent) {
@@ -200,7 +200,7 @@ function pathOf({ pathname }: URL): string[] {
     });
 }
 
-function after(sent: Sent, back: string, viewer: Person): Answer {
+function after(sent: Sent, back: string, viewer: Person): HttpResponse {
   if ('done' in sent) {
     return redirect(back, sent.done);
   }
@@ -213,7 +213,7 @@ function after(sent: Sent, back: string, viewer: Person): Answer {
 }
 
 /** After a form comes a page, so that loading it again repeats nothing. */
-function redirect(path: string, done: Done): Answer {
+function redirect(path: string, done: Done): HttpResponse {
   return { status: 303, headers: { location: `${path}?done=${done}`, 'cache-control': 'no-store' } };
 }
 
@@ -222,7 +222,7 @@ function saidOf(done: Done): Markup {
   return notice(tone, html`<p>${text}</p>`);
 }
 
-function notSignedIn(why: 'nobody' | 'off' | 'unchecked', url: URL): Answer {
+function notSignedIn(why: 'nobody' | 'off' | 'unchecked', url: URL): HttpResponse {
   if (why === 'nobody') {
     const back = encodeURIComponent(`${url.pathname}${url.search}`);
     return {
@@ -237,7 +237,7 @@ function notSignedIn(why: 'nobody' | 'off' | 'unchecked', url: URL): Answer {
   return problemPage(why === 'off' ? 403 : 503, 'Pages are closed', line, { icon: 'lock' });
 }
 
-function signInFirst(): Answer {
+function signInFirst(): HttpResponse {
   return problemPage(
     401,
     'Signed out',
@@ -249,7 +249,7 @@ function signInFirst(): Answer {
   );
 }
 
-function forbidden(person: Person, needed: FleetRole): Answer {
+function forbidden(person: Person, needed: FleetRole): HttpResponse {
   const line = html`You are signed in as ${person.name}, without the role <b>${needed}</b>. Ask whoever administers this application in Microsoft Entra ID to assign it to you: Enterprise applications, this application, Users and groups. Then sign out and in again.`;
   return problemPage(403, needed === 'Fleet.Read' ? 'You may not see this' : 'You may not do this', line, {
     viewer: person,
@@ -258,7 +258,7 @@ function forbidden(person: Person, needed: FleetRole): Answer {
   });
 }
 
-function tablesDown(viewer: Person): Answer {
+function tablesDown(viewer: Person): HttpResponse {
   const answer = problemPage(
     503,
     'Table Storage does not answer',
@@ -268,6 +268,6 @@ function tablesDown(viewer: Person): Answer {
   return { ...answer, headers: { ...answer.headers, 'retry-after': '30' } };
 }
 
-function nowhere(viewer: Person): Answer {
+function nowhere(viewer: Person): HttpResponse {
   return notFoundPage(viewer, 'There is no page at this address.', '/fleet', 'Overview');
 }

@@ -2,16 +2,16 @@ import { setTimeout } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { DeviceProvisioningClient } from '../dps/client.ts';
 import { NotFoundError } from '../dps/errors.ts';
-import type { DpsGate } from '../enrollment/dps-gate.ts';
+import type { ThrottledDps } from '../enrollment/dps-access/throttled-dps.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import type { Table } from '../storage/tables.ts';
-import { type Answer, json } from './answer.ts';
+import { type HttpResponse, json } from './http-response.ts';
 
 const withinMs = 5_000;
 
 export interface HealthParts {
   readonly dps: DeviceProvisioningClient;
-  readonly gate: DpsGate;
+  readonly throttledDps: ThrottledDps;
   readonly clock: Clock;
   readonly bus: EventBus;
   readonly devices: Table;
@@ -23,10 +23,16 @@ interface Check {
 }
 
 /** Whether what the app lives on can be reached and permits what the app needs. */
-export async function deepHealth({ dps, gate, clock, bus, devices }: HealthParts): Promise<Answer> {
+export async function deepHealth({
+  dps,
+  throttledDps,
+  clock,
+  bus,
+  devices,
+}: HealthParts): Promise<HttpResponse> {
   const deadline = clock.now().getTime() + withinMs;
   const ask = (access: 'read' | 'write', operation: () => Promise<unknown>) =>
-    gate.call('pipeline', deadline, operation, { access });
+    throttledDps.call('pipeline', deadline, operation, { access });
   const [dpsCheck, serviceBus, tables] = await Promise.all([
     check(`${dps.endpoint} answers, and permits to read and write.`, async () => {
       await ask('read', () => dps.enrollmentGroups.query().byPage({ maxPageSize: 1 }).next());

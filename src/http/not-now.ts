@@ -1,9 +1,9 @@
 import { DeviceProvisioningError } from '../dps/errors.ts';
-import { handlingOf } from '../enrollment/failure-handling.ts';
-import { RetryLaterError } from '../enrollment/retry-later-error.ts';
+import { handlingOf } from '../enrollment/dps-access/failure-handling.ts';
+import { RetryLaterError } from '../enrollment/dps-access/retry-later-error.ts';
 import { EventBusUnavailableError } from '../events/event-bus.ts';
 import { StorageUnavailableError } from '../storage/tables.ts';
-import { type Answer, problem } from './answer.ts';
+import { type HttpResponse, problem } from './http-response.ts';
 
 const retryAfterInSeconds = 5;
 const longestRetryAfterInSeconds = 3_600;
@@ -12,7 +12,7 @@ const longestRetryAfterInSeconds = 3_600;
  * The answer where Table Storage, Service Bus or DPS cannot do it now, and the caller is to come again: the one place that
  * makes a 503 of it. Undefined for anything else, which is a bug of ours.
  */
-export function notNow(error: unknown, now: Date, detail?: string): Answer | undefined {
+export function notNow(error: unknown, now: Date, detail?: string): HttpResponse | undefined {
   const what = whatIsAway(error);
   if (what === undefined) {
     return undefined;

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { findingCodes, severities } from '../audit/finding.ts';
-import type { EventStatus } from '../enrollment/subject-state.ts';
-import { attestationSchema, definitionSchema, noticeSchema } from '../events/event-data-schema.ts';
+import type { EventStatus } from '../enrollment/ledger/subject-state.ts';
+import { attestationSchema, definitionSchema, statusEventSchema } from '../events/event-data-schema.ts';
 import { eventKinds, isDefinitionKind } from '../events/manufacturing-event.ts';
 import { dpsIdPattern, dpsIdRule } from '../events/read-event.ts';
 import { rejectionReasons } from '../events/rejection.ts';
@@ -29,7 +29,7 @@ function name<T extends z.ZodType>(id: string, schema: T, description?: string):
 
 name('Attestation', attestationSchema);
 name('Definition', definitionSchema, '`data` of device.manufactured, device.changed and batch.started.');
-name('Notice', noticeSchema, '`data` of all other types. Nothing is required.');
+name('Notice', statusEventSchema, '`data` of all other types. Nothing is required.');
 
 function eventOf(kinds: readonly string[], data: Readonly<Record<string, z.ZodType>>) {
   const meaning = kinds.map((kind) => kind.replace('.', String.raw`\.`)).join('|');
@@ -59,7 +59,7 @@ const noticeEvent = name(
   'NoticeEvent',
   eventOf(
     eventKinds.filter((kind) => !isDefinitionKind(kind)),
-    { data: noticeSchema },
+    { data: statusEventSchema },
   ),
 );
 const cloudEvent = name(

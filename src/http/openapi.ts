@@ -1,10 +1,10 @@
 import * as z from 'zod';
-import { type Answer, json } from './answer.ts';
+import { type HttpResponse, json } from './http-response.ts';
 import { paths } from './openapi-paths.ts';
 import { named } from './openapi-schemas.ts';
 
-/** `GET /api/openapi.json`: made of the schemas that judge requests, and of those that tests hold answers against. */
-export function openApi(): Answer {
+/** `GET /api/openapi.json`: made of the schemas that evaluate requests, and of those that tests hold answers against. */
+export function openApi(): HttpResponse {
   return json(200, openApiDocument());
 }
 

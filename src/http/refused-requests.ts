@@ -1,5 +1,5 @@
 import type { Log } from '../log.ts';
-import type { Answer } from './answer.ts';
+import type { HttpResponse } from './http-response.ts';
 
 /**
  * Leaves a log line for each request with events that was refused, so that somebody sees a sender that fails all night:
@@ -13,7 +13,7 @@ export class RefusedRequests {
     this.#log = log;
   }
 
-  note({ status, body }: Answer, sender?: string): void {
+  note({ status, body }: HttpResponse, sender?: string): void {
     if (status < 400) {
       return;
     }

@@ -1,10 +1,14 @@
 import * as z from 'zod';
 
 import type { Clock } from '../clock.ts';
-import { isContinuation, type RejectedEvents, type RejectedFilter } from '../enrollment/rejected-events.ts';
-import type { RejectedReplay } from '../enrollment/rejected-replay.ts';
+import {
+  isContinuation,
+  type RejectedEvents,
+  type RejectedFilter,
+} from '../enrollment/rejected/rejected-events.ts';
+import type { RejectedReplay } from '../enrollment/rejected/rejected-replay.ts';
 import { decodeJson } from '../events/decode-json.ts';
-import { type Answer, badContinuation, json, problem } from './answer.ts';
+import { badContinuation, type HttpResponse, json, problem } from './http-response.ts';
 import { notNow } from './not-now.ts';
 import type { Request } from './request.ts';
 
@@ -31,7 +35,7 @@ export class RejectedResource {
     this.#clock = clock;
   }
 
-  async list({ query }: Request): Promise<Answer> {
+  async list({ query }: Request): Promise<HttpResponse> {
     const filter: RejectedFilter = {
       reason: query.get('reason') ?? undefined,
       since: query.get('since') ?? undefined,
@@ -52,7 +56,7 @@ export class RejectedResource {
     });
   }
 
-  async replay(request: Request): Promise<Answer> {
+  async replay(request: Request): Promise<HttpResponse> {
     const bytes = await request.body();
     if (bytes.length > maxBodyBytes)
       return problem({ status: 413, detail: `The body is larger than ${maxBodyBytes} bytes.` });

@@ -2,12 +2,12 @@ import { runDocument } from '../audit/audit-report.ts';
 import type { AuditStore, RunLine } from '../audit/audit-store.ts';
 import type { CircuitRecord } from '../circuit-record.ts';
 import type { Clock } from '../clock.ts';
-import type { QuotaUse } from '../enrollment/quota-use.ts';
-import type { RejectedEvents } from '../enrollment/rejected-events.ts';
+import type { QuotaUse } from '../enrollment/dps-access/quota-use.ts';
+import type { RejectedEvents } from '../enrollment/rejected/rejected-events.ts';
 import type { EventBus, WaitingEvents } from '../events/event-bus.ts';
 import type { FleetLists } from '../fleet/fleet-list.ts';
 import type { ListedEntry } from '../fleet/index-rows.ts';
-import { type Answer, json, problem } from './answer.ts';
+import { type HttpResponse, json, problem } from './http-response.ts';
 import { preferredRepresentation, type Request } from './request.ts';
 
 /** The queue is looked at so far. */
@@ -81,7 +81,7 @@ export class StatusResource {
     };
   }
 
-  async answer(request: Request): Promise<Answer> {
+  async answer(request: Request): Promise<HttpResponse> {
     if (preferredRepresentation(request, ['json', 'html']) === undefined) {
       return problem({ status: 406, detail: 'The status comes as application/json or text/html.' });
     }

@@ -1,11 +1,11 @@
-import { desiredState, placeOf } from '../enrollment/desired-state.ts';
-import { type Ledger, subjectOf } from '../enrollment/ledger.ts';
-import type { EnrollmentProfiles } from '../enrollment/profiles.ts';
-import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/subject-state.ts';
+import { desiredState, placeOf } from '../enrollment/ledger/desired-state.ts';
+import { type Ledger, subjectOf } from '../enrollment/ledger/ledger.ts';
+import type { EnrollmentProfiles } from '../enrollment/ledger/profiles.ts';
+import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/ledger/subject-state.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
-import { type Answer, badContinuation, json, notFound } from './answer.ts';
 import { type DpsViewParts, readDpsView } from './dps-view.ts';
 import { eventStatus } from './event-status.ts';
+import { badContinuation, type HttpResponse, json, notFound } from './http-response.ts';
 import { preferredRepresentation, type Request } from './request.ts';
 import type { NotKnown, ShouldBe, SubjectDocument } from './subject-document.ts';
 import { withoutSecrets } from './without-secrets.ts';
@@ -17,7 +17,7 @@ export interface SubjectParts extends DpsViewParts {
   readonly ledger: Ledger;
   readonly profiles: EnrollmentProfiles;
   /** As people see it. */
-  readonly page: (kind: SubjectKind, id: string) => Promise<Answer>;
+  readonly page: (kind: SubjectKind, id: string) => Promise<HttpResponse>;
 }
 
 /** `GET /api/devices/{registrationId}`, `GET /api/batches/{batchId}` and their events. */
@@ -28,7 +28,7 @@ export class SubjectResource {
     this.#parts = parts;
   }
 
-  async show(kind: SubjectKind, id: string, request: Request): Promise<Answer> {
+  async show(kind: SubjectKind, id: string, request: Request): Promise<HttpResponse> {
     const subject = namedSubject(kind, id);
     if (preferredRepresentation(request, ['json', 'html']) === 'html') {
       return this.#parts.page(kind, subject.id);
@@ -63,14 +63,14 @@ export class SubjectResource {
     });
   }
 
-  async showEvent(kind: SubjectKind, id: string, key: string): Promise<Answer> {
+  async showEvent(kind: SubjectKind, id: string, key: string): Promise<HttpResponse> {
     const record = await this.#parts.ledger.readEvent(namedSubject(kind, id), key);
     return record
       ? json(200, eventStatus(record))
       : notFound(`No event of ${kind} ${id} has the key ${key}.`);
   }
 
-  async listEvents(kind: SubjectKind, id: string, continuation: string | null): Promise<Answer> {
+  async listEvents(kind: SubjectKind, id: string, continuation: string | null): Promise<HttpResponse> {
     if (continuation && !/^\d{1,9}$/.test(continuation)) {
       return badContinuation();
     }

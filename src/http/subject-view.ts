@@ -1,9 +1,9 @@
 import { differingMembers } from '../audit/enrollment-difference.ts';
 import type { DeviceRegistrationState, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
-import { type DesiredState, desiredState } from '../enrollment/desired-state.ts';
-import { type Ledger, subjectOf } from '../enrollment/ledger.ts';
-import type { EnrollmentProfile, EnrollmentProfiles } from '../enrollment/profiles.ts';
-import type { EventRecord, SubjectRef, SubjectState } from '../enrollment/subject-state.ts';
+import { type DesiredState, desiredState } from '../enrollment/ledger/desired-state.ts';
+import { type Ledger, subjectOf } from '../enrollment/ledger/ledger.ts';
+import type { EnrollmentProfile, EnrollmentProfiles } from '../enrollment/ledger/profiles.ts';
+import type { EventRecord, SubjectRef, SubjectState } from '../enrollment/ledger/subject-state.ts';
 import type { FleetEntry } from '../fleet/fleet-entry.ts';
 import type { FleetIndex } from '../fleet/fleet-index.ts';
 import { type DpsViewParts, readDpsView } from './dps-view.ts';

@@ -1,8 +1,8 @@
-import { type Answer, problem } from './answer.ts';
+import { type HttpResponse, problem } from './http-response.ts';
 import type { Request } from './request.ts';
 
 /** CloudEvents webhook abuse protection: the sender asks, we allow it. `WebHook-Request-Callback` is never called. */
-export function answerHandshake(request: Request): Answer {
+export function answerHandshake(request: Request): HttpResponse {
   const origin = request.headers.get('webhook-request-origin');
   if (origin === null || origin.trim() === '')
     return problem({

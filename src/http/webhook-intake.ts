@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.ts';
-import type { Senders } from '../enrollment/senders.ts';
+import type { Senders } from '../enrollment/pipeline/senders.ts';
 import { WebhookKeys, type WebhookSecrets } from '../events/webhook-secrets.ts';
 import { isSignedMessage } from '../events/webhook-signature.ts';
-import { type Answer, problem } from './answer.ts';
 import { isEventInItself, readRequestBody } from './cloud-events-binding.ts';
 import type { EventIntake } from './event-intake.ts';
+import { type HttpResponse, problem } from './http-response.ts';
 import type { RefusedRequests } from './refused-requests.ts';
 import type { Request } from './request.ts';
 
@@ -29,7 +29,7 @@ export class WebhookIntake {
     this.#keys = new WebhookKeys(parts.secrets);
   }
 
-  async accept(name: string, request: Request): Promise<Answer> {
+  async accept(name: string, request: Request): Promise<HttpResponse> {
     const { intake, senders, clock, refusedRequests } = this.#parts;
     const { bytes, answer } = await readRequestBody(request);
     if (answer) {
@@ -60,7 +60,7 @@ function asSigned(request: Request, bytes: Uint8Array): Request {
   return { ...withBytes, headers: { get } };
 }
 
-function notSigned(): Answer {
+function notSigned(): HttpResponse {
   return problem({
     status: 401,
     detail:

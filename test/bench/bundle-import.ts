@@ -20,11 +20,11 @@ export async function run(report: Report): Promise<void> {
     const ours = path.join(folder, 'ours');
     const { sizeInBytes } = await buildApp(project, ours);
     const empty = await buildEmptyApp(folder);
-    const starts = { empty: [] as ColdStart[], alive: [] as ColdStart[], judged: [] as ColdStart[] };
+    const starts = { empty: [] as ColdStart[], alive: [] as ColdStart[], evaluated: [] as ColdStart[] };
     for (let round = 0; round < rounds; round++) {
       starts.empty.push(await answered(empty, { invoke: 'nothing' }));
       starts.alive.push(await answered(ours, { invoke: 'health' }));
-      starts.judged.push(await answered(ours, { invoke: 'events', body: '{}' }));
+      starts.evaluated.push(await answered(ours, { invoke: 'events', body: '{}' }));
     }
     const compare = (name: string, goal: number, value: number, baseline: number) =>
       report({
@@ -53,9 +53,9 @@ export async function run(report: Report): Promise<void> {
       median(starts.empty, answer),
     );
     compare(
-      'import and first event judged (400); CPU time',
+      'import and first event evaluated (400); CPU time',
       2 * goalInMs,
-      median(starts.judged, answer),
+      median(starts.evaluated, answer),
       median(starts.empty, answer),
     );
     const megabytes = sizeInBytes / 1024 / 1024;

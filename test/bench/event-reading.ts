@@ -1,7 +1,7 @@
-/** What reading and judging one event costs, beside JSON.parse, the schema of its data and its identity alone. */
+/** What reading and evaluating one event costs, beside JSON.parse, the schema of its data and its identity alone. */
 
-import { judgeEvent } from '../../src/enrollment/event-judgement.ts';
-import { loadProfiles } from '../../src/enrollment/profiles.ts';
+import { loadProfiles } from '../../src/enrollment/ledger/profiles.ts';
+import { evaluateEvent } from '../../src/enrollment/pipeline/event-evaluation.ts';
 import { definitionSchema } from '../../src/events/event-data-schema.ts';
 import { eventFingerprint, eventKey } from '../../src/events/event-identity.ts';
 import { parseInstant } from '../../src/events/instant.ts';
@@ -23,12 +23,12 @@ export async function run(report: Report): Promise<void> {
     if (!definitionSchema.safeParse(data).success) throw new Error('The schema refuses the event.');
   };
   const ours = (text: string) => {
-    const judgement = judgeEvent(readEventText(text, now), profiles, now);
-    if (judgement.rejection) throw new Error(judgement.rejection.detail);
+    const evaluation = evaluateEvent(readEventText(text, now), profiles, now);
+    if (evaluation.rejection) throw new Error(evaluation.rejection.detail);
   };
   const [value, baseline] = best(texts, ours, plain);
   report({
-    name: 'reading and judging an event of 2 KB',
+    name: 'reading and evaluating an event of 2 KB',
     value: value * 1_000,
     unit: 'µs',
     baseline: baseline * 1_000,
@@ -45,7 +45,7 @@ export async function run(report: Report): Promise<void> {
     twice = Math.min(twice, time(long[1] ?? [], ours, 10));
   }
   report({
-    name: 'judging an event of 180 KiB, beside one of 90 KiB',
+    name: 'evaluating an event of 180 KiB, beside one of 90 KiB',
     value: twice * 1_000,
     unit: 'µs',
     baseline: once * 1_000,

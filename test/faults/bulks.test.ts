@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
-import { RetryLaterError } from '../../src/enrollment/retry-later-error.ts';
+import { RetryLaterError } from '../../src/enrollment/dps-access/retry-later-error.ts';
 import { Chain } from '../support/chain.ts';
 import { authorizationFor } from '../support/dps-signature.ts';
 import { event, manufactured } from '../support/events.ts';
@@ -38,7 +38,7 @@ describe('creations of enrollments', () => {
     seen = [];
   });
 
-  /** Through the real writer, gate and client: what comes at once, straight from here. */
+  /** Through the real writer, throttledDps and client: what comes at once, straight from here. */
   const create = (ids: readonly string[], size = 0) =>
     Promise.allSettled(
       ids.map((id) => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DeviceProvisioningClient } from '../../src/dps/client.ts';
 import { PreconditionFailedError } from '../../src/dps/errors.ts';
 import type { IndividualEnrollment } from '../../src/dps/models.ts';
-import { RetryLaterError } from '../../src/enrollment/retry-later-error.ts';
+import { RetryLaterError } from '../../src/enrollment/dps-access/retry-later-error.ts';
 import { Chain } from '../support/chain.ts';
 import { Random } from '../support/random.ts';
 import { reconcile } from '../support/reconciling.ts';

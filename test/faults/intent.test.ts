@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { SubjectState } from '../../src/enrollment/subject-state.ts';
+import type { SubjectState } from '../../src/enrollment/ledger/subject-state.ts';
 import type { Request } from '../../src/http/request.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { authorizationFor } from '../support/dps-signature.ts';

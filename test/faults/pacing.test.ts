@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { ForbiddenError, UnavailableError } from '../../src/dps/errors.ts';
-import { CircuitBreaker } from '../../src/enrollment/circuit-breaker.ts';
-import { RetryLaterError } from '../../src/enrollment/retry-later-error.ts';
-import { nextAttemptAt } from '../../src/enrollment/retry-schedule.ts';
+import { CircuitBreaker } from '../../src/enrollment/dps-access/circuit-breaker.ts';
+import { RetryLaterError } from '../../src/enrollment/dps-access/retry-later-error.ts';
+import { nextAttemptAt } from '../../src/enrollment/pipeline/retry-schedule.ts';
 import type { AppInstance } from '../support/app-instance.ts';
 import { Chain } from '../support/chain.ts';
 import { manufactured } from '../support/events.ts';
@@ -119,11 +119,13 @@ describe('three instances on one quota, on a turned clock', () => {
     return work().finally(() => underWay--);
   };
   function watch({ services }: AppInstance): void {
-    const { gate } = services;
+    const { throttledDps } = services;
     const quotaTable = services.table('quota');
-    const { call } = gate;
-    gate.call = (spender, deadline, operation, access) =>
-      call.call(gate, spender, deadline, () => counted(operation), access) as ReturnType<typeof operation>;
+    const { call } = throttledDps;
+    throttledDps.call = (callerClass, deadline, operation, access) =>
+      call.call(throttledDps, callerClass, deadline, () => counted(operation), access) as ReturnType<
+        typeof operation
+      >;
     const { insert, replace } = quotaTable;
     quotaTable.insert = (...row) => counted(() => insert.apply(quotaTable, row));
     quotaTable.replace = (...row) => counted(() => replace.apply(quotaTable, row));

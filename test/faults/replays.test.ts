@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { RejectedEvent } from '../../src/enrollment/rejected-events.ts';
-import type { ReplayResult } from '../../src/enrollment/rejected-replay.ts';
+import type { RejectedEvent } from '../../src/enrollment/rejected/rejected-events.ts';
+import type { ReplayResult } from '../../src/enrollment/rejected/rejected-replay.ts';
 import type { AppInstance } from '../support/app-instance.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { keyOf, manufactured, type TestEvent } from '../support/events.ts';
 import { allQuiet, requestsSoFar } from '../support/queue.ts';
 
 /** A thousand take a while where other tests keep both cores busy. */
-const patienceInMs = 110_000;
+const timeoutInMs = 110_000;
 
 const supplied = (index: number) => ({
   attestation: {
@@ -37,14 +37,14 @@ describe('a thousand rejected events that are replayed twice, once their product
     chain = await Chain.start({ apps: 0 });
     instance = chain.startInstance();
     await chain.sendToQueue(all);
-    await chain.ended(all, patienceInMs);
+    await chain.ended(all, timeoutInMs);
     await instance.close();
     chain.instances.splice(0);
     const kettle = { product: 'kettle-*', enrollment: 'individual', attestation: 'symmetricKey' };
     const file = path.join(directory, 'profiles.json');
     writeFileSync(file, JSON.stringify({ profiles: [...profiles, kettle] }));
     instance = chain.startInstance({ env: { ENROLLMENT_PROFILES: file } });
-  }, patienceInMs);
+  }, timeoutInMs);
   afterAll(async () => {
     await chain?.close();
     rmSync(directory, { recursive: true });
@@ -73,7 +73,7 @@ describe('a thousand rejected events that are replayed twice, once their product
   }
 
   it(
-    'has them judged anew once, keeps every reason, and refuses those whose keys are gone, saying why',
+    'has them evaluated anew once, keeps every reason, and refuses those whose keys are gone, saying why',
     async () => {
       expect(all).toHaveLength(1_000);
       // At once, as by two people who both press the button.
@@ -83,8 +83,8 @@ describe('a thousand rejected events that are replayed twice, once their product
         expect(new Set(refused.map(({ why }) => why))).toEqual(new Set(['its keys were removed']));
       }
       const isMended = (each: TestEvent) => chain.outcomeOf(each)?.type === 'enrollment.succeeded';
-      await eventually(async () => mended.every(isMended), 'what could be mended is', patienceInMs);
-      await allQuiet(chain, patienceInMs);
+      await eventually(async () => mended.every(isMended), 'what could be mended is', timeoutInMs);
+      await allQuiet(chain, timeoutInMs);
       const statuses = await Promise.all(mended.map(statusOf));
       expect(new Set(statuses)).toEqual(new Set(['succeeded']));
 
@@ -118,6 +118,6 @@ describe('a thousand rejected events that are replayed twice, once their product
       expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
       expect(instance.thrown).toEqual([]);
     },
-    2 * patienceInMs,
+    2 * timeoutInMs,
   );
 });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { loadProfiles } from '../../src/enrollment/profiles.ts';
-import { emptyState, type SubjectRef, type SubjectState } from '../../src/enrollment/subject-state.ts';
+import { loadProfiles } from '../../src/enrollment/ledger/profiles.ts';
+import { emptyState, type SubjectRef, type SubjectState } from '../../src/enrollment/ledger/subject-state.ts';
 import { parseInstant } from '../../src/events/instant.ts';
 import type { AuditFacts, FleetEntry } from '../../src/fleet/fleet-entry.ts';
 import { FilterError, readFilter } from '../../src/fleet/fleet-filter.ts';
@@ -61,7 +61,7 @@ interface Said {
 }
 
 function stateOf({ product = 'thermostat-g2', batch, deviceId, labels, held, revision = 1, pending }: Said) {
-  const stamp = { at: parseInstant('2026-11-23T05:30:00Z')!, rank: 0, source: '/x', id: 'e', key: 'k' };
+  const version = { at: parseInstant('2026-11-23T05:30:00Z')!, tieBreak: 0, source: '/x', id: 'e', key: 'k' };
   const definition = {
     product,
     ...(batch ? { batch } : {}),
@@ -71,8 +71,8 @@ function stateOf({ product = 'thermostat-g2', batch, deviceId, labels, held, rev
   return {
     ...emptyState,
     registers: {
-      definitions: [{ stamp, definition }],
-      ...(held === undefined ? {} : { hold: { stamp, held } }),
+      definitions: [{ version, definition }],
+      ...(held === undefined ? {} : { hold: { version, held } }),
     },
     revision,
     ...(pending ? { pending: [{ key: 'k' }], pendingSince: '2026-11-23T05:31:00Z' } : {}),

@@ -108,6 +108,29 @@ describe('The house', () => {
   });
 });
 
+/** Each may import those before it. */
+const FLOORS_OF_ENROLLMENT = ['ledger', 'dps-access', 'rejected', 'pipeline'];
+
+describe('The rooms of src/enrollment', () => {
+  const floorOf = (file: string) => FLOORS_OF_ENROLLMENT.indexOf(file.split('/')[2] ?? '');
+
+  it('are four, and every file lies in one', () => {
+    const files = imports.map(({ from }) => from).filter((file) => file.startsWith('src/enrollment/'));
+    expect(files.filter((file) => floorOf(file) < 0)).toEqual([]);
+  });
+
+  it('have no arrow that runs back up', () => {
+    const wrong = imports.filter(
+      ({ from, to, isPackage }) =>
+        !isPackage &&
+        from.startsWith('src/enrollment/') &&
+        to.startsWith('src/enrollment/') &&
+        floorOf(to) > floorOf(from),
+    );
+    expect(wrong.map(told)).toEqual([]);
+  });
+});
+
 describe('The search for circles', () => {
   const arrows = (...pairs: string[]) =>
     pairs.map((pair) => ({ from: pair[0]!, to: pair[1]!, isPackage: false, isOfTypes: false }));

@@ -46,7 +46,7 @@ describe('A cold start', () => {
   it.each([
     ['an event', 'events', '400'],
     ['a signature', 'webhooks', '401'],
-  ])('loads no client of a service to judge %s', async (_, invoke, expected) => {
+  ])('loads no client of a service to evaluate %s', async (_, invoke, expected) => {
     const { status, afterwards } = await coldStart(app, { invoke, body: '{}' });
     expect(status).toBe(expected);
     expect(packagesIn(afterwards)).toEqual([...functionsLibrary, 'zod']);

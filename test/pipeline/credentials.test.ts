@@ -7,8 +7,8 @@ import decodeQR from 'qr/decode.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { DeviceProvisioningClient } from '../../src/dps/client.ts';
-import { DeviceCredentialsReader } from '../../src/enrollment/device-credentials.ts';
-import { MinuteLimit } from '../../src/enrollment/minute-limit.ts';
+import { DeviceCredentialsReader } from '../../src/enrollment/pipeline/device-credentials.ts';
+import { MinuteLimit } from '../../src/enrollment/pipeline/minute-limit.ts';
 import { deviceCredentials, problem } from '../../src/http/openapi-schemas.ts';
 import { issueCertificate } from '../../src/local/demo/demo-authority.ts';
 import { provisioningOf } from '../../src/local/devices/provisioning.ts';
@@ -142,10 +142,10 @@ describe('what the line writes into a device', () => {
   it('is not handed out once a hold came, while DPS was being asked', async () => {
     await chain.settle(manufactured('thermostat-k7'));
     const { services } = chain.startInstance();
-    const { ledger, profiles, dps, gate, clock, log } = services;
+    const { ledger, profiles, dps, throttledDps, clock, log } = services;
     const limit = new MinuteLimit(services.table('quota'), { partition: 'k7', row: 'k7' }, 10, clock);
     const reader = new DeviceCredentialsReader({
-      ...{ ledger, profiles, gate, clock, log, limit, perMinute: 10 },
+      ...{ ledger, profiles, throttledDps, clock, log, limit, perMinute: 10 },
       dps: {
         enrollmentGroups: dps.enrollmentGroups,
         individualEnrollments: {

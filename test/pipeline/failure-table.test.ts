@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
-import { failureHandling, otherFailures } from '../../src/enrollment/failure-handling.ts';
+import { failureHandling, otherFailures } from '../../src/enrollment/dps-access/failure-handling.ts';
 import { failureTable, handlingOfCode, handlingOfStatus, networkFailures } from '../support/failure-table.ts';
 
 const readme = 'src/enrollment/README.md';

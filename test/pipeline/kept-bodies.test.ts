@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { keptBody } from '../../src/enrollment/kept-body.ts';
+import { keptBody } from '../../src/enrollment/rejected/kept-body.ts';
 import { makeAnyCertificate, pemOf } from '../support/any-certificate.ts';
 import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { event, manufactured } from '../support/events.ts';

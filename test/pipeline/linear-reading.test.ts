@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { checkCertificate } from '../../src/dps/certificate-checks.ts';
 import { redact } from '../../src/dps/redaction.ts';
-import { allRejections } from '../../src/enrollment/event-judgement.ts';
-import { keptBody } from '../../src/enrollment/kept-body.ts';
-import { loadProfiles } from '../../src/enrollment/profiles.ts';
+import { loadProfiles } from '../../src/enrollment/ledger/profiles.ts';
+import { allRejections } from '../../src/enrollment/pipeline/event-evaluation.ts';
+import { keptBody } from '../../src/enrollment/rejected/kept-body.ts';
 import { readEventText } from '../../src/events/read-event.ts';
 import { mayHoldSecret } from '../../src/events/secret-texts.ts';
 import { isSignedMessage } from '../../src/events/webhook-signature.ts';

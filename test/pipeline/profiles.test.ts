@@ -2,7 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { EnrollmentProfiles, loadProfiles, profilesJsonSchema } from '../../src/enrollment/profiles.ts';
+import {
+  EnrollmentProfiles,
+  loadProfiles,
+  profilesJsonSchema,
+} from '../../src/enrollment/ledger/profiles.ts';
 import { readSettings } from '../../src/settings.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'profiles-'));

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  type CallerClass,
   close,
   emptyWindow,
   type QuotaLimits,
   type QuotaWindow,
-  type Spender,
   take,
-} from '../../src/enrollment/quota-window.ts';
+} from '../../src/enrollment/dps-access/quota-window.ts';
 
 const limits = { operationsPerMinute: 100, auditShare: 0.3 };
 const start = Date.parse('2026-11-23T12:00:00Z');
@@ -21,7 +21,7 @@ describe('the operations budget of a minute', () => {
       fc.record({
         afterMs: fc.integer({ min: 0, max: 4_000 }),
         want: fc.integer({ min: 1, max: 80 }),
-        spender: fc.constantFrom<Spender>('pipeline', 'audit'),
+        callerClass: fc.constantFrom<CallerClass>('pipeline', 'audit'),
       }),
       { minLength: 1, maxLength: 200 },
     );
@@ -30,9 +30,9 @@ describe('the operations budget of a minute', () => {
         const granted: { at: number; count: number }[] = [];
         let window = emptyWindow;
         let now = start;
-        for (const { afterMs, want, spender } of asked) {
+        for (const { afterMs, want, callerClass } of asked) {
           now += afterMs;
-          const taken = take(window, now, want, spender, limits);
+          const taken = take(window, now, want, callerClass, limits);
           window = taken.window;
           if (taken.granted > 0) granted.push({ at: now, count: taken.granted });
           else {
@@ -63,10 +63,10 @@ describe('the operations budget of a minute', () => {
     let window: QuotaWindow = emptyWindow;
     const spent = { pipeline: 0, audit: 0 };
     for (let now = start; now < start + 20 * 60_000; now += 100) {
-      for (const spender of ['pipeline', 'audit'] as const) {
-        const taken = take(window, now, 10, spender, limits);
+      for (const callerClass of ['pipeline', 'audit'] as const) {
+        const taken = take(window, now, 10, callerClass, limits);
         window = taken.window;
-        spent[spender] += taken.granted;
+        spent[callerClass] += taken.granted;
       }
     }
     expect(spent.audit / 20).toBeLessThanOrEqual(31);
@@ -183,11 +183,11 @@ describe('the operations budget of a minute', () => {
   });
 });
 
-function spend(from: number, to: number, spender: Spender): { perMinute: number } {
+function spend(from: number, to: number, callerClass: CallerClass): { perMinute: number } {
   let window = emptyWindow;
   let total = 0;
   for (let now = from; now < to; ) {
-    const taken = take(window, now, 10, spender, limits);
+    const taken = take(window, now, 10, callerClass, limits);
     window = taken.window;
     total += taken.granted;
     now += Math.max(20, taken.retryInMs);
@@ -195,32 +195,32 @@ function spend(from: number, to: number, spender: Spender): { perMinute: number 
   return { perMinute: (total * 60_000) / (to - from) };
 }
 
-/** Time in which each spender asks again as it is told to: at once, or after the pause it was given. */
+/** Time in which each callerClass asks again as it is told to: at once, or after the pause it was given. */
 class Minutes {
   readonly #limits: QuotaLimits;
   #window: QuotaWindow = emptyWindow;
   #now = start;
   #since = start;
-  #spent: Record<Spender, number> = { pipeline: 0, audit: 0 };
+  #spent: Record<CallerClass, number> = { pipeline: 0, audit: 0 };
 
   constructor(limits: QuotaLimits) {
     this.#limits = limits;
   }
 
-  pass(minutes: number, wants: Partial<Record<Spender, number>>): void {
+  pass(minutes: number, wants: Partial<Record<CallerClass, number>>): void {
     const end = this.#now + minutes * 60_000;
-    const next: Record<Spender, number> = { pipeline: this.#now, audit: this.#now };
+    const next: Record<CallerClass, number> = { pipeline: this.#now, audit: this.#now };
     for (; this.#now < end; this.#now += 20) {
-      for (const [spender, want] of Object.entries(wants) as [Spender, number][]) {
-        if (next[spender] <= this.#now) {
-          next[spender] = this.#now + this.#take(spender, want).retryInMs;
+      for (const [callerClass, want] of Object.entries(wants) as [CallerClass, number][]) {
+        if (next[callerClass] <= this.#now) {
+          next[callerClass] = this.#now + this.#take(callerClass, want).retryInMs;
         }
       }
     }
   }
 
-  ask(spender: Spender, want: number): number {
-    return this.#take(spender, want).granted;
+  ask(callerClass: CallerClass, want: number): number {
+    return this.#take(callerClass, want).granted;
   }
 
   forget(): void {
@@ -228,18 +228,18 @@ class Minutes {
     this.#since = this.#now;
   }
 
-  total(spender: Spender): number {
-    return this.#spent[spender];
+  total(callerClass: CallerClass): number {
+    return this.#spent[callerClass];
   }
 
-  perMinute(spender: Spender): number {
-    return (this.#spent[spender] * 60_000) / (this.#now - this.#since);
+  perMinute(callerClass: CallerClass): number {
+    return (this.#spent[callerClass] * 60_000) / (this.#now - this.#since);
   }
 
-  #take(spender: Spender, want: number) {
-    const taken = take(this.#window, this.#now, want, spender, this.#limits);
+  #take(callerClass: CallerClass, want: number) {
+    const taken = take(this.#window, this.#now, want, callerClass, this.#limits);
     this.#window = taken.window;
-    this.#spent[spender] += taken.granted;
+    this.#spent[callerClass] += taken.granted;
     return taken;
   }
 }

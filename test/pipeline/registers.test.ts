@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { evaluateEnd, mergeEvent, noRegisters, type Registers } from '../../src/enrollment/registers.ts';
+import {
+  evaluateEnd,
+  mergeEvent,
+  noRegisters,
+  type Registers,
+} from '../../src/enrollment/ledger/registers.ts';
 import type { ManufacturingEvent } from '../../src/events/manufacturing-event.ts';
 import { readEventValue } from '../../src/events/read-event.ts';
 
@@ -141,7 +146,7 @@ describe('what beats what', () => {
       attestation: { type: 'symmetricKey', primaryKey: key, secondaryKey: key },
     });
     const second = at('device.changed', '2026-11-23T11:30:00Z', { product: 'p' });
-    expect(merged([first, second]).keys?.stamp.key).toBe(first.key);
+    expect(merged([first, second]).keys?.version.key).toBe(first.key);
     expect(JSON.stringify(merged([first, second]))).not.toContain(key);
   });
 });

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { loadSenders, sendersJsonSchema } from '../../src/enrollment/senders.ts';
+import { loadSenders, sendersJsonSchema } from '../../src/enrollment/pipeline/senders.ts';
 import { readEventText } from '../../src/events/read-event.ts';
 import { readSettings } from '../../src/settings.ts';
 import { settingsOfNothing } from '../support/cold-start-process.ts';

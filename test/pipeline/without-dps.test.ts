@@ -41,19 +41,19 @@ describe('While DPS does not answer', () => {
 
   it('a page and the health check go through the quota and the circuit breaker', async () => {
     const calls: string[] = [];
-    const { gate } = services();
-    const call = gate.call.bind(gate);
-    gate.call = ((caller, deadline, operation, options = {}) => {
+    const { throttledDps } = services();
+    const call = throttledDps.call.bind(throttledDps);
+    throttledDps.call = ((caller, deadline, operation, options = {}) => {
       calls.push(options.access ?? 'read');
       return call(caller, deadline, operation, options);
-    }) as typeof gate.call;
+    }) as typeof throttledDps.call;
     const before = await total();
     const request = { headers: new Headers(), query: new URLSearchParams() } as unknown as Request;
     expect((await services().subjects.show('device', 'thermostat-away', request)).status).toBe(200);
     expect((await services().health()).status).toBe(200);
     expect(calls).toHaveLength((await total()) - before);
     expect(calls).toEqual(['read', 'read', 'read', 'write']);
-    gate.call = call;
+    throttledDps.call = call;
   });
 
   async function total(): Promise<number> {

@@ -1,4 +1,4 @@
-import type { EventRecord } from '../../src/enrollment/subject-state.ts';
+import type { EventRecord } from '../../src/enrollment/ledger/subject-state.ts';
 import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { keyOf, type TestEvent } from '../support/events.ts';
 import { expectedDevice } from '../support/oracle.ts';

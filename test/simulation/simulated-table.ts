@@ -1,4 +1,4 @@
-import type { LedgerTable } from '../../src/enrollment/ledger.ts';
+import type { LedgerTable } from '../../src/enrollment/ledger/ledger.ts';
 import {
   type Change,
   type Page,

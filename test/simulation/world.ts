@@ -1,22 +1,22 @@
 import type { Clock } from '../../src/clock.ts';
-import { BackgroundQueue, type BackgroundTask } from '../../src/enrollment/background-queue.ts';
-import { CircuitBreaker } from '../../src/enrollment/circuit-breaker.ts';
-import { DpsGate } from '../../src/enrollment/dps-gate.ts';
-import { EnrollmentWriter } from '../../src/enrollment/enrollment-writer.ts';
-import { EventProcessor } from '../../src/enrollment/event-processor.ts';
-import { EventRejections } from '../../src/enrollment/event-rejections.ts';
-import { GroupRetirement } from '../../src/enrollment/group-retirement.ts';
-import { Ledger } from '../../src/enrollment/ledger.ts';
-import { OutcomePublisher } from '../../src/enrollment/outcome-publisher.ts';
-import { loadProfiles } from '../../src/enrollment/profiles.ts';
-import { Reconciler } from '../../src/enrollment/reconciler.ts';
-import { RegistrationRecords } from '../../src/enrollment/registration-records.ts';
-import type { RejectedEvents } from '../../src/enrollment/rejected-events.ts';
-import { RetryLaterError } from '../../src/enrollment/retry-later-error.ts';
-import { loadSenders } from '../../src/enrollment/senders.ts';
-import { SubjectCompletion } from '../../src/enrollment/subject-completion.ts';
-import { SubjectHolder } from '../../src/enrollment/subject-holder.ts';
-import type { SubjectState } from '../../src/enrollment/subject-state.ts';
+import { CircuitBreaker } from '../../src/enrollment/dps-access/circuit-breaker.ts';
+import { EnrollmentWriter } from '../../src/enrollment/dps-access/enrollment-writer.ts';
+import { GroupRetirement } from '../../src/enrollment/dps-access/group-retirement.ts';
+import { Reconciler } from '../../src/enrollment/dps-access/reconciler.ts';
+import { RegistrationRecords } from '../../src/enrollment/dps-access/registration-records.ts';
+import { RetryLaterError } from '../../src/enrollment/dps-access/retry-later-error.ts';
+import { ThrottledDps } from '../../src/enrollment/dps-access/throttled-dps.ts';
+import { Ledger } from '../../src/enrollment/ledger/ledger.ts';
+import { loadProfiles } from '../../src/enrollment/ledger/profiles.ts';
+import type { SubjectState } from '../../src/enrollment/ledger/subject-state.ts';
+import { BackgroundQueue, type BackgroundTask } from '../../src/enrollment/pipeline/background-queue.ts';
+import { EventProcessor } from '../../src/enrollment/pipeline/event-processor.ts';
+import { EventRejections } from '../../src/enrollment/pipeline/event-rejections.ts';
+import { OutcomePublisher } from '../../src/enrollment/pipeline/outcome-publisher.ts';
+import { loadSenders } from '../../src/enrollment/pipeline/senders.ts';
+import { SubjectCompletion } from '../../src/enrollment/pipeline/subject-completion.ts';
+import { SubjectHolder } from '../../src/enrollment/pipeline/subject-holder.ts';
+import type { RejectedEvents } from '../../src/enrollment/rejected/rejected-events.ts';
 import type { BackgroundWork, EventBus, QueuedEvent } from '../../src/events/event-bus.ts';
 import type { TestEvent } from '../support/events.ts';
 import { type Option, Scheduler, Violation } from './scheduler.ts';
@@ -343,7 +343,7 @@ export class World {
       giveBack: () => {},
       throttled: async () => {},
     };
-    const gate = new DpsGate(budget, new CircuitBreaker(clock, log), clock);
+    const throttledDps = new ThrottledDps(budget, new CircuitBreaker(clock, log), clock);
     const ledger = new Ledger(
       new SimulatedTable(scheduler, name, this.devices),
       new SimulatedTable(scheduler, name, this.batches),
@@ -360,8 +360,12 @@ export class World {
         }),
     } as unknown as RejectedEvents;
     const rejections = new EventRejections({ rejectedEvents, outcomes, clock, log });
-    const reconciler = new Reconciler(client, gate, new EnrollmentWriter(client, gate, clock));
-    const registrations = new RegistrationRecords(client, gate);
+    const reconciler = new Reconciler(
+      client,
+      throttledDps,
+      new EnrollmentWriter(client, throttledDps, clock),
+    );
+    const registrations = new RegistrationRecords(client, throttledDps);
     const retirement = new GroupRetirement(reconciler, registrations);
     const parts = { ledger, profiles, rejections, clock, random };
     const holder = new SubjectHolder({ ...parts, reconciler, retirement, registrations });

@@ -54,10 +54,10 @@ export function phasesOf(
   capacity: DpsCapacity = dpsCapacity,
   checksPerStep = 500,
 ): AuditPhases {
-  const { dps, gate, ledger, profiles, background, rejectedEvents, clock } = services;
+  const { dps, throttledDps, ledger, profiles, background, rejectedEvents, clock } = services;
   const table = services.table('registrationStates');
   return new AuditPhases({
-    ...{ dps, gate, ledger, profiles, background, rejectedEvents, clock, capacity, checksPerStep },
+    ...{ dps, throttledDps, ledger, profiles, background, rejectedEvents, clock, capacity, checksPerStep },
     store: services.auditStore,
     fleet: services.fleetIndex,
     snapshot: new RegistrationSnapshot(table),

@@ -6,7 +6,7 @@ import {
   failureHandling,
   handlingOf,
   otherFailures,
-} from '../../src/enrollment/failure-handling.ts';
+} from '../../src/enrollment/dps-access/failure-handling.ts';
 
 /** What the network can do to a call, by the code of the error that it makes. */
 export const networkFailures = {

@@ -53,11 +53,11 @@ export function expectedDevice(events: readonly TestEvent[]): ExpectedDevice {
   };
 }
 
-function newest(events: readonly TestEvent[], rank: (event: TestEvent) => number): TestEvent | undefined {
+function newest(events: readonly TestEvent[], tieBreak: (event: TestEvent) => number): TestEvent | undefined {
   return [...events].sort(
     (left, right) =>
       compare(right.time, left.time) ||
-      rank(right) - rank(left) ||
+      tieBreak(right) - tieBreak(left) ||
       compare(right.source, left.source) ||
       compare(right.id, left.id),
   )[0];

@@ -1,7 +1,7 @@
-import type { DesiredState } from '../../src/enrollment/desired-state.ts';
-import type { Shown } from '../../src/enrollment/reconciler.ts';
-import { RemoteEnrollment } from '../../src/enrollment/remote-enrollment.ts';
-import { emptyState } from '../../src/enrollment/subject-state.ts';
+import type { Shown } from '../../src/enrollment/dps-access/reconciler.ts';
+import { RemoteEnrollment } from '../../src/enrollment/dps-access/remote-enrollment.ts';
+import type { DesiredState } from '../../src/enrollment/ledger/desired-state.ts';
+import { emptyState } from '../../src/enrollment/ledger/subject-state.ts';
 import type { Services } from '../../src/services.ts';
 
 /** Makes DPS agree as a holder does that knows nothing of it, or that nothing of it is there yet. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-import type { Answer } from '../answer.ts';
+import type { HttpResponse } from '../http-response.ts';
 import { iconFile } from './icons.ts';
 
 /** Beside this file, and beside the bundle. */
@@ -14,7 +14,7 @@ const types: Readonly<Record<string, string>> = {
 const read = new Map<string, Promise<string>>();
 
 /** What pages load; there is nothing secret in it, so everybody may. */
-export async function asset(name: string): Promise<Answer | undefined> {
+export async function asset(name: string): Promise<HttpResponse | undefined> {
   const type = Object.hasOwn(types, name) ? types[name] : undefined;
   if (type === undefined) {
     return undefined;

@@ -1,5 +1,5 @@
 import type { EnrollmentGroup } from '../../dps/models.ts';
-import { isInSync } from '../../enrollment/subject-state.ts';
+import { isInSync } from '../../enrollment/ledger/subject-state.ts';
 import type { FleetSummary, Tally } from '../../fleet/fleet-summary.ts';
 import type { ListedEntry } from '../../fleet/index-rows.ts';
 import { html, type Markup } from '../html.ts';

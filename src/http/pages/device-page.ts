@@ -1,5 +1,5 @@
 import type { IndividualEnrollment } from '../../dps/models.ts';
-import { isInSync } from '../../enrollment/subject-state.ts';
+import { isInSync } from '../../enrollment/ledger/subject-state.ts';
 import { html, type Markup } from '../html.ts';
 import type { Viewer } from '../sign-in.ts';
 import type { SubjectView } from '../subject-view.ts';

@@ -1,4 +1,4 @@
-import { isInSync, type SubjectState } from '../../enrollment/subject-state.ts';
+import { isInSync, type SubjectState } from '../../enrollment/ledger/subject-state.ts';
 import { html } from '../html.ts';
 import type { SubjectView } from '../subject-view.ts';
 import { moment } from './numbers.ts';
@@ -89,7 +89,7 @@ const ended: Way = ({ state, subject, dps, entry }) => {
   if (!life || life.life === 'remanufactured') {
     return undefined;
   }
-  const at = moment(life.stamp.at.slice(0, 19).concat('Z'));
+  const at = moment(life.version.at.slice(0, 19).concat('Z'));
   if (subject.kind === 'device') {
     const hub = dps.registration?.assignedHub ?? entry?.audit?.hub ?? state?.assignedHub;
     return {
@@ -140,7 +140,7 @@ const held: Way = ({ state, entry, subject, desired, dps }) => {
   const because = reason === undefined ? '' : html`: “${reason}”`;
   const who = subject.kind === 'device' ? 'it cannot register' : 'its devices cannot register';
   const by = hold
-    ? html` by ${hold.stamp.source} on ${moment(hold.stamp.at.slice(0, 19).concat('Z'))}`
+    ? html` by ${hold.version.source} on ${moment(hold.version.at.slice(0, 19).concat('Z'))}`
     : ' since it was made, as its profile says';
   const open =
     dps.enrollment?.provisioningStatus !== 'disabled' &&

@@ -14,11 +14,11 @@ export function codesByWeight(
   changes: Changes | undefined,
 ): string[] {
   const grew = (code: string) => changes?.byCode[code]?.new ?? 0;
-  const rank = (code: string) => (severityOf(code) === 'critical' ? 0 : 1);
+  const tieBreak = (code: string) => (severityOf(code) === 'critical' ? 0 : 1);
   const place = (code: string) => findingCodes.indexOf(code as FindingCode);
   return Object.keys(byCode).sort(
     (left, right) =>
-      rank(left) - rank(right) ||
+      tieBreak(left) - tieBreak(right) ||
       grew(right) - grew(left) ||
       (byCode[right] ?? 0) - (byCode[left] ?? 0) ||
       place(left) - place(right),

@@ -1,5 +1,5 @@
-import type { Answer } from '../answer.ts';
 import { html, type Markup } from '../html.ts';
+import type { HttpResponse } from '../http-response.ts';
 import type { Viewer } from '../sign-in.ts';
 import type { IconName } from './icons.ts';
 import { pageHeaders, pageText } from './layout.ts';
@@ -15,7 +15,7 @@ export function problemPage(
     icon = 'info',
     more,
   }: { viewer?: Viewer; icon?: IconName; more?: Content } = {},
-): Answer {
+): HttpResponse {
   const body: Markup = html`<h1 class="vh">${title}</h1>${empty(icon, title, line, more)}`;
   return { status, headers: pageHeaders, body: pageText({ title, viewer, body, foot: '' }) };
 }

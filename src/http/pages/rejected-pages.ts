@@ -1,4 +1,4 @@
-import type { RejectedFilter, StoredRejection } from '../../enrollment/rejected-events.ts';
+import type { RejectedFilter, StoredRejection } from '../../enrollment/rejected/rejected-events.ts';
 import { rejectionReasons } from '../../events/rejection.ts';
 import { html, type Markup } from '../html.ts';
 import type { Viewer } from '../sign-in.ts';
@@ -90,7 +90,7 @@ export function rejectedListBody(content: RejectedListContent): Markup {
     pageSize,
   );
   const list = mayOperate(viewer)
-    ? html`<form method="post" action="/fleet/rejected/replay">${shown}<p class="acts"><button class="primary">Replay the chosen ones</button><span class="hint">They are judged anew: useful where their reason is gone, with a new profile, say.</span></p></form>`
+    ? html`<form method="post" action="/fleet/rejected/replay">${shown}<p class="acts"><button class="primary">Replay the chosen ones</button><span class="hint">They are evaluated anew: useful where their reason is gone, with a new profile, say.</span></p></form>`
     : shown;
   return html`${head}${isFirst && counts ? lastDay(counts) : ''}${form}<section class="card long" aria-label="Rejected events">${list}${pages}</section>`;
 }
@@ -169,7 +169,7 @@ ${
   mayOperate(viewer) && event.replayable && event.replayedAt === undefined
     ? card(
         'Replay',
-        'The same event, judged anew. Twice changes nothing.',
+        'The same event, evaluated anew. Twice changes nothing.',
         html`<form method="post" action="/fleet/rejected/replay"><input type="hidden" name="key" value="${event.key}"><button>Replay as it is</button></form>`,
       )
     : ''

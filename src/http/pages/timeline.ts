@@ -1,4 +1,4 @@
-import type { EventRecord } from '../../enrollment/subject-state.ts';
+import type { EventRecord } from '../../enrollment/ledger/subject-state.ts';
 import { html, type Markup } from '../html.ts';
 import type { SubjectView } from '../subject-view.ts';
 import { type IconName, icon } from './icons.ts';

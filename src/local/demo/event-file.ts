@@ -5,7 +5,7 @@ export type EventJson = Record<string, unknown>;
 
 /**
  * A JSON array of CloudEvents, or one a line, in UTF-8. A line that is no JSON is kept as it is: it is the receiver's to
- * judge. Throws where the file's bytes, or an array, could not be sent as they are.
+ * evaluate. Throws where the file's bytes, or an array, could not be sent as they are.
  */
 export function readEventFile(file: string): string[] {
   const text = decodeUtf8(readFileSync(file));

@@ -34,7 +34,7 @@ export interface RegistrationOptions {
 const tokenLifeInSeconds = 3_600;
 const defaultWaitInSeconds = 2;
 const fastWaitInMs = 100;
-const patienceInMs = 60_000;
+const timeoutInMs = 60_000;
 
 /**
  * A device that is switched on: it registers, and asks until DPS has decided.
@@ -93,11 +93,11 @@ async function awaitDecision(
   onStep: DeviceStep,
 ): Promise<DeviceResponse> {
   const { operationId = '' } = first.body;
-  const deadline = Date.now() + patienceInMs;
+  const deadline = Date.now() + timeoutInMs;
   let response = first;
   for (let poll = 0; response.status === 202; poll++) {
     if (Date.now() > deadline)
-      throw new Error(`DPS is still assigning the device after ${patienceInMs / 1_000} s.`);
+      throw new Error(`DPS is still assigning the device after ${timeoutInMs / 1_000} s.`);
     const told = response.retryAfterInSeconds || defaultWaitInSeconds;
     onStep('assigning', `operation ${operationId}, come back in ${told} s`);
     const wait = pace === 'as-told' ? told * 1_000 : poll > 0 ? fastWaitInMs : 0;

@@ -1,0 +1,96 @@
+import type { DeviceProvisioningClient } from '../../dps/client.ts';
+import { NotFoundError, PreconditionFailedError } from '../../dps/errors.ts';
+import { ifFound } from '../../dps/if-found.ts';
+import type { DeviceRegistrationState } from '../../dps/models.ts';
+import { type Instant, parseInstant } from '../../events/instant.ts';
+import { type Attempt, StateChangedError } from './reconciler.ts';
+import { RetryLaterError } from './retry-later-error.ts';
+import type { ThrottledDps } from './throttled-dps.ts';
+
+export type RegistrationAccess = {
+  readonly deviceRegistrationStates: Pick<
+    DeviceProvisioningClient['deviceRegistrationStates'],
+    'get' | 'delete' | 'query'
+  >;
+};
+
+type Call = Pick<Attempt, 'deadline' | 'isWanted'>;
+
+const conflictsAtMost = 8;
+
+/** What devices have registered: read, and deleted where an event says so. */
+export class RegistrationRecords {
+  readonly #client: RegistrationAccess;
+  readonly #throttledDps: Pick<ThrottledDps, 'call'>;
+
+  constructor(client: RegistrationAccess, throttledDps: Pick<ThrottledDps, 'call'>) {
+    this.#client = client;
+    this.#throttledDps = throttledDps;
+  }
+
+  get(id: string, call: Call): Promise<DeviceRegistrationState | undefined> {
+    return this.#call(call, 'read', () => ifFound(this.#client.deviceRegistrationStates.get(id)));
+  }
+
+  /** Deletes a record unless the device has registered since `notAfter`. */
+  async remove(record: DeviceRegistrationState, notAfter: Instant, call: Call): Promise<void> {
+    const id = record.registrationId ?? '';
+    let current: DeviceRegistrationState | undefined = record;
+    for (let conflicts = 0; conflicts < conflictsAtMost; conflicts++) {
+      const updated = parseInstant(current?.lastUpdatedDateTimeUtc ?? '');
+      if (!current || (updated !== undefined && updated > notAfter)) {
+        return;
+      }
+      const options = current.etag === undefined ? {} : { ifMatch: current.etag };
+      const isDeleted = await this.#call(call, 'write', async () => {
+        try {
+          await this.#client.deviceRegistrationStates.delete(id, options);
+          return true;
+        } catch (error) {
+          if (error instanceof PreconditionFailedError || error instanceof NotFoundError) {
+            return false;
+          }
+          throw error;
+        }
+      });
+      if (isDeleted) {
+        return;
+      }
+      current = await this.get(id, call);
+    }
+    throw new RetryLaterError('The registration record changes too often to be deleted.');
+  }
+
+  /** Up to 100 of a group's, in no order. */
+  async firstPage(enrollmentGroupId: string, call: Call): Promise<readonly string[]> {
+    const records = await this.#call(call, 'read', async () => {
+      const first = await this.#client.deviceRegistrationStates.query(enrollmentGroupId).byPage().next();
+      return first.done ? [] : first.value;
+    });
+    return records.flatMap(({ registrationId }) => registrationId ?? []);
+  }
+
+  async delete(id: string, call: Call): Promise<void> {
+    await this.#call(call, 'write', () => ifFound(this.#client.deviceRegistrationStates.delete(id)));
+  }
+
+  async #call<T>(
+    { deadline, isWanted }: Call,
+    access: 'read' | 'write',
+    operation: () => Promise<T>,
+  ): Promise<T> {
+    const result = await this.#throttledDps.call(
+      'pipeline',
+      deadline,
+      async () => [await operation()] as const,
+      {
+        access,
+        isWanted,
+      },
+    );
+    if (!result) {
+      throw new StateChangedError('What should be has changed.');
+    }
+    return result[0];
+  }
+}

@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+
+import type { EventBus } from '../../events/event-bus.ts';
+import type { SubjectRef } from '../ledger/subject-state.ts';
+import type { Errand } from './delivery.ts';
+
+/** Verifies DPS once more for a device or batch, or picks up what was left behind. */
+export interface SubjectTask {
+  readonly task: 'complete';
+  readonly subject: SubjectRef;
+  readonly errand: Errand;
+  readonly chain: string;
+  readonly attempt: number;
+  readonly tries: number;
+}
+
+/** What `background-work` carries. */
+export type BackgroundTask =
+  | SubjectTask
+  | { readonly task: 'audit'; readonly runId: string; readonly slice: number }
+  | { readonly task: 'adoption'; readonly id: string; readonly slice: number };
+
+export interface CompletionRequest {
+  readonly subject: SubjectRef;
+  readonly errand: Errand;
+  readonly chain?: string;
+  readonly attempt: number;
+  readonly tries?: number;
+  readonly nonce?: string;
+  readonly notBefore?: Date;
+}
+
+/** Long work goes in slices, each of which queues its successor; and work for which there is no event. */
+export class BackgroundQueue {
+  readonly #bus: Pick<EventBus, 'queueWork'>;
+
+  constructor(bus: Pick<EventBus, 'queueWork'>) {
+    this.#bus = bus;
+  }
+
+  async complete({ nonce = randomUUID(), notBefore, ...request }: CompletionRequest): Promise<void> {
+    const { errand } = request;
+    const own = 'look' in errand ? `look-${errand.look}` : randomUUID();
+    const task: SubjectTask = { task: 'complete', tries: 0, chain: own, ...request };
+    await this.#queue(`complete-${task.chain}-${task.attempt}-${nonce}`, task, notBefore);
+  }
+
+  /** The audit has found what nobody has completed for long. */
+  recover(subject: SubjectRef): Promise<void> {
+    return this.complete({ subject, errand: { recovery: true }, attempt: 1 });
+  }
+
+  /** A person does not want to wait. A message does it, so that it is done whatever becomes of this process. */
+  retryNow(subject: SubjectRef): Promise<void> {
+    return this.complete({ subject, errand: { recovery: true, now: true }, attempt: 1 });
+  }
+
+  async continueAudit(runId: string, slice: number, notBefore?: Date): Promise<void> {
+    await this.#queue(`audit-${runId}-${slice}`, { task: 'audit', runId, slice }, notBefore);
+  }
+
+  async continueAdoption(id: string, slice: number, notBefore?: Date): Promise<void> {
+    await this.#queue(`adoption-${id}-${slice}`, { task: 'adoption', id, slice }, notBefore);
+  }
+
+  #queue(id: string, task: BackgroundTask, notBefore: Date | undefined): Promise<void> {
+    return this.#bus.queueWork({ id, work: { ...task }, ...(notBefore ? { notBefore } : {}) });
+  }
+}
