@@ -56,7 +56,7 @@ describe('Each command', () => {
         cwd: folder,
       },
     );
-    expect(stdout).toMatch(/^Usage: npm (run )?[\w:-]+/);
+    expect(stdout).toMatch(/^Usage: (npm (run )?[\w:-]+|dps-emulator )/);
     expect(stdout).toContain(name);
     expect(stderr).toBe('');
   });
