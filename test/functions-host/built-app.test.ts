@@ -31,8 +31,13 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-it('The built folder holds the bundle, host.json and package.json, and nothing else', () => {
-  expect(readdirSync(path.join(folder, 'built')).sort()).toEqual(['host.json', 'main.mjs', 'package.json']);
+it('The built folder holds the bundle, host.json, package.json and licences, and nothing else', () => {
+  expect(readdirSync(path.join(folder, 'built')).sort()).toEqual([
+    'THIRD_PARTY_LICENSES.txt',
+    'host.json',
+    'main.mjs',
+    'package.json',
+  ]);
 });
 
 it('The built folder runs without node_modules', async () => {

@@ -202,6 +202,7 @@ export class World {
         if (this.#isDue(message)) {
           const happen = () => {
             message.scheduled = false;
+            this.#time += 2_000;
           };
           options.push({ name: `${name} is due`, cost: 0, weight: 1, happen });
         }
@@ -352,9 +353,9 @@ export class World {
     const outcomes = new OutcomePublisher(bus);
     const background = new BackgroundQueue(bus);
     const rejectedEvents = {
-      note: ({ key, kept }: { key: string; kept: { body: string } }) =>
+      note: ({ key, kept }: { key: string; kept: { body: string; why?: string } }) =>
         scheduler.call(name, 'notes a rejection', () => {
-          if (!this.noted.has(key)) {
+          if (!this.noted.has(key) || kept.why === undefined) {
             this.noted.set(key, kept.body);
           }
         }),

@@ -42,7 +42,7 @@ export class EventRejections {
 
   /** Of the event whose message is at hand. */
   noteOwn({ message, identity }: DeliveredEvent, record: EventRecord): Promise<void> {
-    return this.note(message, record.key, identity, rejectionOf(record));
+    return this.note({ ...message, replay: record.replay }, record.key, identity, rejectionOf(record));
   }
 
   /** Of an event whose message is gone: what was kept of its body when it was merged. */

@@ -111,7 +111,8 @@ function evaluateLease(candidate: Candidate, context: MergeContext): Evaluation 
     const state = isMine ? withLease(merged, undefined, before, delivery) : written.state;
     const decision = withoutLease(merged, own, listIsFull);
     const kept = decision.kind === 'leave' ? withBody(candidate) : undefined;
-    const left = kept ? { state: state ?? merged, record: kept } : record ? { record } : {};
+    // With the state, so that a holder that has looked for the body already looks again.
+    const left = kept ? { state: { ...(state ?? merged) }, record: kept } : record ? { record } : {};
     return { ...(state ? { state } : {}), ...left, decision };
   }
   const mayExist = before.lease?.nonce === undefined ? before.mayExist : true;

@@ -137,7 +137,7 @@ export class SubjectCompletion {
         await outcomes.publishEnd(decision.record);
         break;
       case 'repeat':
-        await this.#repeat(delivery, decision.known);
+        await this.#repeat(delivery, decision.known, mayOwe);
         break;
       default:
     }
@@ -147,13 +147,14 @@ export class SubjectCompletion {
   }
 
   /** A repeat gets the first answer. After a crash its outcome may not have gone out: better twice than never. */
-  async #repeat(delivery: Delivery, known: EventRecord): Promise<void> {
+  async #repeat(delivery: Delivery, known: EventRecord, mayOwe: boolean): Promise<void> {
     const { clock, outcomes, rejections } = this.#parts;
     const age = clock.now().getTime() - Date.parse(known.finishedAt ?? '');
-    if (mayHaveStopped(delivery) && known.status === 'rejected' && delivery.event) {
+    // Whoever ended it may not have had its body.
+    if (known.status === 'rejected' && delivery.event) {
       await rejections.noteOwn(delivery.event, known);
     }
-    if (mayHaveStopped(delivery) || age < copiesAreSwallowedForMs) {
+    if (mayOwe || age < copiesAreSwallowedForMs) {
       await outcomes.publishEnd(known);
     }
   }

@@ -79,16 +79,23 @@ export class RejectedEvents {
       await this.#table.insert(partition, row, { ...valuesOf(event), ...splitText('body', body) });
     } catch (error) {
       if (!(error instanceof RowConflictError)) throw error;
-      await this.#noteAnew(partition, row, event);
+      await this.#noteAnew(partition, row, event, body);
     }
   }
 
-  async #noteAnew(partition: string, row: string, event: RejectedEvent): Promise<void> {
+  async #noteAnew(partition: string, row: string, event: RejectedEvent, body: string): Promise<void> {
     const known = await this.#table.get(partition, row);
     if (!known) return;
     const before: RejectedEvent = eventOf(known);
     // Its message may come twice.
-    if (event.replay === before.replay) return;
+    if (event.replay === before.replay) {
+      // Noted by a delivery of another event, which had no body; now the message itself is here.
+      if (!before.replayable && event.replayable) {
+        const values = { ...valuesOf(event), ...splitText('body', body) };
+        await this.#table.replace(partition, row, values, known.etag);
+      }
+      return;
+    }
     // A replay may be evaluated before it is marked as replayed, but not before it was.
     const { rejectedAt, reason, detail, replayedAt = event.rejectedAt } = before;
     const history = [...(before.history ?? []), { rejectedAt, reason, detail, replayedAt }];
