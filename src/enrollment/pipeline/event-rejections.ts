@@ -42,7 +42,9 @@ export class EventRejections {
 
   /** Of the event whose message is at hand. */
   noteOwn({ message, identity }: DeliveredEvent, record: EventRecord): Promise<void> {
-    return this.note({ ...message, replay: record.replay }, record.key, identity, rejectionOf(record));
+    // As its record has it, whichever copy of the message is at hand.
+    const first = { ...message, firstSeen: new Date(record.receivedAt), replay: record.replay };
+    return this.note(first, record.key, identity, rejectionOf(record));
   }
 
   /** Of an event whose message is gone: what was kept of its body when it was merged. */
