@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import { simulate } from './simulation.ts';
 
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1_000_000_000));
+const seed = Number(process.env.SEED ?? 2_026_112_600);
 const steps = Number(process.env.STEPS ?? 500_000);
 
 it(`so do eight, and one alone (SEED=${seed})`, async () => {
