@@ -62,7 +62,7 @@ param networkAddressPrefix string = '10.42.0.0/16'
 @maxLength(50)
 param newIotHubs newIotHub[] = [{}]
 
-@description('IoT hubs that exist, to link to DPS. Ignored where DPS is brought along.')
+@description('IoT hubs that exist, to link to DPS. Where DPS is brought along they are linked already: then only `closeHubs` uses them.')
 @maxLength(50)
 param existingIotHubs existingIotHub[] = []
 
@@ -121,6 +121,14 @@ param credentials bool = false
 @minValue(1)
 @maxValue(100000)
 param credentialsPerMinute int = 60
+
+@description('Closes held, scrapped, recalled and retired devices in their IoT hubs, too, and gives the app the role for that on every hub named here.')
+param closeHubs bool = false
+
+@description('Registry operations a minute that the app may use of each hub: 100 a unit of S1 and S2, 5,000 a unit of S3.')
+@minValue(1)
+@maxValue(1000000)
+param hubOperationsPerMinute int = 100
 
 @description('When the audit starts: NCRONTAB with six fields, in UTC.')
 @minLength(11)
@@ -395,6 +403,23 @@ module rolesOnDps 'modules/roles-on-dps.bicep' = {
   dependsOn: [dps]
 }
 
+// Of a DPS instance that is brought along nobody says here which hubs are linked.
+var hubsToClose = !closeHubs
+  ? []
+  : ownDps ? map(linkedHubs, hub => hub.id) : map(existingIotHubs, hub => hub.resourceId)
+
+module rolesOnIotHubs 'modules/roles-on-iot-hub.bicep' = [
+  for hubId in hubsToClose: {
+    scope: resourceGroup(split(hubId, '/')[2], split(hubId, '/')[4])
+    params: {
+      identityId: identityId
+      principalId: identity.outputs.principalId
+      hubName: split(hubId, '/')[8]
+    }
+    dependsOn: [iotHubs]
+  }
+]
+
 var blobZone = 'privatelink.blob.${environment().suffixes.storage}'
 var tableZone = 'privatelink.table.${environment().suffixes.storage}'
 var zones = {
@@ -463,6 +488,7 @@ module functionApp 'modules/function-app.bicep' = {
       AUDIT_QUOTA_SHARE: auditQuotaPercentage < 10 ? '0.0${auditQuotaPercentage}' : '0.${auditQuotaPercentage}'
       EVENT_RETENTION_DAYS: string(eventRetentionDays)
       ...(credentials ? { CREDENTIALS: 'on', CREDENTIALS_PER_MINUTE: string(credentialsPerMinute) } : {})
+      ...(closeHubs ? { HUB_ACCESS: 'close', HUB_OPERATIONS_PER_MINUTE: string(hubOperationsPerMinute) } : {})
       ...(empty(enrollmentProfilesFile) ? {} : { ENROLLMENT_PROFILES: enrollmentProfilesFile })
       ...(empty(sendersFile) ? {} : { SENDERS: sendersFile })
       ...(empty(signInClientId)
@@ -477,7 +503,7 @@ module functionApp 'modules/function-app.bicep' = {
     workspaceId: workspaceId
     diagnosticsName: diagnosticsName
   }
-  dependsOn: [network, privateEndpoints, rolesOfApp, rolesOnServiceBus, rolesOnDps]
+  dependsOn: [network, privateEndpoints, rolesOfApp, rolesOnServiceBus, rolesOnDps, rolesOnIotHubs]
 }
 
 module signIn 'modules/sign-in.bicep' = if (!empty(signInClientId)) {

@@ -21,6 +21,11 @@ import { QuotaUse } from './enrollment/dps-access/quota-use.ts';
 import { Reconciler } from './enrollment/dps-access/reconciler.ts';
 import { RegistrationRecords } from './enrollment/dps-access/registration-records.ts';
 import { ThrottledDps } from './enrollment/dps-access/throttled-dps.ts';
+import { DeviceHubs } from './enrollment/hub-access/device-hubs.ts';
+import { type Hub, Hubs } from './enrollment/hub-access/hubs.ts';
+import { IdentityAccess } from './enrollment/hub-access/identity-access.ts';
+import { MemberHubs } from './enrollment/hub-access/member-hubs.ts';
+import { SubjectHubs } from './enrollment/hub-access/subject-hubs.ts';
 import { Ledger } from './enrollment/ledger/ledger.ts';
 import { type EnrollmentProfiles, loadProfiles } from './enrollment/ledger/profiles.ts';
 import { BackgroundQueue } from './enrollment/pipeline/background-queue.ts';
@@ -52,9 +57,10 @@ import { RejectedResource } from './http/rejected-resource.ts';
 import { StatusResource } from './http/status-resource.ts';
 import { SubjectResource } from './http/subject-resource.ts';
 import { WebhookIntake } from './http/webhook-intake.ts';
+import { HubClient } from './hub/hub-client.ts';
 import { consoleLog, type Log } from './log.ts';
 import { QueueWatch } from './queue-watch.ts';
-import type { ServiceAccess, Settings } from './settings.ts';
+import type { HubSettings, ServiceAccess, Settings } from './settings.ts';
 import { type TableName, tableNames } from './storage/table-names.ts';
 import { Table, type TableAccess } from './storage/tables.ts';
 
@@ -62,6 +68,10 @@ export interface ServicesOptions {
   readonly clock?: Clock;
   readonly log?: Log;
 }
+
+const azureHub = /^[a-z0-9-]+\.azure-devices\.(?:net|cn|us)$/;
+/** What the members of recalled batches may use of a hub's operations while single devices want some, too. */
+const membersShare = 0.5;
 
 /** Everything that the functions call, wired; each part is built when it is first asked for. */
 export class Services {
@@ -105,9 +115,61 @@ export class Services {
         retirement,
         registrations,
         rejections,
+        hubs: this.subjectHubs,
         clock,
       });
     });
+  }
+
+  /** Undefined unless HUB_ACCESS=close. */
+  get subjectHubs(): SubjectHubs | undefined {
+    return this.#once('subjectHubs', () => {
+      if (!this.settings.hubs) {
+        return undefined;
+      }
+      const { ledger, profiles, registrations: records, clock, log } = this;
+      const snapshot = new RegistrationSnapshot(this.table('registrationStates'));
+      const earlier = { of: (id: string, group?: string) => snapshot.placesOf(id, group) };
+      const access = new IdentityAccess(this.hubs);
+      const devices = new DeviceHubs({ access, earlier, clock, log });
+      const members = new MemberHubs({ access, records, earlier, clock, log });
+      return new SubjectHubs({ devices, members, ledger, profiles });
+    });
+  }
+
+  get closesHubs(): boolean {
+    return this.settings.hubs !== undefined;
+  }
+
+  get hubs(): Hubs {
+    return this.#once('hubs', () => {
+      const { hubs } = this.settings;
+      return new Hubs((hub) => hubs && this.#openHub(hub, hubs));
+    });
+  }
+
+  #openHub(hub: string, { connections, operationsPerMinute }: HubSettings): Hub | undefined {
+    const { clock, log } = this;
+    const connection = connections.find((each) => each.hub === hub || each.hub === '*');
+    // Tokens are for Azure's hubs alone, whatever DPS answers.
+    if (!connection && !azureHub.test(hub)) {
+      return undefined;
+    }
+    const dpsAccess = this.settings.dps;
+    const clientId = 'identity' in dpsAccess ? dpsAccess.identity.clientId : undefined;
+    const credential = connection
+      ? { name: connection.policyName, key: connection.policyKey }
+      : lazyCredential(clientId);
+    const clientClock = dpsClientClock(clock);
+    const client = new HubClient({ hub, credential, endpoint: connection?.endpoint, clock: clientClock });
+    const limits = { operationsPerMinute, auditShare: membersShare };
+    const budget = new OperationsBudget(this.table('quota'), hub, limits, clock);
+    const breaker = new CircuitBreaker(clock, log, {
+      name: `Hub ${hub}`,
+      unavailable: 'hub-unavailable',
+      available: 'hub-available',
+    });
+    return { client, throttled: new ThrottledDps(budget, breaker, clock) };
   }
 
   get rejections(): EventRejections {
@@ -179,6 +241,7 @@ export class Services {
         fleet,
         retention,
         retentionDays,
+        hubs: this.settings.hubs && this.hubs,
       };
       return new AuditRunner({
         ...{ store, fleet, background, bus, clock, log },
@@ -372,10 +435,7 @@ export class Services {
       const options = {
         retryOptions: { maxRetries: 0 },
         userAgentPrefix: 'dps-enrollment-pipeline/0.1.0',
-        clock: {
-          now: () => clock.now().getTime(),
-          wait: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal),
-        },
+        clock: dpsClientClock(clock),
       };
       const access = this.settings.dps;
       if ('connectionString' in access)
@@ -417,6 +477,13 @@ export class Services {
     if (!this.#built.has(name)) this.#built.set(name, build());
     return this.#built.get(name) as T;
   }
+}
+
+function dpsClientClock(clock: Clock) {
+  return {
+    now: () => clock.now().getTime(),
+    wait: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal),
+  };
 }
 
 function tableAccess(access: ServiceAccess): TableAccess {

@@ -6,6 +6,11 @@ import {
   type WebhookSecrets,
   webhookSecretsRule,
 } from './events/webhook-secrets.ts';
+import {
+  type HubConnection,
+  hubConnectionStringsRule,
+  readHubConnectionStrings,
+} from './hub/hub-connection-strings.ts';
 import { scheduleProblem } from './ncrontab.ts';
 
 /** A setting is missing or malformed. The message is one line that names it and says what it should be. */
@@ -27,6 +32,14 @@ export interface CredentialsSettings {
   readonly globalEndpoint: string;
 }
 
+/** How the hubs are told what is kept out. */
+export interface HubSettings {
+  /** Of each hub: 100 for a unit of S1 or S2, 5,000 for one of S3. */
+  readonly operationsPerMinute: number;
+  /** Of hubs that are not spoken to with Microsoft Entra ID. */
+  readonly connections: readonly HubConnection[];
+}
+
 export interface Settings {
   readonly dps: ServiceAccess;
   readonly operationsPerMinute: number;
@@ -36,6 +49,8 @@ export interface Settings {
   readonly publicAddress: string;
   readonly signIn: { readonly signIn: 'none' | 'entra'; readonly platformChecks: boolean };
   readonly credentials: CredentialsSettings;
+  /** Undefined: the hubs are left alone. */
+  readonly hubs: HubSettings | undefined;
   readonly auditSchedule: string;
   /** 0 to 1. */
   readonly auditQuotaShare: number;
@@ -65,6 +80,7 @@ export function readSettings(environment: Environment): Settings {
     publicAddress: publicAddress(environment),
     signIn: signIn(environment),
     credentials: credentials(environment),
+    hubs: hubs(environment),
     auditSchedule: schedule(environment),
     auditQuotaShare: number(
       environment,
@@ -183,6 +199,26 @@ function credentials(environment: Environment): CredentialsSettings {
     'a whole number, 1 or more',
   );
   return { areServed: value === 'on', perMinute, idScope, globalEndpoint };
+}
+
+function hubs(environment: Environment): HubSettings | undefined {
+  const value = text(environment, 'HUB_ACCESS') ?? 'open';
+  if (value !== 'open' && value !== 'close') {
+    throw new SettingsError(`HUB_ACCESS must be open or close; it is "${value}".`);
+  }
+  const operationsPerMinute = number(
+    environment,
+    'HUB_OPERATIONS_PER_MINUTE',
+    100,
+    (limit) => Number.isSafeInteger(limit) && limit >= 1,
+    'a whole number, 1 or more: what each hub takes of registry operations in a minute',
+  );
+  const strings = text(environment, 'HUB_CONNECTION_STRINGS');
+  const connections = strings === undefined ? [] : readHubConnectionStrings(strings);
+  if (!connections) {
+    throw new SettingsError(`HUB_CONNECTION_STRINGS must be ${hubConnectionStringsRule}.`);
+  }
+  return value === 'close' ? { operationsPerMinute, connections } : undefined;
 }
 
 /** App Service names the app's host. */

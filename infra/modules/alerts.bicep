@@ -247,6 +247,16 @@ var logAlerts = [
     threshold: 0
   }
   {
+    name: 'hub-refuses'
+    description: 'An IoT hub does not answer, or refuses us, or is gone: what is held may still be connected there.'
+    severity: 1
+    query: '${traces}\n| where Message has_any ("hub-unavailable", "hub-access-unknown")'
+    frequency: 'PT5M'
+    window: 'PT5M'
+    range: 'PT15M'
+    threshold: 0
+  }
+  {
     name: 'dps-throttles'
     description: 'Events or audits wait for DPS again and again: its quota does not suffice, or somebody else uses it up.'
     severity: 2

@@ -10,6 +10,7 @@ var roles = {
   serviceBusDataOwner: '090c5cfd-751d-490a-894a-3ce6f1109419'
   dpsDataReader: '10745317-c249-44a1-a5ce-3a4353c0bbd8'
   dpsDataContributor: 'dfce44e4-17b7-4bd1-a6d1-04996ec95633'
+  iotHubRegistryContributor: '4ea46cd5-c1b2-4a8e-910b-273211f9ce47'
   keyVaultSecretsOfficer: 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
   keyVaultSecretsUser: '4633458b-17de-408a-b874-0445c86b69e6'
   monitoringMetricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'

@@ -5,6 +5,8 @@ param environmentName = 'hubs'
 param location = 'westeurope'
 param targetBasedScaling = false
 param credentials = true
+param closeHubs = true
+param hubOperationsPerMinute = 200
 param allocationPolicy = 'GeoLatency'
 param newIotHubs = [
   { allocationWeight: 3 }

@@ -4,6 +4,7 @@ import { InvalidRequestError } from '../dps/errors.ts';
 import { ifFound } from '../dps/if-found.ts';
 import type { DeviceRegistrationState, EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
 import type { ThrottledDps } from '../enrollment/dps-access/throttled-dps.ts';
+import type { Hubs } from '../enrollment/hub-access/hubs.ts';
 import type { Ledger } from '../enrollment/ledger/ledger.ts';
 import type { EnrollmentProfiles } from '../enrollment/ledger/profiles.ts';
 import type { BackgroundQueue } from '../enrollment/pipeline/background-queue.ts';
@@ -47,6 +48,8 @@ export interface AuditParts {
   readonly background: BackgroundQueue;
   readonly fleet: FleetIndex;
   readonly rejectedEvents: RejectedEvents;
+  /** With HUB_ACCESS=close: they are asked what they let in. */
+  readonly hubs?: Hubs | undefined;
   readonly clock: Clock;
   readonly retentionDays: number;
   /** What a DPS instance holds; tests have smaller ones. */

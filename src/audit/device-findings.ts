@@ -83,7 +83,7 @@ export function neverRegisteredYet(evidence: DeviceEvidence): 'waiting' | 'overd
 }
 
 /** Members go by their group's query if this run's had them: a group that is gone tells nothing of its devices. */
-function hubEvidenceOf({
+export function hubEvidenceOf({
   id,
   state,
   desired,
@@ -114,6 +114,8 @@ function hubEvidenceOf({
         `belongs to the batch ${desired.enrollmentGroupId}, which ${closedBy === 'held' ? 'is held' : 'was recalled'}`;
       return { id, registration: ofThisRun, keptOut, iotHubs };
     }
+    case 'shut':
+      return { id, registration: undefined, keptOut: scrapped ? 'was scrapped' : 'is held' };
     default:
       return { id, registration: undefined };
   }

@@ -7,6 +7,8 @@ import type { AuditStep } from './audit-step.ts';
 export interface GroupRule {
   /** What the events did to the batch; absent: its devices may register. */
   readonly closedBy?: 'held' | 'recalled';
+  /** With HUB_ACCESS=close: the members' hubs were all told so. */
+  readonly hubsAreClosed?: boolean;
   readonly iotHubs?: readonly string[];
 }
 
@@ -32,10 +34,13 @@ export class GroupRules {
     const desired = state && desiredState('batch', id, state.registers, profiles);
     if (desired?.kind !== 'group') return undefined;
     const { provisioningStatus, iotHubs } = desired.group;
+    const members = state?.members;
+    const hubsAreClosed = members?.wanted === 'closed' && members.isDone && members.unknown === 0;
     return {
       ...(provisioningStatus === 'disabled'
         ? { closedBy: state?.registers.life?.life === 'recalled' ? 'recalled' : 'held' }
         : {}),
+      ...(hubsAreClosed ? { hubsAreClosed } : {}),
       ...(iotHubs ? { iotHubs } : {}),
     };
   }

@@ -14,12 +14,14 @@ import {
   batchFindings,
   type DeviceEvidence,
   deviceFindings,
+  hubEvidenceOf,
   neverRegisteredYet,
   notApplied,
   ownRegistration,
 } from './device-findings.ts';
 import type { Finding } from './finding.ts';
 import { GroupRules } from './group-rules.ts';
+import { hubChecks } from './hub-checks.ts';
 import { noteMissingOfMembers } from './missing-groups.ts';
 import type { Snapshot } from './registration-snapshot.ts';
 import { scrappedRegistration } from './scrapped-devices.ts';
@@ -133,7 +135,7 @@ async function evaluateDevice(
   };
   // Enrollments were scanned before: what was found there belongs to the device as well.
   const findings: Finding[] = individual?.runId === step.run.id ? [...individual.findings] : [];
-  for (const finding of deviceFindings(evidence)) {
+  for (const finding of await withHubs(step, evidence, deviceFindings(evidence))) {
     // DPS's queries lag behind its writes: what they did not show is looked for by id.
     const isOfMissing = finding.code === 'enrollment-missing' || finding.code === 'held-yet-open';
     if (isOfMissing && step.mayConfirm(finding.code) && (await step.enrollment(id))) continue;
@@ -141,6 +143,17 @@ async function evaluateDevice(
     findings.push(finding);
   }
   return auditFacts(before, seenOf(evidence, findings), step.now());
+}
+
+async function withHubs(
+  step: AuditStep,
+  evidence: DeviceEvidence,
+  findings: readonly Finding[],
+): Promise<readonly Finding[]> {
+  const { hubs } = step.parts;
+  const isClosedWithBatch = evidence.group?.hubsAreClosed === true;
+  const device = { evidence: hubEvidenceOf(evidence), state: evidence.state, isClosedWithBatch };
+  return hubs ? hubChecks(step, hubs, device, findings) : findings;
 }
 
 /** As the groups were listed: `shut` devices may belong to any of them. */

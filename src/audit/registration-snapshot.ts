@@ -160,6 +160,23 @@ export class RegistrationSnapshot {
     return found;
   }
 
+  /** Where a device was seen connected last, whatever its record says now. Its device id keeps its case. */
+  async placesOf(
+    id: string,
+    groupId: string | undefined,
+  ): Promise<readonly { readonly hub: string; readonly deviceId: string }[]> {
+    const key = id.toLowerCase();
+    const rows = await Promise.all([
+      this.#table.get(individualPartition(key), key),
+      ...(groupId === undefined ? [] : [this.#table.get(groupPartition(groupId), key)]),
+    ]);
+    return rows.flatMap((row) => {
+      const hub = row && textOf(row, 'lastHub');
+      const deviceId = row && textOf(row, 'lastDeviceId');
+      return hub !== undefined && deviceId !== undefined ? [{ hub: hub.toLowerCase(), deviceId }] : [];
+    });
+  }
+
   async individual(id: string): Promise<Snapshot | undefined> {
     return snapshotOf(await this.#table.get(individualPartition(id), id));
   }
@@ -243,8 +260,15 @@ function valuesOf(state: DeviceRegistrationState, run: Pick<AuditRun, 'id' | 'nu
 }
 
 /** The record of a device that is refused names its hub no more: so that stays until the record has gone. */
-function lastHubOf({ status, assignedHub, lastUpdatedDateTimeUtc }: DeviceRegistrationState): Values {
-  if (status === 'assigned') return { lastHub: assignedHub ?? '', lastHubAt: lastUpdatedDateTimeUtc ?? '' };
+function lastHubOf(state: DeviceRegistrationState): Values {
+  const { status, assignedHub, lastUpdatedDateTimeUtc, deviceId, registrationId } = state;
+  if (status === 'assigned') {
+    return {
+      lastHub: assignedHub ?? '',
+      lastHubAt: lastUpdatedDateTimeUtc ?? '',
+      lastDeviceId: deviceId ?? registrationId ?? '',
+    };
+  }
   return status === 'unassigned' ? { lastHub: '' } : {};
 }
 

@@ -34,6 +34,7 @@ export function createAuthorizer(
   credential: DeviceProvisioningCredential,
   endpoint: Endpoint,
   clock: Clock,
+  tokenScope: string = TOKEN_SCOPE,
 ): Authorizer {
   if ('getToken' in credential) {
     if (!endpoint.secure) {
@@ -41,7 +42,7 @@ export function createAuthorizer(
         'Microsoft Entra ID tokens are not sent over plain HTTP. Use the https endpoint (a local emulator has one, too).',
       );
     }
-    return new TokenAuthorizer(credential, clock);
+    return new TokenAuthorizer(credential, tokenScope, clock);
   }
   if ('signature' in credential) {
     return new SignatureAuthorizer(credential);
@@ -114,14 +115,16 @@ const RENEWAL_PAUSE_IN_MS = 30_000;
 /** Caches the token, renews it ahead of expiry in the background, and asks for it once for all callers. */
 class TokenAuthorizer implements Authorizer {
   readonly #credential: TokenCredential;
+  readonly #scope: string;
   readonly #clock: Clock;
   #header = '';
   #expiresAt = 0;
   #renewAt = 0;
   #fetching: Promise<string> | undefined;
 
-  constructor(credential: TokenCredential, clock: Clock) {
+  constructor(credential: TokenCredential, scope: string, clock: Clock) {
     this.#credential = credential;
+    this.#scope = scope;
     this.#clock = clock;
   }
 
@@ -160,14 +163,14 @@ class TokenAuthorizer implements Authorizer {
     let token: AccessToken | null;
     try {
       token = await this.#credential.getToken(
-        TOKEN_SCOPE,
+        this.#scope,
         tracingContext && { tracingOptions: { tracingContext } },
       );
     } catch (cause) {
-      throw noToken(call, 'the credential failed to get a token', cause);
+      throw noToken(call, this.#scope, 'the credential failed to get a token', cause);
     }
     if (!token) {
-      throw noToken(call, 'the credential gave no token', undefined);
+      throw noToken(call, this.#scope, 'the credential gave no token', undefined);
     }
     this.#header = `Bearer ${token.token}`;
     this.#expiresAt = token.expiresOnTimestamp;
@@ -176,9 +179,9 @@ class TokenAuthorizer implements Authorizer {
   }
 }
 
-function noToken(call: FailedCall, what: string, cause: unknown): UnauthorizedError {
+function noToken(call: FailedCall, scope: string, what: string, cause: unknown): UnauthorizedError {
   return new UnauthorizedError(
-    `${subjectOf(call)} was not sent: ${what} for ${TOKEN_SCOPE}. ` +
+    `${subjectOf(call)} was not sent: ${what} for ${scope}. ` +
       'Check that the identity exists here and may sign in; the cause says more.',
     { operation: call.operation, id: call.id, cause },
   );

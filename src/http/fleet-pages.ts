@@ -41,6 +41,8 @@ export interface FleetPagesParts extends DpsViewParts {
   readonly rejectedEvents: RejectedEvents;
   readonly status: StatusResource;
   readonly credentialsIssuer: Pick<CredentialsIssuer, 'areServed'>;
+  /** With HUB_ACCESS=close. */
+  readonly closesHubs: boolean;
 }
 
 /** What a page is asked for, and by whom. */
@@ -193,8 +195,11 @@ export class FleetPages {
         'Devices',
       );
     }
-    const { areServed } = this.#parts.credentialsIssuer;
-    return page(`Device ${view.subject.id}`, 'devices', viewer, deviceBody(view, viewer, areServed), said);
+    const body = deviceBody(view, viewer, {
+      areCredentialsServed: this.#parts.credentialsIssuer.areServed,
+      closesHubs: this.#parts.closesHubs,
+    });
+    return page(`Device ${view.subject.id}`, 'devices', viewer, body, said);
   }
 
   async batch(id: string, { viewer, said }: PageRequest): Promise<HttpResponse> {
@@ -219,6 +224,7 @@ export class FleetPages {
       auditedAt: newest?.run.finishedAt,
       devices: devices.entries,
       hasMore: devices.continuation !== undefined,
+      closesHubs: this.#parts.closesHubs,
     });
     return page(`Batch ${view.subject.id}`, 'batches', viewer, body, said);
   }

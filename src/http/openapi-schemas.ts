@@ -126,6 +126,12 @@ function shouldBe(lives: readonly string[]) {
       enrollmentGroupId: z.string().optional(),
       provisioningStatus: provisioningStatus.optional(),
       life: z.enum(lives),
+      hubAccess: z
+        .enum(['open', 'closed', 'pending'])
+        .optional()
+        .describe(
+          'With HUB_ACCESS=close, of what was ever closed: what its hubs, or those of its devices, say.',
+        ),
       inSync: z.boolean().describe('Whether DPS was brought to agree.'),
       lastEvent: key.optional(),
     })

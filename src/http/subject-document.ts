@@ -1,3 +1,4 @@
+import type { HubAccess } from '../enrollment/ledger/subject-state.ts';
 import type { eventStatus } from './event-status.ts';
 
 /** What the events say of a device or batch. */
@@ -11,6 +12,8 @@ export interface ShouldBe {
   /** Why it is held, where the event that holds it says so. */
   readonly holdReason?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** With HUB_ACCESS=close, of what was ever closed. */
+  readonly hubAccess?: HubAccess;
   readonly inSync: boolean;
   readonly lastEvent?: string;
 }

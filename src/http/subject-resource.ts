@@ -1,3 +1,4 @@
+import { hubAccessOf } from '../enrollment/hub-access/hub-access-of.ts';
 import { desiredState, placeOf } from '../enrollment/ledger/desired-state.ts';
 import { type Ledger, subjectOf } from '../enrollment/ledger/ledger.ts';
 import type { EnrollmentProfiles } from '../enrollment/ledger/profiles.ts';
@@ -88,6 +89,7 @@ export class SubjectResource {
     const definition = registers.definitions[0]?.definition;
     const profile = definition ? this.#parts.profiles.for(definition.product) : undefined;
     const desired = desiredState(subject.kind, subject.id, registers, this.#parts.profiles);
+    const hubAccess = hubAccessOf(state);
     return {
       ...(definition ? { product: definition.product } : {}),
       ...(definition?.batch === undefined ? {} : { batch: definition.batch }),
@@ -98,6 +100,7 @@ export class SubjectResource {
       ...(profile ? { enrollment: profile.enrollment } : {}),
       ...placeOf(desired),
       life: lifeOf(subject.kind, state),
+      ...(hubAccess === undefined ? {} : { hubAccess }),
       inSync: isInSync(state) && showsHold(placeOf(desired).provisioningStatus, is),
       ...(state.lastEvent === undefined ? {} : { lastEvent: state.lastEvent }),
     };

@@ -177,12 +177,15 @@ describeBicep('The deployment agrees with the code', () => {
     expect(deployed).toMatchObject(defaults);
     expect(deployed.credentials).toEqual({ ...credentials, idScope });
     expect(readSettings(settingsOf(evaluated.hubs)).credentials).toMatchObject({ areServed: true });
+    expect(readSettings(settingsOf(evaluated.hubs)).hubs).toEqual({
+      ...{ operationsPerMinute: 200, connections: [] },
+    });
     expect(readSettings(settingsOf(evaluated.isolated)).auditQuotaShare).toBe(0.05);
   });
 
   it('in the names of settings: there is none that nobody reads', () => {
     const ours =
-      /^(?:DPS_ENDPOINT|DPS_ID_SCOPE|DPS_OPERATIONS_PER_MINUTE|CREDENTIALS|CREDENTIALS_PER_MINUTE|AZURE_CLIENT_ID|AUDIT_SCHEDULE|AUDIT_QUOTA_SHARE|EVENT_RETENTION_DAYS|SIGN_IN|WEBHOOK_SECRETS_[A-Z0-9_]+)$/;
+      /^(?:DPS_ENDPOINT|DPS_ID_SCOPE|DPS_OPERATIONS_PER_MINUTE|CREDENTIALS|CREDENTIALS_PER_MINUTE|HUB_ACCESS|HUB_OPERATIONS_PER_MINUTE|AZURE_CLIENT_ID|AUDIT_SCHEDULE|AUDIT_QUOTA_SHARE|EVENT_RETENTION_DAYS|SIGN_IN|WEBHOOK_SECRETS_[A-Z0-9_]+)$/;
     const connections =
       /^(?:AzureWebJobsStorage|ServiceBusConnection|TableStorage)__(?:fullyQualifiedNamespace|blobServiceUri|tableServiceUri|credential|clientId)$/;
     const telemetry =

@@ -13,6 +13,7 @@ const roleNames: Record<string, string> = {
   '090c5cfd-751d-490a-894a-3ce6f1109419': 'Azure Service Bus Data Owner',
   'dfce44e4-17b7-4bd1-a6d1-04996ec95633': 'Device Provisioning Service Data Contributor',
   '10745317-c249-44a1-a5ce-3a4353c0bbd8': 'Device Provisioning Service Data Reader',
+  '4ea46cd5-c1b2-4a8e-910b-273211f9ce47': 'IoT Hub Registry Contributor',
   '4633458b-17de-408a-b874-0445c86b69e6': 'Key Vault Secrets User',
   'b86a8fe4-44ce-4948-aee5-eccb2c155cd7': 'Key Vault Secrets Officer',
   '3913510d-42f4-4e42-8a64-420c390055eb': 'Monitoring Metrics Publisher',
@@ -23,6 +24,7 @@ const scopes: [kind: string, pattern: RegExp][] = [
   ['key vault', /\/Microsoft\.KeyVault\/vaults\/[^/]+$/],
   ['Application Insights', /\/Microsoft\.Insights\/components\/[^/]+$/],
   ['DPS instance', /\/Microsoft\.Devices\/provisioningServices\/[^/]+$/],
+  ['IoT hub', /\/Microsoft\.Devices\/IotHubs\/[^/]+$/],
   ['queue ', /\/Microsoft\.ServiceBus\/namespaces\/[^/]+\/queues\/([^/]+)$/],
   ['topic ', /\/Microsoft\.ServiceBus\/namespaces\/[^/]+\/topics\/([^/]+)$/],
 ];
@@ -69,8 +71,16 @@ describeBicep('The role assignments', () => {
   });
 
   it('let the app manage its queues, so that the platform sees how long they are, unless that is switched off', () => {
-    expect(given(evaluated.hubs)).toEqual(promised(['always']));
+    expect([...new Set(given(evaluated.hubs))].filter((each) => !each.endsWith('on IoT hub'))).toEqual(
+      promised(['always']),
+    );
     expect(promised(['targetBasedScaling'])).toHaveLength(2);
+  });
+
+  it('let the app change the identities of every linked hub, where it is to close them', () => {
+    const onHubs = given(evaluated.hubs).filter((each) => each.endsWith('on IoT hub'));
+    expect([...new Set(onHubs)]).toEqual(promised(['closeHubs']));
+    expect(onHubs, 'three that are made, and one that was there').toHaveLength(4);
   });
 
   it('let one person look, and put in secrets, where somebody is named', () => {

@@ -10,6 +10,15 @@ export type Creation = 'create-enrollment' | 'create-x509-group' | 'create-symme
 /** What a call needs the right to do. */
 export type Access = 'read' | 'write' | Creation;
 
+/** As messages call it, and how the log lines begin that alerts look for. */
+export interface ServiceName {
+  readonly name: string;
+  readonly unavailable: string;
+  readonly available: string;
+}
+
+const dps: ServiceName = { name: 'DPS', unavailable: 'dps-unavailable', available: 'dps-available' };
+
 const probeEveryInMs = 30_000;
 
 /**
@@ -22,10 +31,13 @@ export class CircuitBreaker {
   readonly #all: Circuit;
   readonly #creations = new Map<Creation, Circuit>();
 
-  constructor(clock: Clock, log: Log) {
+  readonly #service: ServiceName;
+
+  constructor(clock: Clock, log: Log, service: ServiceName = dps) {
     this.#clock = clock;
     this.#log = log;
-    this.#all = new Circuit(clock, log);
+    this.#service = service;
+    this.#all = new Circuit(clock, log, service);
   }
 
   /** Throws a RetryLaterError while the circuit is open, except to the one caller that probes, and tells it so. */
@@ -51,7 +63,7 @@ export class CircuitBreaker {
   }
 
   #circuitOf(creation: Creation): Circuit {
-    const circuit = this.#creations.get(creation) ?? new Circuit(this.#clock, this.#log);
+    const circuit = this.#creations.get(creation) ?? new Circuit(this.#clock, this.#log, this.#service);
     this.#creations.set(creation, circuit);
     return circuit;
   }
@@ -64,15 +76,17 @@ function isCreation(access: Access): access is Creation {
 class Circuit {
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #service: ServiceName;
   #failures = 0;
   #openUntil: number | undefined;
   #lastFailure = '';
   /** Since reading may be allowed still, it proves nothing. */
   #forbidsWriting = false;
 
-  constructor(clock: Clock, log: Log) {
+  constructor(clock: Clock, log: Log, service: ServiceName) {
     this.#clock = clock;
     this.#log = log;
+    this.#service = service;
   }
 
   enter(): 'probe' | 'pass' {
@@ -80,7 +94,7 @@ class Circuit {
     const now = this.#clock.now().getTime();
     // A clock that was set back must not keep the circuit open for as long.
     if (now < this.#openUntil && this.#openUntil - now <= probeEveryInMs)
-      throw new RetryLaterError(`DPS cannot be used at present: ${this.#lastFailure}`, {
+      throw new RetryLaterError(`${this.#service.name} cannot be used at present: ${this.#lastFailure}`, {
         notBefore: this.#openUntil,
         soon: true,
       });
@@ -94,7 +108,8 @@ class Circuit {
       if (this.#openUntil !== undefined) this.#openUntil = this.#clock.now().getTime();
       return;
     }
-    if (this.#openUntil !== undefined) this.#log('information', 'dps-available: DPS can be used again.');
+    const { name, available } = this.#service;
+    if (this.#openUntil !== undefined) this.#log('information', `${available}: ${name} can be used again.`);
     this.#failures = 0;
     this.#openUntil = undefined;
     this.#forbidsWriting = false;
@@ -105,8 +120,9 @@ class Circuit {
     this.#lastFailure = failure.message;
     this.#forbidsWriting ||= failure instanceof ForbiddenError && access !== 'read';
     if (this.#failures < handlingOf(failure).opensAfter) return;
+    const { name, unavailable } = this.#service;
     if (this.#openUntil === undefined)
-      this.#log('error', `dps-unavailable: events wait until DPS can be used again. ${failure.message}`);
+      this.#log('error', `${unavailable}: events wait until ${name} can be used again. ${failure.message}`);
     this.#openUntil = this.#clock.now().getTime() + probeEveryInMs;
   }
 

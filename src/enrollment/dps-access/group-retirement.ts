@@ -1,5 +1,7 @@
+import type { DeviceRegistrationState } from '../../dps/models.ts';
 import type { Attempt, Reconciler } from './reconciler.ts';
 import type { RegistrationRecords } from './registration-records.ts';
+import { RetryLaterError } from './retry-later-error.ts';
 
 /** So many registration records go in one attempt; the rest is for the next slice. */
 const recordsPerSlice = 200;
@@ -20,7 +22,11 @@ export class GroupRetirement {
     this.#records = records;
   }
 
-  async slice(attempt: Attempt): Promise<'done' | 'more'> {
+  /** `beforeDeletion`: what has to be done while the records are there still. */
+  async slice(
+    attempt: Attempt,
+    beforeDeletion?: (records: readonly DeviceRegistrationState[]) => Promise<void>,
+  ): Promise<'done' | 'more'> {
     const { id } = attempt.subject;
     const group = await this.#reconciler.group(attempt);
     if (!group) {
@@ -28,17 +34,27 @@ export class GroupRetirement {
       return 'done';
     }
     const etag = await this.#reconciler.disableGroup(attempt, group);
-    for (let deleted = 0; deleted < recordsPerSlice; ) {
-      const ids = await this.#records.firstPage(id, attempt);
-      if (ids.length === 0) {
-        await this.#reconciler.removeGroup(attempt, etag);
-        return 'done';
+    let deleted = 0;
+    try {
+      while (deleted < recordsPerSlice) {
+        const records = await this.#records.firstPage(id, attempt);
+        if (records.length === 0) {
+          await this.#reconciler.removeGroup(attempt, etag);
+          return 'done';
+        }
+        for (let start = 0; start < records.length; start += deletionsAtOnce) {
+          const some = records.slice(start, start + deletionsAtOnce);
+          await beforeDeletion?.(some);
+          const ids = some.map(({ registrationId = '' }) => registrationId);
+          await Promise.all(ids.map((each) => this.#records.delete(each, attempt)));
+          deleted += some.length;
+        }
       }
-      for (let start = 0; start < ids.length; start += deletionsAtOnce) {
-        const some = ids.slice(start, start + deletionsAtOnce);
-        await Promise.all(some.map((each) => this.#records.delete(each, attempt)));
+    } catch (error) {
+      // Hubs are slower than DPS: a slice that came some way is no failed attempt.
+      if (!(error instanceof RetryLaterError) || deleted === 0) {
+        throw error;
       }
-      deleted += ids.length;
     }
     return 'more';
   }

@@ -118,7 +118,9 @@ export class OperationsBudget {
     for (const waiter of late) {
       waiting.splice(waiting.indexOf(waiter), 1);
       waiter.refuse(
-        new RetryLaterError("The instance's operations of this minute are used up.", { soon: true }),
+        new RetryLaterError(`The operations that ${this.#host} takes in a minute are used up.`, {
+          soon: true,
+        }),
       );
     }
   }

@@ -1,5 +1,5 @@
 import type { DeviceProvisioningClient } from '../../dps/client.ts';
-import { NotFoundError, PreconditionFailedError } from '../../dps/errors.ts';
+import { InvalidRequestError, NotFoundError, PreconditionFailedError } from '../../dps/errors.ts';
 import { ifFound } from '../../dps/if-found.ts';
 import type { DeviceRegistrationState } from '../../dps/models.ts';
 import { type Instant, parseInstant } from '../../events/instant.ts';
@@ -13,6 +13,17 @@ export type RegistrationAccess = {
     'get' | 'delete' | 'query'
   >;
 };
+
+export interface RecordsPage {
+  readonly records: readonly DeviceRegistrationState[];
+  /** Absent at the end. */
+  readonly continuation?: string;
+}
+
+interface PageSettings {
+  readonly continuationToken?: string;
+  readonly maxPageSize?: number;
+}
 
 type Call = Pick<Attempt, 'deadline' | 'isWanted'>;
 
@@ -62,12 +73,39 @@ export class RegistrationRecords {
   }
 
   /** Up to 100 of a group's, in no order. */
-  async firstPage(enrollmentGroupId: string, call: Call): Promise<readonly string[]> {
-    const records = await this.#call(call, 'read', async () => {
-      const first = await this.#client.deviceRegistrationStates.query(enrollmentGroupId).byPage().next();
-      return first.done ? [] : first.value;
+  async firstPage(enrollmentGroupId: string, call: Call): Promise<readonly DeviceRegistrationState[]> {
+    const page = await this.#page(enrollmentGroupId, {}, call);
+    return page.records;
+  }
+
+  /** The page of a group's records that a token names, or the first. DPS takes tokens for a while only. */
+  async page(
+    enrollmentGroupId: string,
+    continuation: string | undefined,
+    maxPageSize: number,
+    call: Call,
+  ): Promise<RecordsPage | 'expired'> {
+    const settings = continuation === undefined ? {} : { continuationToken: continuation };
+    try {
+      return await this.#page(enrollmentGroupId, { ...settings, maxPageSize }, call);
+    } catch (error) {
+      if (error instanceof InvalidRequestError && continuation !== undefined) {
+        return 'expired';
+      }
+      throw error;
+    }
+  }
+
+  #page(enrollmentGroupId: string, settings: PageSettings, call: Call): Promise<RecordsPage> {
+    return this.#call(call, 'read', async () => {
+      const pages = this.#client.deviceRegistrationStates.query(enrollmentGroupId).byPage(settings);
+      const page = await ifFound(pages.next());
+      if (!page || page.done) {
+        return { records: [] };
+      }
+      const { continuationToken: continuation } = page.value;
+      return { records: page.value, ...(continuation === undefined ? {} : { continuation }) };
     });
-    return records.flatMap(({ registrationId }) => registrationId ?? []);
   }
 
   async delete(id: string, call: Call): Promise<void> {

@@ -32,6 +32,10 @@ export interface SubjectState {
   readonly closed?: 'disabled' | 'created';
   /** The hub that a device was assigned to when its registration record was deleted. */
   readonly assignedHub?: string;
+  /** With HUB_ACCESS=close: where the device is connected, or was, and what was done about it. */
+  readonly hubs?: readonly HubPlace[];
+  /** With HUB_ACCESS=close, of a batch: how far its members' hubs are. */
+  readonly members?: MembersAccess;
   readonly lastEvent?: EventKey;
   /** Since when events are pending; ISO 8601. */
   readonly pendingSince?: string;
@@ -41,6 +45,43 @@ export interface SubjectState {
 export type KnownEnrollment =
   | { readonly content?: string; readonly etag?: string; readonly absent?: false }
   | { readonly absent: true };
+
+/** `pending`: it is being opened or closed, and the hub has not said yet that it agrees. */
+export type HubAccess = 'open' | 'closed' | 'pending';
+
+/** A device in a hub. Its id there keeps its case. */
+export interface HubPlace {
+  readonly hub: string;
+  readonly deviceId: string;
+  readonly access: HubAccess;
+  /** The event for which it was closed; absent: for its profile. */
+  readonly event?: EventKey;
+}
+
+/** A pass over all registration records of a batch, to open or close their devices' hubs. */
+export interface MembersAccess {
+  readonly wanted: 'open' | 'closed';
+  readonly isDone: boolean;
+  /** The event for which they are closed. */
+  readonly event?: EventKey;
+  /** When its first pass began; ISO 8601. A second one looks at what has registered since. */
+  readonly since: string;
+  /** The second pass. */
+  readonly isLook?: true;
+  /** DPS's token of the page that comes next, and the registration ids of it that are done. */
+  readonly continuation?: string;
+  readonly doneOfPage?: readonly string[];
+  /** Devices done so far in this pass. */
+  readonly done: number;
+  /** Devices whose hub is not known, or has no such name any more. */
+  readonly unknown: number;
+  /** Devices that this pass changed in their hubs. */
+  readonly written: number;
+  /** The hubs that members were seen in. */
+  readonly hubs: readonly string[];
+  /** Somebody before may have sent writes that are still under way: everything is written anew. */
+  readonly inDoubt?: true;
+}
 
 export interface Waiting {
   readonly nextAttemptAt: string;
@@ -65,8 +106,8 @@ export interface OutcomeFacts {
   readonly enrollmentGroupId?: string;
   readonly provisioningStatus?: 'enabled' | 'disabled';
   readonly assignedHub?: string;
-  /** DPS does not disconnect anybody: a device that was assigned stays connected to its hub. */
-  readonly hubAccess?: 'open';
+  /** DPS does not disconnect anybody: a device that was assigned stays connected, unless its hub is told, too. */
+  readonly hubAccess?: HubAccess;
 }
 
 /** One event of a device or batch, without its data. An `event!<key>` row. */

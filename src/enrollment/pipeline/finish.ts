@@ -5,6 +5,7 @@ import type { EventWarning, Rejection } from '../../events/rejection.ts';
 import type { DpsRejectedError } from '../dps-access/dps-rejected-error.ts';
 import type { Shown } from '../dps-access/reconciler.ts';
 import type { RemoteEnrollment } from '../dps-access/remote-enrollment.ts';
+import type { HubFindings } from '../hub-access/subject-hubs.ts';
 import { aboutSubject } from '../ledger/about-subject.ts';
 import { type DesiredState, isKeptOut, placeOf, wantsSymmetricKeys } from '../ledger/desired-state.ts';
 import { forgetKeys, keysApplied } from '../ledger/keys-register.ts';
@@ -28,6 +29,8 @@ export interface Findings {
   readonly shown: Shown | undefined;
   /** Read of devices that are kept out. */
   readonly registration: DeviceRegistrationState | undefined;
+  /** Absent where the hubs are left alone. */
+  readonly hubs: HubFindings | undefined;
 }
 
 export interface Finish {
@@ -53,6 +56,7 @@ export function finishedState(before: SubjectState, findings: Findings, now: Dat
     ...(assignedHub === undefined ? {} : { assignedHub }),
     ...(lastEvent === undefined ? {} : { lastEvent }),
     ...(adoptedBy === undefined ? {} : { adoptedBy }),
+    ...(findings.hubs ? findings.hubs.known : hubsOf(before)),
     pending: [],
     mayExist: desired.kind === 'nothing' ? before.mayExist : remote.mayExist,
     ...(remote.known && desired.kind !== 'nothing' ? { dps: remote.known } : {}),
@@ -141,7 +145,13 @@ function factsOf(state: SubjectState, findings: Findings): OutcomeFacts {
     ...shownPlace(findings),
     ...(assignedHub === undefined ? {} : { assignedHub }),
     ...(assignedHub !== undefined || isEnded ? { hubAccess: 'open' as const } : {}),
+    ...findings.hubs?.facts,
   };
+}
+
+/** What was known while HUB_ACCESS was on stays, should it be on again. */
+function hubsOf({ hubs, members }: SubjectState): Pick<SubjectState, 'hubs' | 'members'> {
+  return { ...(hubs ? { hubs } : {}), ...(members ? { members } : {}) };
 }
 
 function shownPlace({ subject, desired, shown }: Findings): OutcomeFacts {

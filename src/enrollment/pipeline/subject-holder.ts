@@ -9,6 +9,7 @@ import { type Attempt, type Reconciler, StateChangedError } from '../dps-access/
 import type { RegistrationRecords } from '../dps-access/registration-records.ts';
 import { RemoteEnrollment } from '../dps-access/remote-enrollment.ts';
 import { RetryLaterError } from '../dps-access/retry-later-error.ts';
+import type { HubAttempt, HubKnowledge, SubjectHubs } from '../hub-access/subject-hubs.ts';
 import { awaitedKeys, type DesiredState, desiredState, isKeptOut } from '../ledger/desired-state.ts';
 import { leaseOf, parked } from '../ledger/lease.ts';
 import type { Ledger, LedgerView } from '../ledger/ledger.ts';
@@ -26,6 +27,8 @@ export interface HolderParts {
   readonly retirement: GroupRetirement;
   readonly registrations: RegistrationRecords;
   readonly rejections: EventRejections;
+  /** Absent: the hubs are left alone. */
+  readonly hubs?: SubjectHubs | undefined;
   readonly clock: Clock;
   readonly random?: () => number;
 }
@@ -42,6 +45,8 @@ interface Hold {
   readonly delivery: Delivery;
   readonly remote: RemoteEnrollment;
   readonly takenAt: number;
+  /** An enrollment of it may have been there before. */
+  readonly mayHaveBeenLetIn: boolean;
   view: LedgerView;
   /** The first call to DPS follows so soon on taking the lease that nothing can have changed. */
   isFirstCall: boolean;
@@ -60,7 +65,11 @@ export class SubjectHolder {
   async hold(view: LedgerView, delivery: Delivery, mayExist: boolean): Promise<Held> {
     const remote = new RemoteEnrollment(view.state, { mayExist, verifies: delivery.event === undefined });
     const takenAt = this.#now();
-    const hold: Hold = { delivery, remote, takenAt, view, isFirstCall: true };
+    const hold: Hold = {
+      ...{ delivery, remote, takenAt, view },
+      mayHaveBeenLetIn: mayExist,
+      isFirstCall: true,
+    };
     for (;;) {
       try {
         return await this.#attempt(hold);
@@ -102,12 +111,40 @@ export class SubjectHolder {
       throw new RetryLaterError('The attempt took too long.', { soon: true });
     }
     const attempt = this.#attemptOf(hold);
-    if (desired.kind === 'no-group' && (await this.#parts.retirement.slice(attempt)) === 'more') {
+    if (desired.kind === 'no-group' && (await this.#retire(hold, attempt)) === 'more') {
       return this.#park(hold, undefined);
     }
     const shown = await this.#parts.reconciler.apply(attempt, desired);
     const registration = await this.#registration(hold, attempt, desired);
-    return this.#finish(hold, { subject: view.subject, desired, remote, shown, registration });
+    // DPS first: nothing that the hubs are told can then be undone by a registration that has yet to begin.
+    const hubs = await this.#parts.hubs?.settle(this.#hubAttempt(hold, desired, registration));
+    if (hubs?.isMore) {
+      return this.#park(hold, undefined);
+    }
+    await this.#forgetRegistration(hold, attempt, registration);
+    return this.#finish(hold, { subject: view.subject, desired, remote, shown, registration, hubs });
+  }
+
+  #retire(hold: Hold, attempt: Attempt): Promise<'done' | 'more'> {
+    const { retirement, hubs } = this.#parts;
+    const task = { ...attempt, tries: hold.delivery.tries };
+    return retirement.slice(attempt, hubs?.beforeDeletion(task));
+  }
+
+  #hubAttempt(
+    hold: Hold,
+    desired: DesiredState,
+    registration: DeviceRegistrationState | undefined,
+  ): HubAttempt {
+    const { delivery, view, mayHaveBeenLetIn } = hold;
+    return {
+      ...{ subject: view.subject, state: view.state, desired, registration, mayHaveBeenLetIn },
+      isLook: delivery.errand !== undefined,
+      tries: delivery.tries,
+      deadline: delivery.deadline,
+      isWanted: () => this.#isWanted(hold),
+      remember: (known: HubKnowledge) => this.#write(hold, { ...hold.view.state, ...known }),
+    };
   }
 
   #attemptOf(hold: Hold): Attempt {
@@ -140,30 +177,35 @@ export class SubjectHolder {
     return this.#parts.ledger.isCurrent(hold.view);
   }
 
-  /** Deletes the record that the return register names, last, so that nothing lets the device back; else reads it. */
+  /** Of devices that are kept out, and of those whose record is to be deleted. */
   async #registration(
-    hold: Hold,
+    { view: { subject, state } }: Hold,
     attempt: Attempt,
     desired: DesiredState,
   ): Promise<DeviceRegistrationState | undefined> {
-    const { subject, state } = hold.view;
+    const isRead = isRecordDeleted(state) || isKeptOut(desired, state.registers);
+    return subject.kind === 'batch' || !isRead
+      ? undefined
+      : this.#parts.registrations.get(subject.id, attempt);
+  }
+
+  /** Deletes the record that the return register names, last: it alone says where the device is connected. */
+  async #forgetRegistration(
+    hold: Hold,
+    attempt: Attempt,
+    registration: DeviceRegistrationState | undefined,
+  ): Promise<void> {
+    const { state } = hold.view;
     const register = state.registers.return;
-    const deletes = register !== undefined && !register.done;
-    if (subject.kind === 'batch' || (!deletes && !isKeptOut(desired, state.registers))) {
-      return undefined;
-    }
-    const { registrations } = this.#parts;
-    const registration = await registrations.get(subject.id, attempt);
-    if (!registration || !deletes) {
-      return registration;
+    if (!register || !registration || !isRecordDeleted(state)) {
+      return;
     }
     const hub = registration.status === 'assigned' ? registration.assignedHub : undefined;
     if (hub !== undefined && hub !== state.assignedHub) {
       // Written first: once the record is gone, nobody else knows where the device is connected.
       await this.#write(hold, { ...state, assignedHub: hub });
     }
-    await registrations.remove(registration, register.notAfter, attempt);
-    return registration;
+    await this.#parts.registrations.remove(registration, register.notAfter, attempt);
   }
 
   async #finish(hold: Hold, findings: Findings): Promise<Held> {
@@ -176,7 +218,8 @@ export class SubjectHolder {
     const outcomesDue =
       due.length > 0 || keys.some((key) => key !== own) ? [...new Set([...due, ...keys])] : [];
     const doubts = remote.inDoubt && findings.desired.kind !== 'nothing';
-    const look = doubts ? randomUUID() : lookAfter(before, delivery);
+    const looks = doubts || findings.hubs?.needsLook === true;
+    const look = looks ? randomUUID() : lookAfter(before, delivery);
     await this.#noteRejections(hold, ended);
     await this.#write(
       hold,
@@ -261,6 +304,10 @@ export class SubjectHolder {
   #now(): number {
     return this.#parts.clock.now().getTime();
   }
+}
+
+function isRecordDeleted({ registers }: SubjectState): boolean {
+  return registers.return !== undefined && !registers.return.done;
 }
 
 function isHolder({ view, delivery }: Hold): boolean {

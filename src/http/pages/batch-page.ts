@@ -1,5 +1,5 @@
 import type { EnrollmentGroup } from '../../dps/models.ts';
-import { isInSync } from '../../enrollment/ledger/subject-state.ts';
+import { isInSync, type MembersAccess } from '../../enrollment/ledger/subject-state.ts';
 import type { FleetSummary, Tally } from '../../fleet/fleet-summary.ts';
 import type { ListedEntry } from '../../fleet/index-rows.ts';
 import { html, type Markup } from '../html.ts';
@@ -10,7 +10,7 @@ import { dpsNotice, findings } from './device-page.ts';
 import { diagnosisOf } from './diagnosis.ts';
 import { actionsCard } from './forms.ts';
 import { stateOf } from './list-pages.ts';
-import { moment, share } from './numbers.ts';
+import { count, moment, share } from './numbers.ts';
 import { partsOf } from './overview-page.ts';
 import {
   address,
@@ -41,10 +41,13 @@ export interface BatchContent {
   /** Some of its devices. */
   readonly devices: readonly ListedEntry[];
   readonly hasMore: boolean;
+  /** With HUB_ACCESS=close. */
+  readonly closesHubs: boolean;
 }
 
 /** How a batch is doing. */
-export function batchBody({ view, viewer, tally, auditedAt, devices, hasMore }: BatchContent): Markup {
+export function batchBody(content: BatchContent): Markup {
+  const { view, viewer, tally, auditedAt, devices, hasMore, closesHubs } = content;
   const { subject, state, events, entry, desired, dps } = view;
   const { tone, sentence, next } = diagnosisOf(view);
   const definition = state?.registers.definitions[0]?.definition;
@@ -78,6 +81,7 @@ ${actionsCard({
   what: 'batch',
   isHeld: state?.registers.hold?.held === true,
   isPending: state !== undefined && !isInSync(state),
+  closesHubs,
 })}
 ${card(
   'About it',
@@ -86,6 +90,7 @@ ${card(
     ['Batch id', idText(subject.id)],
     ['Lifecycle', lifeNames[entry?.ledger.life ?? '']],
     ['Started', moment(entry?.ledger.definedAt)],
+    ["Its devices' hubs", state?.members && hubsText(state.members)],
     ...Object.entries(entry?.ledger.labels ?? {}).map(([name, value]): readonly [string, Content] => [
       name,
       value,
@@ -94,6 +99,14 @@ ${card(
 )}
 ${certificateCard(dps.enrollment as EnrollmentGroup | undefined)}
 </div></div>`;
+}
+
+function hubsText({ wanted, isDone, isLook, done, unknown }: MembersAccess): string {
+  const notKnown = unknown === 0 ? '' : `; of ${count(unknown)} it is not known`;
+  if (isDone || isLook) {
+    return `${wanted === 'closed' ? 'closed' : 'open'}${notKnown}`;
+  }
+  return `${wanted === 'closed' ? 'being closed' : 'being opened'}, ${count(done)} devices so far${notKnown}`;
 }
 
 type ListAddress = (more?: Readonly<Record<string, string>>) => string;

@@ -1,5 +1,5 @@
 import type { IndividualEnrollment } from '../../dps/models.ts';
-import { isInSync } from '../../enrollment/ledger/subject-state.ts';
+import { type HubAccess, isInSync } from '../../enrollment/ledger/subject-state.ts';
 import { html, type Markup } from '../html.ts';
 import type { Viewer } from '../sign-in.ts';
 import type { SubjectView } from '../subject-view.ts';
@@ -26,7 +26,11 @@ import { timeline } from './timeline.ts';
 import { findingWords, lifeNames } from './words.ts';
 
 /** For support, with a customer on the phone. */
-export function deviceBody(view: SubjectView, viewer: Viewer, areCredentialsServed: boolean): Markup {
+export function deviceBody(
+  view: SubjectView,
+  viewer: Viewer,
+  { areCredentialsServed, closesHubs }: { areCredentialsServed: boolean; closesHubs: boolean },
+): Markup {
   const { subject, state, entry } = view;
   const { tone, sentence, next } = diagnosisOf(view);
   const written = view.events[0]?.subject ?? subject.id;
@@ -46,9 +50,11 @@ ${actionsCard({
   what: 'device',
   isHeld: state?.registers.hold?.held ?? entry?.ledger.held === true,
   isPending: state !== undefined && !isInSync(state),
+  closesHubs,
 })}
 ${state && state.registers.definitions.length > 0 ? credentialsCard(viewer, deviceAddress(subject.id), areCredentialsServed) : ''}
 ${about(view)}
+${hubsCard(view)}
 ${groupCard(view)}
 ${certificateCard(view)}
 </div></div>`;
@@ -191,6 +197,23 @@ function about({ subject, state, entry, profile, dps }: SubjectView): Markup {
       ['Events', count(state ? state.revision : 0)],
     ]),
   );
+}
+
+/** What was closed there, and whether the hub has said that it is. */
+function hubsCard({ state }: SubjectView): Markup {
+  const hubs = state?.hubs ?? [];
+  const said: Readonly<Record<HubAccess, Content>> = {
+    open: html`${tag('good', 'Open')} It lets the device in.`,
+    closed: html`${tag('warning', 'Closed')} It does not let the device in.`,
+    pending: html`${tag('warning', 'Not known')} The hub has not said yet that it agrees.`,
+  };
+  return hubs.length === 0
+    ? html``
+    : card(
+        'Its hubs',
+        undefined,
+        html`${hubs.map(({ hub, deviceId, access }) => html`<p>${idText(hub)}<br><span class="dim small">as ${idText(deviceId)}</span><br>${said[access]}</p>`)}`,
+      );
 }
 
 function groupCard({ group }: SubjectView): Markup {

@@ -1,3 +1,4 @@
+import { hubAccessOf } from '../../enrollment/hub-access/hub-access-of.ts';
 import { isInSync, type SubjectState } from '../../enrollment/ledger/subject-state.ts';
 import { html } from '../html.ts';
 import type { SubjectView } from '../subject-view.ts';
@@ -96,7 +97,7 @@ const ended: Way = ({ state, subject, dps, entry }) => {
       tone: 'info',
       sentence: html`It was scrapped on ${at}, and cannot register any more.`,
       next:
-        hub === undefined
+        hub === undefined || (state && hubAccessOf(state) === 'closed') || state?.hubs?.length === 0
           ? 'nothing to do. If it is built anew, send device.manufactured with remanufactured true.'
           : `it may still be connected to ${hub}: disable its identity there.`,
     };
@@ -105,7 +106,11 @@ const ended: Way = ({ state, subject, dps, entry }) => {
     ? {
         tone: 'warning',
         sentence: html`It was recalled on ${at}: its group lets no device in any more.`,
-        next: 'devices that are connected stay so until their identities in the hubs are disabled.',
+        next: !state?.members
+          ? 'devices that are connected stay so until their identities in the hubs are disabled.'
+          : hubAccessOf(state) === 'closed'
+            ? 'nothing to do: its devices are closed in their hubs, too.'
+            : 'nothing to do: its devices are being closed in their hubs.',
       }
     : {
         tone: 'info',

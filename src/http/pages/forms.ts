@@ -30,10 +30,19 @@ export interface SubjectActions {
   readonly what: 'device' | 'batch';
   readonly isHeld: boolean;
   readonly isPending: boolean;
+  /** With HUB_ACCESS=close. */
+  readonly closesHubs: boolean;
 }
 
 /** What an operator can do with a device or batch: each is an event like any other, or a retry. */
-export function actionsCard({ viewer, address, what, isHeld, isPending }: SubjectActions): Markup {
+export function actionsCard({
+  viewer,
+  address,
+  what,
+  isHeld,
+  isPending,
+  closesHubs,
+}: SubjectActions): Markup {
   if (!mayOperate(viewer)) {
     return html``;
   }
@@ -44,13 +53,13 @@ export function actionsCard({ viewer, address, what, isHeld, isPending }: Subjec
     ? actionForm({
         summary: `Release this ${what}`,
         action: `${address}/release`,
-        fields: html`<p>It can register again.</p>`,
+        fields: html`<p>It can register again${closesHubs ? ', and its hub lets it in again' : ''}.</p>`,
         button: 'Release',
       })
     : actionForm({
         summary: `Hold this ${what}`,
         action: `${address}/hold`,
-        fields: html`<p>${what === 'device' ? 'It cannot register until it is released.' : 'No device of it can register until it is released.'} What is connected to a hub stays connected.</p>${reasonField('hold-reason')}`,
+        fields: html`<p>${what === 'device' ? 'It cannot register until it is released.' : 'No device of it can register until it is released.'} ${closesHubs ? 'What is connected to a hub is disconnected.' : 'What is connected to a hub stays connected.'}</p>${reasonField('hold-reason')}`,
         button: 'Hold',
         isDangerous: true,
       });

@@ -10,6 +10,7 @@ const key = z.string().refine((text) => text !== '' && decodeBase64(text) !== un
 export const quotaBody = z.strictObject({
   operationsPerMinute: perMinute,
   registrationsPerMinute: perMinute,
+  hubOperationsPerMinute: perMinute,
 });
 
 export const faultsBody = z

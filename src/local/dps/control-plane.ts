@@ -112,6 +112,7 @@ function putQuota({ quota }: Service, body: Buffer): ControlAnswer {
   quota.set({
     operationsPerMinute: settings.operationsPerMinute ?? undefined,
     registrationsPerMinute: settings.registrationsPerMinute ?? undefined,
+    hubOperationsPerMinute: settings.hubOperationsPerMinute ?? undefined,
   });
   return DONE;
 }

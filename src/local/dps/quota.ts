@@ -5,6 +5,8 @@ export interface QuotaSettings {
   readonly operationsPerMinute?: number | undefined;
   /** Registrations of devices; when set, status lookups are limited too. */
   readonly registrationsPerMinute?: number | undefined;
+  /** Registry operations of each linked hub; a bulk request counts every device. */
+  readonly hubOperationsPerMinute?: number | undefined;
 }
 
 /** A rate that no window of time exceeds, however it is placed: the times of the last accepted calls are kept. */
@@ -39,6 +41,8 @@ export class Quota {
   #operations: SlidingWindow | undefined;
   #registrations: SlidingWindow | undefined;
   readonly #polls = new Map<string, SlidingWindow>();
+  #hubOperationsPerMinute: number | undefined;
+  readonly #hubs = new Map<string, SlidingWindow>();
 
   constructor(initial: QuotaSettings, now: () => number) {
     this.#initial = initial;
@@ -50,6 +54,8 @@ export class Quota {
     this.#operations = window(settings.operationsPerMinute);
     this.#registrations = window(settings.registrationsPerMinute);
     this.#polls.clear();
+    this.#hubOperationsPerMinute = settings.hubOperationsPerMinute;
+    this.#hubs.clear();
   }
 
   reset(): void {
@@ -63,6 +69,18 @@ export class Quota {
 
   takeRegistration(): number | undefined {
     return seconds(this.#registrations?.take(this.#now()));
+  }
+
+  /** Whether a hub takes so many registry operations more. */
+  takeHubOperations(hub: string, count: number): boolean {
+    const limit = this.#hubOperationsPerMinute;
+    if (limit === undefined) return true;
+    const operations = this.#hubs.get(hub) ?? new SlidingWindow(limit, RATE_WINDOW_MS);
+    this.#hubs.set(hub, operations);
+    for (let taken = 0; taken < count; taken++) {
+      if (operations.take(this.#now()) !== undefined) return false;
+    }
+    return true;
   }
 
   takePoll(registrationKey: string): number | undefined {

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import path from 'node:path';
 
 import { webhookSecretsSetting } from '../../events/webhook-secrets.ts';
+import { DEVELOPMENT_HUB_KEY } from '../dps/hub/authorization.ts';
 import { isRunning } from './owner.ts';
 
 /** Where everything of a local stack answers: the contents of the endpoints file. */
@@ -94,6 +95,7 @@ export function settingsFor(endpoints: Endpoints): Record<string, string> {
     DPS_CONNECTION_STRING: endpoints.dps.connectionString,
     DPS_ID_SCOPE: endpoints.dps.idScope,
     DPS_GLOBAL_ENDPOINT: new URL(endpoints.dps.deviceEndpoint).host,
+    HUB_CONNECTION_STRINGS: `HostName=*;SharedAccessKeyName=iothubowner;SharedAccessKey=${DEVELOPMENT_HUB_KEY};EmulatorEndpoint=${endpoints.dps.endpoint}`,
     ServiceBusConnection: endpoints.serviceBus.connectionString,
     AzureWebJobsStorage: endpoints.tables.connectionString,
     ...Object.fromEntries(
@@ -111,6 +113,7 @@ const alternatives: Readonly<Record<string, RegExp>> = {
   // Another instance has another scope, and its devices connect elsewhere.
   DPS_ID_SCOPE: /^DPS_(ENDPOINT|CONNECTION_STRING)$/,
   DPS_GLOBAL_ENDPOINT: /^DPS_(ENDPOINT|CONNECTION_STRING)$/,
+  HUB_CONNECTION_STRINGS: /^DPS_(ENDPOINT|CONNECTION_STRING)$/,
   ServiceBusConnection: /^ServiceBusConnection(__fullyQualifiedNamespace)?$/,
   AzureWebJobsStorage: /^AzureWebJobsStorage(__(accountName|tableServiceUri))?$/,
 };

@@ -13,6 +13,10 @@ const HUB_ERRORS = {
   DeviceAlreadyExists: [409, 'The device is already registered.'],
   PreconditionFailed: [412, 'Precondition failed: Device version did not match.'],
   TooManyDevices: [413, 'At most 100 devices per request.'],
+  ThrottlingException: [
+    429,
+    'The request has been throttled. Wait 10 seconds and try again. Operation type: CRUD',
+  ],
   ServerError: [500, 'Internal error of the emulator.'],
 } as const satisfies Readonly<Record<string, readonly [number, string]>>;
 

@@ -37,6 +37,8 @@ interface HubCall {
   readonly maxItemCount: string | undefined;
   readonly continuation: string | undefined;
   json(): Promise<unknown>;
+  /** Counts against the hub's registry operations. @throws HubError ThrottlingException */
+  takeOperations(count: number): void;
 }
 
 interface Handler {
@@ -81,8 +83,10 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   'POST devices': {
     operation: 'HubIdentity_RunBulk',
     rights: ['RegistryRead', 'RegistryWrite'],
-    async run({ registry, json }) {
-      const result = registry.bulk(await json());
+    async run({ registry, json, takeOperations }) {
+      const items = await json();
+      takeOperations(Array.isArray(items) ? items.length : 1);
+      const result = registry.bulk(items);
       return { ...jsonAnswer(result), status: result.isSuccessful ? 200 : 400 };
     },
   },
@@ -181,7 +185,14 @@ async function runHandler(
   if (headers.origin !== undefined) throw new HubError('IotHubUnauthorized');
   const isTls = socket instanceof TLSSocket;
   requireHubRight(handler.rights, { authorization: headers.authorization, hub, isTls }, service.now());
+  const takeOperations = (count: number) => {
+    if (!service.quota.takeHubOperations(hub, count)) throw new HubError('ThrottlingException');
+  };
+  if (handler.operation.startsWith('HubIdentity_') && handler.operation !== 'HubIdentity_RunBulk') {
+    takeOperations(1);
+  }
   return handler.run({
+    takeOperations,
     registry: new HubRegistry(hub, service.state, service.now),
     deviceId,
     query,
