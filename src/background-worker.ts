@@ -83,9 +83,17 @@ function subjectTask(value: Record<string, unknown>): BackgroundTask | undefined
   );
 }
 
-function errandOf({ look, recovery, now }: Record<string, unknown>): Errand | undefined {
+function errandOf(errand: Record<string, unknown>): Errand | undefined {
+  const { look, recovery, now, pendingSince, pendingLook } = errand;
   if (typeof look === 'string') {
     return { look };
   }
-  return recovery === true ? { recovery, ...(now === true ? { now } : {}) } : undefined;
+  return recovery === true
+    ? {
+        recovery,
+        ...(now === true ? { now } : {}),
+        ...(typeof pendingSince === 'string' ? { pendingSince } : {}),
+        ...(typeof pendingLook === 'string' ? { pendingLook } : {}),
+      }
+    : undefined;
 }

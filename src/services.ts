@@ -107,7 +107,7 @@ export class Services {
   get holder(): SubjectHolder {
     return this.#once('holder', () => {
       const { ledger, profiles, reconciler, registrations, rejections, clock } = this;
-      const retirement = new GroupRetirement(reconciler, registrations);
+      const retirement = new GroupRetirement(reconciler, registrations, clock);
       return new SubjectHolder({
         ledger,
         profiles,

@@ -286,7 +286,7 @@ async function recovered(
     // Its message is on its way: no finding yet.
     return isInSync(state) ? state : undefined;
   }
-  await step.parts.background.recover(subject);
+  await step.parts.background.recover(subject, state);
   if (isInSync(state)) {
     return state;
   }

@@ -131,7 +131,11 @@ export class FleetForms {
   async #complete(kind: SubjectKind, id: string): Promise<boolean> {
     const { background, ledger, clock } = this.#parts;
     const subject = subjectOf(kind, id);
-    await background.retryNow(subject);
+    const before = await ledger.readState(subject);
+    if (!before || isInSync(before)) {
+      return true;
+    }
+    await background.retryNow(subject, before);
     const until = clock.now().getTime() + retryForMs;
     for (;;) {
       const state = await ledger.readState(subject);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { SubjectState } from '../../src/enrollment/ledger/subject-state.ts';
+import { emptyState, type SubjectState } from '../../src/enrollment/ledger/subject-state.ts';
 import type { Request } from '../../src/http/request.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { authorizationFor } from '../support/dps-signature.ts';
@@ -87,7 +87,8 @@ describe('what the ledger says before, and whatever happens after', () => {
     expect(await post(sent)).toMatchObject({ status: 202 });
     expect(await record(sent)).toMatchObject({ status: 'accepted', attempts: 0 });
     // Whoever looks after the device meanwhile does not know what the event says, and must not end it.
-    await background.recover(subjectOf(sent));
+    const state = (await ledger.readState(subjectOf(sent))) ?? emptyState;
+    await background.recover(subjectOf(sent), state);
     await allQuiet(chain);
     expect(await record(sent)).toMatchObject({ status: 'accepted' });
     expect((await ledger.readState(subjectOf(sent)))?.registers.definitions ?? []).toEqual([]);

@@ -143,7 +143,7 @@ describe('with HUB_ACCESS=close', () => {
   it('a device that was registering while it was held is closed minutes later', async () => {
     let answer = () => {};
     const isAsked = new Promise<void>((resolve) => {
-      webhook.on('request', (_request, response) => {
+      webhook.once('request', (_request, response) => {
         answer = () => response.end(JSON.stringify({ iotHubHostName: brno }));
         resolve();
       });
@@ -153,10 +153,7 @@ describe('with HUB_ACCESS=close', () => {
       registrationId: id,
       attestation: { type: 'symmetricKey', symmetricKey: { primaryKey: key(1), secondaryKey: key(2) } },
       allocationPolicy: 'custom',
-      customAllocationDefinition: {
-        webhookUrl: `http://127.0.0.1:${(webhook.address() as AddressInfo).port}/`,
-        apiVersion: '2021-10-01',
-      },
+      customAllocationDefinition: webhookOf(),
     });
     const registering = switchOn(chain, id);
     await isAsked;
@@ -264,10 +261,55 @@ describe('with HUB_ACCESS=close', () => {
     ]);
   });
 
+  /** A retired group is deleted minutes later. */
+  const untilEnded = (sent: TestEvent) =>
+    eventually(async () => {
+      chain.advance(20_000);
+      return outcome(sent) !== undefined;
+    }, 'it ends');
+
+  it('a device that was registering while its batch was retired leaves neither record nor identity', async () => {
+    let answer = () => {};
+    const isAsked = new Promise<void>((resolve) => {
+      webhook.once('request', (_request, response) => {
+        answer = () => response.end(JSON.stringify({ iotHubHostName: brno }));
+        resolve();
+      });
+    });
+    const definition = event('batch.started', 'end-2', { product: 'beacon-b1' }, { minutesAgo: 60 });
+    await chain.settle(definition);
+    const { etag = '', ...group } = await chain.dps.enrollmentGroups.get('end-2');
+    const attestation = await chain.dps.enrollmentGroups.getAttestationMechanism('end-2');
+    await chain.dps.enrollmentGroups.createOrUpdate(
+      { ...group, attestation, allocationPolicy: 'custom', customAllocationDefinition: webhookOf() },
+      { ifMatch: etag },
+    );
+    const registering = switchOn(chain, 'beacon-late', 'end-2');
+    await isAsked;
+    const retired = event('batch.retired', 'end-2', undefined, { minutesAgo: 5 });
+    await chain.sendToQueue([retired]);
+    await eventually(
+      async () => (await chain.dps.enrollmentGroups.get('end-2')).provisioningStatus === 'disabled',
+      'the group is closed',
+    );
+    answer();
+    expect(await registering).toMatchObject({ status: 'assigned' });
+    await untilEnded(retired);
+    expect(await isAbsent('beacon-late')).toBe(true);
+    await expect(chain.dps.deviceRegistrationStates.get('beacon-late')).rejects.toThrow('failed: 404');
+  });
+
+  const webhookOf = () => ({
+    webhookUrl: `http://127.0.0.1:${(webhook.address() as AddressInfo).port}/`,
+    apiVersion: '2021-10-01',
+  });
+
   it('the devices of a retired batch go from their hub with their records', async () => {
     const members = ['beacon-end-1', 'beacon-end-2', 'beacon-end-3'];
     await batchOf('end-1', members);
-    const retired = await settled('batch.retired', 'end-1', 5);
+    const retired = event('batch.retired', 'end-1', undefined, { minutesAgo: 5 });
+    await chain.sendToQueue([retired]);
+    await untilEnded(retired);
     expect(outcome(retired)).toMatchObject({ hubAccess: 'closed' });
     expect(await Promise.all(members.map((id) => isAbsent(id)))).toEqual([true, true, true]);
   });

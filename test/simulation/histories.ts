@@ -1,9 +1,10 @@
 import type { EventRecord } from '../../src/enrollment/ledger/subject-state.ts';
 import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { keyOf, type TestEvent } from '../support/events.ts';
-import { expectedDevice } from '../support/oracle.ts';
+import { expectedDevice, isScrapped } from '../support/oracle.ts';
 import type { Random } from '../support/random.ts';
 import { Violation } from './scheduler.ts';
+import { simulatedHub } from './simulated-hub.ts';
 import { textOf, World, type WorldOptions } from './world.ts';
 
 const key = (byte: number) => Buffer.alloc(32, byte).toString('base64');
@@ -87,8 +88,10 @@ export async function runHistory(options: WorldOptions): Promise<number> {
       world.send(event, name);
     }
     const [one] = events;
-    if (one && world.scheduler.random.chance(0.2)) {
-      world.recover(one.type.startsWith('batch') ? 'batch' : 'device', one.subject, true);
+    world.retriesLeft = world.scheduler.random.chance(0.2) ? 1 : 0;
+    // A retired group waits by the clock until nobody can be registering, which this one does not tell.
+    if (options.closesHubs && !events.some(({ type }) => type === 'batch.retired')) {
+      world.hub.registrationsLeft = 3;
     }
     await world.run();
     // Where messages are dead, the audit sends for what they left, day after day.
@@ -121,7 +124,13 @@ function prepare(world: World, events: readonly TestEvent[]): void {
   if (subject.startsWith('batch') && random.chance(0.5)) {
     for (let index = 0; index < 250; index += 1 + random.below(30)) {
       const registrationId = `${subject}-${index}`;
-      world.dps.registrations.set(registrationId, { registrationId, status: 'assigned' });
+      world.dps.registrations.set(registrationId, {
+        registrationId,
+        status: 'assigned',
+        ...{ assignedHub: simulatedHub, deviceId: registrationId },
+        lastUpdatedDateTimeUtc: '2026-11-20T00:00:00Z',
+      });
+      world.hub.put(registrationId, { status: 'enabled', statusReason: undefined });
     }
   }
 }
@@ -156,10 +165,11 @@ export function checkEnd(world: World, events: readonly TestEvent[]): void {
   if (left.length > 0) {
     throw new Violation(`quiet, and left: ${JSON.stringify(left)}`);
   }
-  checkDps(
-    world,
-    events.filter((event) => counts(records.get(keyOf(event)))),
-  );
+  const counted = events.filter((event) => counts(records.get(keyOf(event))));
+  checkDps(world, counted);
+  if (world.closesHubs && world.deadLetters.length === 0) {
+    checkHub(world, counted);
+  }
 }
 
 /** An event that never came has no effect; one that DPS rejected has none either. */
@@ -219,8 +229,40 @@ function checkDps(world: World, events: readonly TestEvent[]): void {
   }
 }
 
+/** Once all is quiet, the hub lets in whom DPS lets in, and nobody else. */
+function checkHub(world: World, events: readonly TestEvent[]): void {
+  const [first] = events;
+  if (!first) {
+    return;
+  }
+  const { subject } = first;
+  const isBatch = subject.startsWith('batch');
+  const { isDefined, isRetired } = batchOf(events);
+  // Of a group that DPS never had, nothing is retired.
+  if (
+    isBatch &&
+    isDefined &&
+    isRetired &&
+    !world.scheduler.trace.some((name) => name.includes('deletes a registration'))
+  ) {
+    return;
+  }
+  const isKeptOut = isBatch ? isBatchClosed(events) : isDeviceKeptOut(events);
+  for (const [id, { status }] of world.hub.identities) {
+    const isOpen = status === 'enabled';
+    if (id.startsWith(subject) && isOpen === isKeptOut) {
+      throw new Violation(`the hub has ${id} ${status}, and it is ${isKeptOut ? 'kept out' : 'let in'}`);
+    }
+  }
+}
+
+function isDeviceKeptOut(events: readonly TestEvent[]): boolean {
+  const { enrollment } = expectedDevice(events);
+  return isScrapped(events) || (enrollment !== 'absent' && enrollment.provisioningStatus === 'disabled');
+}
+
 /** Times are whole minutes: later wins, and at equal times the safer one. */
-function checkBatch(world: World, events: readonly TestEvent[], seen: string): void {
+function batchOf(events: readonly TestEvent[]) {
   const last = (types: readonly string[]) =>
     events
       .filter(({ type }) => types.includes(type))
@@ -232,6 +274,16 @@ function checkBatch(world: World, events: readonly TestEvent[], seen: string): v
   const isHeld = last(['batch.released', 'batch.held']) === 'batch.held';
   const isRecalled = events.some(({ type }) => type === 'batch.recalled');
   const isRetired = events.some(({ type }) => type === 'batch.retired');
+  return { isDefined, isHeld, isRecalled, isRetired };
+}
+
+function isBatchClosed(events: readonly TestEvent[]): boolean {
+  const { isHeld, isRecalled, isRetired } = batchOf(events);
+  return isHeld || isRecalled || isRetired;
+}
+
+function checkBatch(world: World, events: readonly TestEvent[], seen: string): void {
+  const { isDefined, isHeld, isRecalled, isRetired } = batchOf(events);
   const wanted = !isDefined || isRetired ? 'absent' : isHeld || isRecalled ? 'disabled' : 'enabled';
   if (seen !== wanted) {
     throw new Violation(`DPS has the group ${seen}, should be ${wanted}`);

@@ -134,4 +134,46 @@ export const mutants: readonly Mutant[] = [
     find: 'filter(({ version }) => version.key !== key);',
     replace: 'filter(() => true);',
   },
+  {
+    rule: 'a hub is looked at again after it was closed',
+    file: `${at}hub-access/subject-hubs.ts`,
+    find: 'needsLook: closes && isNews && !wasNeverIn,',
+    replace: 'needsLook: false,',
+  },
+  {
+    rule: 'members that registered while they were closed are looked at again',
+    file: `${at}hub-access/subject-hubs.ts`,
+    find: 'needsLook: closes && isNews && (!members.isLook || members.written > 0),',
+    replace: 'needsLook: false,',
+  },
+  {
+    rule: 'what a hub is told is remembered before',
+    file: `${at}hub-access/device-hubs.ts`,
+    find: 'await task.remember(places);',
+    replace: '',
+  },
+  {
+    rule: 'a pass over members is remembered before it begins',
+    file: `${at}hub-access/member-hubs.ts`,
+    find: 'await task.save(start);',
+    replace: '',
+  },
+  {
+    rule: 'an open hub that may be told to close is written to',
+    file: `${at}hub-access/identity-access.ts`,
+    find: "status === 'enabled' && !call.mustWrite",
+    replace: "status === 'enabled'",
+  },
+  {
+    rule: 'a closed hub that may be told to open is written to',
+    file: `${at}hub-access/identity-access.ts`,
+    find: 'isSameReason(statusReason, reason) && !call.mustWrite',
+    replace: 'isSameReason(statusReason, reason)',
+  },
+  {
+    rule: 'a recovery does what it came for, and no more',
+    file: `${at}pipeline/merge.ts`,
+    find: 'state.pending.length > 0 && state.pendingSince === errand.pendingSince',
+    replace: 'state.pending.length > 0',
+  },
 ];

@@ -21,7 +21,7 @@ export class StoredEnrollments {
   readonly enrollments = new Map<string, Enrollment>();
   readonly registrations = new Map<string, DeviceRegistrationState>();
   /** Writes that nobody waits for any more, and that may still be carried out. */
-  readonly underWay = new Set<{ readonly name: string; land(): void }>();
+  readonly underWay = new Set<{ readonly name: string; readonly isCertain?: true; land(): void }>();
   /** Devices that were ever scrapped may get new keys. */
   readonly mayGetNewKeys = new Set<string>();
   operations = 0;
@@ -86,6 +86,11 @@ export class StoredEnrollments {
     const key = `generated-${++this.#keys}`;
     next.attestation = { type: 'symmetricKey', symmetricKey: { primaryKey: key, secondaryKey: key } };
   }
+}
+
+interface PageSettings {
+  readonly continuationToken?: string;
+  readonly maxPageSize?: number;
 }
 
 /** DPS as one instance reaches it. */
@@ -172,19 +177,28 @@ export class SimulatedDps {
         }
         return copyOf(found);
       }),
-    delete: (item: string | DeviceRegistrationState) =>
+    delete: (id: string, { ifMatch }: { ifMatch?: string } = {}) =>
       this.#write('deletes a registration', () => {
-        this.#stored.registrations.delete(typeof item === 'string' ? item : (item.registrationId ?? ''));
+        const stored = this.#stored.registrations.get(id);
+        if (stored && ifMatch !== undefined && stored.etag !== ifMatch) {
+          throw new PreconditionFailedError('changed', { operation: 'delete', statusCode: 412 });
+        }
+        this.#stored.registrations.delete(id);
       }),
     query: (group: string) => {
-      const page = () =>
-        this.#read('reads registrations', () =>
-          [...this.#stored.registrations.values()]
-            .filter(({ registrationId }) => registrationId?.startsWith(group))
-            .slice(0, 100),
-        );
-      const pages = { next: async () => ({ done: false, value: await page() }) };
-      return { byPage: () => pages } as never;
+      const page = (start: number, size: number) =>
+        this.#read('reads registrations', () => {
+          const all = [...this.#stored.registrations.values()].filter(({ registrationId }) =>
+            registrationId?.startsWith(group),
+          );
+          const next = start + size;
+          const more = next < all.length ? { continuationToken: String(next) } : {};
+          return Object.assign(all.slice(start, next), more);
+        });
+      const byPage = ({ continuationToken, maxPageSize = 100 }: PageSettings = {}) => ({
+        next: async () => ({ done: false, value: await page(Number(continuationToken ?? 0), maxPageSize) }),
+      });
+      return { byPage } as never;
     },
   };
 

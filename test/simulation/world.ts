@@ -6,10 +6,19 @@ import { Reconciler } from '../../src/enrollment/dps-access/reconciler.ts';
 import { RegistrationRecords } from '../../src/enrollment/dps-access/registration-records.ts';
 import { RetryLaterError } from '../../src/enrollment/dps-access/retry-later-error.ts';
 import { ThrottledDps } from '../../src/enrollment/dps-access/throttled-dps.ts';
+import { DeviceHubs } from '../../src/enrollment/hub-access/device-hubs.ts';
+import { Hubs } from '../../src/enrollment/hub-access/hubs.ts';
+import { IdentityAccess } from '../../src/enrollment/hub-access/identity-access.ts';
+import { MemberHubs } from '../../src/enrollment/hub-access/member-hubs.ts';
+import { SubjectHubs } from '../../src/enrollment/hub-access/subject-hubs.ts';
 import { Ledger } from '../../src/enrollment/ledger/ledger.ts';
 import { loadProfiles } from '../../src/enrollment/ledger/profiles.ts';
 import type { SubjectState } from '../../src/enrollment/ledger/subject-state.ts';
-import { BackgroundQueue, type BackgroundTask } from '../../src/enrollment/pipeline/background-queue.ts';
+import {
+  BackgroundQueue,
+  type BackgroundTask,
+  recoveryOf,
+} from '../../src/enrollment/pipeline/background-queue.ts';
 import { EventProcessor } from '../../src/enrollment/pipeline/event-processor.ts';
 import { EventRejections } from '../../src/enrollment/pipeline/event-rejections.ts';
 import { OutcomePublisher } from '../../src/enrollment/pipeline/outcome-publisher.ts';
@@ -21,6 +30,7 @@ import type { BackgroundWork, EventBus, QueuedEvent } from '../../src/events/eve
 import type { TestEvent } from '../support/events.ts';
 import { type Option, Scheduler, Violation } from './scheduler.ts';
 import { SimulatedDps, StoredEnrollments } from './simulated-dps.ts';
+import { SimulatedHub, StoredIdentities } from './simulated-hub.ts';
 import { SimulatedTable, StoredRows } from './simulated-table.ts';
 
 const profiles = loadProfiles(undefined);
@@ -35,6 +45,8 @@ export interface WorldOptions {
   readonly faults?: number;
   /** Deliveries before a message is a dead letter. */
   readonly deliveries?: number;
+  /** Whether the hubs are told, too, and devices register meanwhile. */
+  readonly closesHubs?: boolean;
 }
 
 interface Message {
@@ -68,6 +80,9 @@ export class World {
   readonly devices = new StoredRows();
   readonly batches = new StoredRows();
   readonly dps = new StoredEnrollments();
+  readonly hub = new StoredIdentities(this.dps);
+  /** How often a person does not want to wait. */
+  retriesLeft = 0;
   readonly outcomes = new Map<string, Set<string>>();
   readonly deadLetters: Message[] = [];
   /** Bodies of rejected events. */
@@ -82,12 +97,16 @@ export class World {
   #broken: unknown;
 
   constructor(options: WorldOptions) {
-    this.#options = { instances: 3, atOnce: 2, faults: 3, deliveries: 10, ...options };
+    this.#options = { instances: 3, atOnce: 2, faults: 3, deliveries: 10, closesHubs: false, ...options };
     this.scheduler = new Scheduler(options.seed);
     this.#faultsLeft = this.#options.faults;
     for (let count = 0; count < this.#options.instances; count++) {
       this.#start();
     }
+  }
+
+  get closesHubs(): boolean {
+    return this.#options.closesHubs;
   }
 
   get messages(): readonly Message[] {
@@ -103,10 +122,14 @@ export class World {
   }
 
   recover(kind: 'device' | 'batch', id: string, now?: true): void {
+    const state = this.state(kind, id);
+    if (!state) {
+      return;
+    }
     const task = {
       task: 'complete' as const,
       subject: { kind, id },
-      errand: { recovery: true as const, ...(now ? { now } : {}) },
+      errand: { ...recoveryOf(state), ...(now ? { now } : {}) },
       chain: `recovery-${++this.#made}`,
       attempt: 1,
       tries: 0,
@@ -179,12 +202,21 @@ export class World {
     this.#messageOptions(options);
     for (const zombie of this.dps.underWay) {
       options.push({ name: `lands: ${zombie.name}`, cost: 0, weight: 2, happen: () => zombie.land() });
-      options.push({
-        name: `never lands: ${zombie.name}`,
-        cost: 0,
-        weight: 1,
-        happen: () => void this.dps.underWay.delete(zombie),
-      });
+      if (!zombie.isCertain) {
+        options.push({
+          name: `never lands: ${zombie.name}`,
+          cost: 0,
+          weight: 1,
+          happen: () => void this.dps.underWay.delete(zombie),
+        });
+      }
+    }
+    if (this.retriesLeft > 0) {
+      this.#retryOptions(options);
+    }
+    for (const id of this.hub.registrationsLeft > 0 ? this.devicesLetIn() : []) {
+      const happen = () => this.hub.register(id, this.#time);
+      options.push({ name: `${id} registers`, cost: 0, weight: 1, happen });
     }
     for (const instance of this.#instances) {
       if (instance.running.size > 0) {
@@ -193,6 +225,41 @@ export class World {
       }
     }
     return options.filter(({ cost }) => allFaults || cost === 0 || cost <= this.#faultsLeft);
+  }
+
+  #retryOptions(options: Option[]): void {
+    for (const [kind, rows] of this.#rows()) {
+      for (const id of rows.partitions.keys()) {
+        if ((this.state(kind, id)?.pending.length ?? 0) > 0) {
+          const happen = () => {
+            this.retriesLeft--;
+            this.recover(kind, id, true);
+          };
+          options.push({ name: `a person retries ${id}`, cost: 0, weight: 1, happen });
+        }
+      }
+    }
+  }
+
+  #rows() {
+    return [
+      ['device', this.devices],
+      ['batch', this.batches],
+    ] as const;
+  }
+
+  /** Those that DPS would let in now. A beacon comes through its group, unless its own enrollment says otherwise. */
+  devicesLetIn(): readonly string[] {
+    const isOpen = (id: string) =>
+      (this.dps.enrollments.get(id)?.provisioningStatus ?? 'enabled') === 'enabled';
+    const singles = ['thermostat-1', 'meter-1'].filter((id) => this.dps.enrollments.has(id) && isOpen(id));
+    const members = [...this.dps.registrations.keys()].filter((id) => id.startsWith('batch-1-'));
+    const isGroupOpen = this.dps.enrollments.has('batch-1') && isOpen('batch-1');
+    return [
+      ...singles,
+      ...(this.devices.partitions.has('beacon-1') && isOpen('beacon-1') ? ['beacon-1'] : []),
+      ...(isGroupOpen ? members.slice(0, 2) : []),
+    ];
   }
 
   #messageOptions(options: Option[]): void {
@@ -367,12 +434,39 @@ export class World {
       new EnrollmentWriter(client, throttledDps, clock),
     );
     const registrations = new RegistrationRecords(client, throttledDps);
-    const retirement = new GroupRetirement(reconciler, registrations);
+    const retirement = new GroupRetirement(reconciler, registrations, clock);
     const parts = { ledger, profiles, rejections, clock, random };
-    const holder = new SubjectHolder({ ...parts, reconciler, retirement, registrations });
+    const hubs = this.#options.closesHubs
+      ? this.#hubs(name, { ...parts, throttledDps, registrations, log })
+      : undefined;
+    const holder = new SubjectHolder({ ...parts, reconciler, retirement, registrations, hubs });
     const completion = new SubjectCompletion({ ...parts, holder, outcomes, bus, background, log });
     const processor = new EventProcessor({ completion, profiles, senders, rejections, bus, clock });
     return { name, processor, running: new Set(), isAlive: true };
+  }
+
+  #hubs(
+    name: string,
+    {
+      ledger,
+      throttledDps: throttled,
+      registrations: records,
+      clock,
+      log,
+    }: {
+      ledger: Ledger;
+      throttledDps: ThrottledDps;
+      registrations: RegistrationRecords;
+      clock: Clock;
+      log: () => void;
+    },
+  ): SubjectHubs {
+    const client = new SimulatedHub(this.scheduler, name, this.hub, this.dps);
+    const access = new IdentityAccess(new Hubs(() => ({ client, throttled })));
+    const earlier = { of: async () => [] };
+    const devices = new DeviceHubs({ access, earlier, clock, log });
+    const members = new MemberHubs({ access, records, earlier, clock, log });
+    return new SubjectHubs({ devices, members, ledger, profiles });
   }
 
   #bus(name: string): EventBus {
@@ -425,10 +519,7 @@ export class World {
     if (this.#messages.length > 0 || this.deadLetters.length > 0) {
       return;
     }
-    for (const [kind, rows] of [
-      ['device', this.devices],
-      ['batch', this.batches],
-    ] as const) {
+    for (const [kind, rows] of this.#rows()) {
       for (const id of rows.partitions.keys()) {
         const state = this.state(kind, id);
         const left = state && (state.pending.length > 0 || state.outcomesDue || state.look);

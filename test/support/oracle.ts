@@ -26,15 +26,11 @@ const dataOf = ({ data }: TestEvent) => (data ?? {}) as Data;
 export function expectedDevice(events: readonly TestEvent[]): ExpectedDevice {
   const definitions = events.filter((each) => ['manufactured', 'changed'].includes(kindOf(each)));
   const definition = newest(definitions, (each) => (kindOf(each) === 'changed' ? 1 : 0));
-  const lives = events.filter(
-    (each) => kindOf(each) === 'scrapped' || (kindOf(each) === 'manufactured' && dataOf(each).remanufactured),
-  );
-  const life = newest(lives, (each) => (kindOf(each) === 'scrapped' ? 1 : 0));
   const hold = newest(
     events.filter((each) => ['held', 'released'].includes(kindOf(each))),
     (each) => (kindOf(each) === 'held' ? 1 : 0),
   );
-  const scrapped = life !== undefined && kindOf(life) === 'scrapped';
+  const scrapped = isScrapped(events);
   const held = hold !== undefined && kindOf(hold) === 'held';
   if (!definition) return { enrollment: scrapped || held ? { provisioningStatus: 'disabled' } : 'absent' };
   const { product = '', tags } = dataOf(definition);
@@ -51,6 +47,14 @@ export function expectedDevice(events: readonly TestEvent[]): ExpectedDevice {
     enrollment: { provisioningStatus: held ? 'disabled' : 'enabled', tags: { line: 'comfort', ...tags } },
     ...(primaryKey === undefined ? {} : { primaryKey }),
   };
+}
+
+export function isScrapped(events: readonly TestEvent[]): boolean {
+  const lives = events.filter(
+    (each) => kindOf(each) === 'scrapped' || (kindOf(each) === 'manufactured' && dataOf(each).remanufactured),
+  );
+  const life = newest(lives, (each) => (kindOf(each) === 'scrapped' ? 1 : 0));
+  return life !== undefined && kindOf(life) === 'scrapped';
 }
 
 function newest(events: readonly TestEvent[], tieBreak: (event: TestEvent) => number): TestEvent | undefined {

@@ -1,10 +1,13 @@
-import type { DeviceRegistrationState } from '../../dps/models.ts';
+import type { Clock } from '../../clock.ts';
+import type { DeviceRegistrationState, EnrollmentGroup } from '../../dps/models.ts';
 import type { Attempt, Reconciler } from './reconciler.ts';
 import type { RegistrationRecords } from './registration-records.ts';
 import { RetryLaterError } from './retry-later-error.ts';
 
 /** So many registration records go in one attempt; the rest is for the next slice. */
 const recordsPerSlice = 200;
+/** A registration takes seconds. */
+const registersWithinMs = 2 * 60_000;
 /** Deletions at once: the quota, not the network, sets the pace. */
 const deletionsAtOnce = 10;
 
@@ -17,12 +20,18 @@ export class GroupRetirement {
   readonly #reconciler: Reconciler;
   readonly #records: RegistrationRecords;
 
-  constructor(reconciler: Reconciler, records: RegistrationRecords) {
+  readonly #clock: Clock;
+
+  constructor(reconciler: Reconciler, records: RegistrationRecords, clock: Clock) {
     this.#reconciler = reconciler;
     this.#records = records;
+    this.#clock = clock;
   }
 
-  /** `beforeDeletion`: what has to be done while the records are there still. */
+  /**
+   * `beforeDeletion`: what has to be done while the records are there still. The group then stays until no registration
+   * can be under way any more: without it nobody would find the record that such a one leaves.
+   */
   async slice(
     attempt: Attempt,
     beforeDeletion?: (records: readonly DeviceRegistrationState[]) => Promise<void>,
@@ -33,21 +42,24 @@ export class GroupRetirement {
       attempt.remote.absent();
       return 'done';
     }
+    const wasDisabled = group.provisioningStatus === 'disabled';
     const etag = await this.#reconciler.disableGroup(attempt, group);
     let deleted = 0;
     try {
       while (deleted < recordsPerSlice) {
         const records = await this.#records.firstPage(id, attempt);
         if (records.length === 0) {
+          if (beforeDeletion) {
+            this.#waitForRegistrations(group, wasDisabled);
+          }
           await this.#reconciler.removeGroup(attempt, etag);
           return 'done';
         }
         for (let start = 0; start < records.length; start += deletionsAtOnce) {
           const some = records.slice(start, start + deletionsAtOnce);
           await beforeDeletion?.(some);
-          const ids = some.map(({ registrationId = '' }) => registrationId);
-          await Promise.all(ids.map((each) => this.#records.delete(each, attempt)));
-          deleted += some.length;
+          const deletions = await Promise.all(some.map((each) => this.#records.delete(each, attempt)));
+          deleted += deletions.filter(Boolean).length;
         }
       }
     } catch (error) {
@@ -57,5 +69,15 @@ export class GroupRetirement {
       }
     }
     return 'more';
+  }
+
+  /** @throws RetryLaterError while the group was disabled so shortly ago that a device may still be coming in. */
+  #waitForRegistrations({ enrollmentGroupId: id, ...group }: EnrollmentGroup, wasDisabled: boolean): void {
+    const now = this.#clock.now().getTime();
+    const since = wasDisabled ? Date.parse(group.lastUpdatedDateTimeUtc ?? '') || 0 : now;
+    if (now - since < registersWithinMs) {
+      const why = `The group ${id} is closed and empty. It is deleted once no device can be registering any more.`;
+      throw new RetryLaterError(why, { notBefore: since + registersWithinMs, soon: true });
+    }
   }
 }

@@ -108,8 +108,20 @@ export class RegistrationRecords {
     });
   }
 
-  async delete(id: string, call: Call): Promise<void> {
-    await this.#call(call, 'write', () => ifFound(this.#client.deviceRegistrationStates.delete(id)));
+  /** False if the device has registered since the record was read: what it names now has to be looked at first. */
+  delete({ registrationId = '', etag }: DeviceRegistrationState, call: Call): Promise<boolean> {
+    return this.#call(call, 'write', async () => {
+      const options = etag === undefined ? {} : { ifMatch: etag };
+      try {
+        await ifFound(this.#client.deviceRegistrationStates.delete(registrationId, options));
+        return true;
+      } catch (error) {
+        if (error instanceof PreconditionFailedError) {
+          return false;
+        }
+        throw error;
+      }
+    });
   }
 
   async #call<T>(

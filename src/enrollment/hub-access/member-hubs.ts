@@ -60,6 +60,10 @@ export class MemberHubs {
     if (!start || start.isDone) {
       return start;
     }
+    if (start !== task.known) {
+      // Before the first hub is told: whoever comes after a stop, or opens them again, has to know.
+      await task.save(start);
+    }
     const pass = { progress: start };
     try {
       while (!pass.progress.isDone && this.#hasTime(task)) {

@@ -77,7 +77,7 @@ export class SubjectHubs {
     // Born held: no registration can be under way.
     const isNew = desired.kind === 'enrollment' && !attempt.mayHaveBeenLetIn;
     const wasNeverIn = places.length === 0 && !registration && isNew;
-    const isNews = wrote || (looked && !attempt.isLook);
+    const isNews = wrote || (looked && state.pending.length > 0);
     return {
       known: places.length > 0 || closes ? { hubs: places } : {},
       facts: factsOf(shown),

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 
 import type { EventBus } from '../../events/event-bus.ts';
-import type { SubjectRef } from '../ledger/subject-state.ts';
-import type { Errand } from './delivery.ts';
+import type { SubjectRef, SubjectState } from '../ledger/subject-state.ts';
+import type { Errand, Recovery } from './delivery.ts';
 
 /** Verifies DPS once more for a device or batch, or picks up what was left behind. */
 export interface SubjectTask {
@@ -46,13 +46,13 @@ export class BackgroundQueue {
   }
 
   /** The audit has found what nobody has completed for long. */
-  recover(subject: SubjectRef): Promise<void> {
-    return this.complete({ subject, errand: { recovery: true }, attempt: 1 });
+  recover(subject: SubjectRef, state: SubjectState): Promise<void> {
+    return this.complete({ subject, errand: recoveryOf(state), attempt: 1 });
   }
 
   /** A person does not want to wait. A message does it, so that it is done whatever becomes of this process. */
-  retryNow(subject: SubjectRef): Promise<void> {
-    return this.complete({ subject, errand: { recovery: true, now: true }, attempt: 1 });
+  retryNow(subject: SubjectRef, state: SubjectState): Promise<void> {
+    return this.complete({ subject, errand: { ...recoveryOf(state), now: true }, attempt: 1 });
   }
 
   async continueAudit(runId: string, slice: number, notBefore?: Date): Promise<void> {
@@ -66,4 +66,12 @@ export class BackgroundQueue {
   #queue(id: string, task: BackgroundTask, notBefore: Date | undefined): Promise<void> {
     return this.#bus.queueWork({ id, work: { ...task }, ...(notBefore ? { notBefore } : {}) });
   }
+}
+
+export function recoveryOf({ pendingSince, look }: SubjectState): Recovery {
+  return {
+    recovery: true,
+    ...(pendingSince === undefined ? {} : { pendingSince }),
+    ...(look === undefined ? {} : { pendingLook: look }),
+  };
 }

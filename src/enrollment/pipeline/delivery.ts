@@ -7,10 +7,17 @@ import type { SubjectRef } from '../ledger/subject-state.ts';
 import type { EventEvaluation } from './event-evaluation.ts';
 
 /** A message without an event: it verifies DPS once more, or picks up what was left behind. */
-export type Errand =
-  | { readonly look: string }
-  /** `now`: somebody does not want to wait until what is parked comes again. */
-  | { readonly recovery: true; readonly now?: true };
+export type Errand = { readonly look: string } | Recovery;
+
+/** Names what it comes for: a delivery that was overtaken must not hold what has come since, as nobody waits for it. */
+export interface Recovery {
+  readonly recovery: true;
+  /** Somebody does not want to wait until what is parked comes again. */
+  readonly now?: true;
+  /** As the state had them. */
+  readonly pendingSince?: string;
+  readonly pendingLook?: string;
+}
 
 /** One delivery of a message that concerns a device or batch. */
 export interface Delivery extends Claimant {

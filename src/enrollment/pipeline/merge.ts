@@ -165,7 +165,8 @@ function hasWork(state: SubjectState, { errand }: Delivery): boolean {
   if ('look' in errand) {
     return state.look === errand.look;
   }
-  return state.pending.length > 0 || state.look !== undefined || (state.outcomesDue ?? []).length > 0;
+  const isPending = state.pending.length > 0 && state.pendingSince === errand.pendingSince;
+  return isPending || (state.look !== undefined && state.look === errand.pendingLook);
 }
 
 function withoutLease(state: SubjectState, own: EventKey | undefined, listIsFull: boolean): Decision {

@@ -46,7 +46,7 @@ interface Hold {
   readonly remote: RemoteEnrollment;
   readonly takenAt: number;
   /** An enrollment of it may have been there before. */
-  readonly mayHaveBeenLetIn: boolean;
+  mayHaveBeenLetIn: boolean;
   view: LedgerView;
   /** The first call to DPS follows so soon on taking the lease that nothing can have changed. */
   isFirstCall: boolean;
@@ -77,6 +77,8 @@ export class SubjectHolder {
         if (!(error instanceof StateChangedError) && !(error instanceof RowConflictError)) {
           throw error;
         }
+        // This holder may have let it in, by what was wanted before.
+        hold.mayHaveBeenLetIn = true;
         hold.view = await this.#parts.ledger.read(view.subject);
       }
     }

@@ -143,7 +143,8 @@ const held: Way = ({ state, entry, subject, desired, dps }) => {
   }
   const reason = (hold as { readonly reason?: string } | undefined)?.reason ?? entry?.ledger.heldReason;
   const because = reason === undefined ? '' : html`: “${reason}”`;
-  const who = subject.kind === 'device' ? 'it cannot register' : 'its devices cannot register';
+  const [who, whom] = subject.kind === 'device' ? ['it', 'it'] : ['its devices', 'them'];
+  const stays = `${who} cannot register${hubWords(state, whom)}`;
   const by = hold
     ? html` by ${hold.version.source} on ${moment(hold.version.at.slice(0, 19).concat('Z'))}`
     : ' since it was made, as its profile says';
@@ -159,10 +160,21 @@ const held: Way = ({ state, entry, subject, desired, dps }) => {
       }
     : {
         tone: 'warning',
-        sentence: html`It is held${by}${because}; ${who}.`,
+        sentence: html`It is held${by}${because}; ${stays}.`,
         next: 'release it when the reason is gone.',
       };
 };
+
+function hubWords(state: SubjectState | undefined, whom: string): string {
+  switch (state && hubAccessOf(state)) {
+    case 'closed':
+      return `, and no hub lets ${whom} in`;
+    case 'pending':
+      return `; whether a hub still lets ${whom} in is not known yet`;
+    default:
+      return '';
+  }
+}
 
 function isOpenInDps(kind: string, isThere: boolean): boolean {
   return kind === 'blocked' ? !isThere : isThere;
