@@ -123,16 +123,23 @@ function prepare(world: World, events: readonly TestEvent[]): void {
   }
   if (subject.startsWith('batch') && random.chance(0.5)) {
     for (let index = 0; index < 250; index += 1 + random.below(30)) {
-      const registrationId = `${subject}-${index}`;
-      world.dps.registrations.set(registrationId, {
-        registrationId,
-        status: 'assigned',
-        ...{ assignedHub: simulatedHub, deviceId: registrationId },
-        lastUpdatedDateTimeUtc: '2026-11-20T00:00:00Z',
-      });
-      world.hub.put(registrationId, { status: 'enabled', statusReason: undefined });
+      hasRegistered(world, `${subject}-${index}`);
     }
   }
+  if (world.closesHubs && !subject.startsWith('batch') && random.chance(0.5)) {
+    hasRegistered(world, subject);
+  }
+}
+
+export function hasRegistered(world: World, registrationId: string): void {
+  world.dps.registrations.set(registrationId, {
+    registrationId,
+    status: 'assigned',
+    ...{ assignedHub: simulatedHub, deviceId: registrationId },
+    etag: 'r-before',
+    lastUpdatedDateTimeUtc: '2026-11-20T00:00:00Z',
+  });
+  world.hub.put(registrationId, { status: 'enabled', statusReason: undefined });
 }
 
 export function checkEnd(world: World, events: readonly TestEvent[]): void {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { keyOf, type TestEvent } from '../support/events.ts';
-import { checkEnd } from './histories.ts';
+import { checkEnd, hasRegistered } from './histories.ts';
 import { World, type WorldOptions } from './world.ts';
 
 const key = (byte: number) => Buffer.alloc(32, byte).toString('base64');
@@ -196,5 +196,58 @@ describe('what has gone wrong in other versions of this algorithm', () => {
     expect(w.deadLetters).toHaveLength(1);
     w.wait();
     await endsWell(w, [first, withKeys, held]);
+  });
+});
+
+describe('hubs that are told by one who stops or stalls', () => {
+  const held = (minute: number) => of('device.held', minute);
+  const released = (minute: number) => of('device.released', minute);
+
+  /** A device in its hub, and what has happened to it so far. */
+  async function connected(...before: readonly TestEvent[]): Promise<World> {
+    const w = world({ closesHubs: true });
+    hasRegistered(w, 'thermostat-1');
+    for (const [index, event] of before.entries()) {
+      w.send(event, `before${index}`);
+      await w.run();
+    }
+    return w;
+  }
+
+  it('a hub that was closed by one who then died is opened by the release', async () => {
+    const events = [made(1), held(2), released(3)] as const;
+    const w = await connected(events[0]);
+    w.send(events[1], 'h');
+    await w.step(/^A gets h$/);
+    await w.until('A', /closes the hub/);
+    await w.step(/^A closes the hub$/);
+    w.send(events[2], 'r');
+    await w.step(/^B gets r$/);
+    await w.until('B', /completes r/);
+    await w.step(/^B completes r/);
+    await w.step(/^A is killed/);
+    await w.step(/lock of h is over/);
+    await endsWell(w, events);
+  });
+
+  it.each([
+    ['closes', [made(1)], held(2), released(3)],
+    ['opens', [made(1), held(2)], released(3), held(4)],
+  ] as const)('what one who stalls %s late does not undo the last word', async (verb, before, told, last) => {
+    const w = await connected(...before);
+    w.send(told, 'told');
+    await w.step(/^A gets told$/);
+    await w.until('A', new RegExp(`${verb} the hub`));
+    await w.step(/lock of told is over/);
+    w.send(last, 'last');
+    await w.step(/^C gets last$/);
+    await w.until('C', /completes last/);
+    await w.step(/^C completes last/);
+    await w.step(/^B gets told$/);
+    await w.until('B', /completes told/);
+    const etag = w.hub.identities.get('thermostat-1')?.etag;
+    await w.step(new RegExp(`^A ${verb} the hub$`));
+    expect(w.hub.identities.get('thermostat-1')?.etag, 'it comes too late').toBe(etag);
+    await endsWell(w, [...before, told, last]);
   });
 });

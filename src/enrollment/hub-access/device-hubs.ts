@@ -63,7 +63,8 @@ export class DeviceHubs {
   }
 
   async settle(task: DeviceHubsTask): Promise<DeviceHubsResult> {
-    const { wanted, known = [], registration } = task;
+    const { wanted, registration } = task;
+    const known = withPlaceOf(registration, task.known ?? []);
     if (wanted === 'open' && known.every(({ access }) => access === 'open')) {
       return { places: known, shown: [], wrote: false, looked: false };
     }
@@ -72,7 +73,7 @@ export class DeviceHubs {
       const why = `Device ${task.registrationId} is registering just now.`;
       throw new RetryLaterError(why, { notBefore, soon: true });
     }
-    const places = wanted === 'open' ? known : await this.#places(task);
+    const places = wanted === 'open' ? known : await this.#places(task, known);
     const isSettled = (place: HubPlace) => place.access === 'closed' && place.event === task.reason.event;
     if (wanted === 'closed' && !task.isLook && task.known && places.every(isSettled)) {
       return { places, shown: places, wrote: false, looked: false };
@@ -144,19 +145,21 @@ export class DeviceHubs {
   }
 
   /** The newest first: what DPS says now, what was known, and what the audit has seen. */
-  async #places({ registrationId, enrollmentGroupId, known = [], registration }: DeviceHubsTask) {
+  async #places({ registrationId, enrollmentGroupId }: DeviceHubsTask, known: readonly HubPlace[]) {
     const earlier = await this.#parts.earlier.of(registrationId, enrollmentGroupId);
-    const now = registration && identityOf(registration);
-    const found = [...(now ? [now] : []), ...known, ...earlier];
-    const places: HubPlace[] = [];
-    for (const { hub, deviceId } of found) {
-      const place = { hub: hub.toLowerCase(), deviceId };
-      if (!places.some((each) => isSame(each, place))) {
-        places.push(known.find((each) => isSame(each, place)) ?? { ...place, access: 'open' });
-      }
-    }
+    const others = earlier.filter((place) => !known.some((each) => isSame(each, place)));
+    const places = [...known, ...others.map((place) => ({ ...place, access: 'open' as const }))];
     return places.slice(0, placesAtMost);
   }
+}
+
+/** The newest first. */
+function withPlaceOf(
+  registration: DeviceRegistrationState | undefined,
+  known: readonly HubPlace[],
+): readonly HubPlace[] {
+  const now = registration && identityOf(registration);
+  return !now || known.some((each) => isSame(each, now)) ? known : [{ ...now, access: 'open' }, ...known];
 }
 
 function noted(

@@ -123,7 +123,7 @@ export class SubjectHolder {
     if (hubs?.isMore) {
       return this.#park(hold, undefined);
     }
-    await this.#forgetRegistration(hold, attempt, registration);
+    await this.#forgetRegistration(hold, attempt, registration, hubs?.known);
     return this.#finish(hold, { subject: view.subject, desired, remote, shown, registration, hubs });
   }
 
@@ -196,6 +196,7 @@ export class SubjectHolder {
     hold: Hold,
     attempt: Attempt,
     registration: DeviceRegistrationState | undefined,
+    known: HubKnowledge = {},
   ): Promise<void> {
     const { state } = hold.view;
     const register = state.registers.return;
@@ -203,9 +204,10 @@ export class SubjectHolder {
       return;
     }
     const hub = registration.status === 'assigned' ? registration.assignedHub : undefined;
-    if (hub !== undefined && hub !== state.assignedHub) {
+    const isNews = hub !== state.assignedHub || known.hubs?.length !== state.hubs?.length;
+    if (hub !== undefined && isNews) {
       // Written first: once the record is gone, nobody else knows where the device is connected.
-      await this.#write(hold, { ...state, assignedHub: hub });
+      await this.#write(hold, { ...state, ...known, assignedHub: hub });
     }
     await this.#parts.registrations.remove(registration, register.notAfter, attempt);
   }
