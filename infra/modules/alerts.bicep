@@ -247,6 +247,26 @@ var logAlerts = [
     threshold: 0
   }
   {
+    name: 'requests-refused'
+    description: 'A caller sends what is refused, again and again: a MES that fails all night, say. Nothing of it was kept.'
+    severity: 2
+    query: '${traces}\n| where Message has "request-refused"'
+    frequency: 'PT15M'
+    window: 'PT1H'
+    range: 'PT2H'
+    threshold: 10
+  }
+  {
+    name: 'callers-wait'
+    description: 'Callers are told to come again later: Table Storage, Service Bus or DPS cannot be used.'
+    severity: 2
+    query: '${traces}\n| where Message has "not-now"'
+    frequency: 'PT5M'
+    window: 'PT15M'
+    range: 'PT30M'
+    threshold: 10
+  }
+  {
     name: 'hub-refuses'
     description: 'An IoT hub does not answer, or refuses us, or is gone: what is held may still be connected there.'
     severity: 1

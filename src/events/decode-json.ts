@@ -1,4 +1,5 @@
-import { isJsonObject, jsonPointer, nestingDepth } from './json.ts';
+import { countMembers, isJsonObject, jsonPointer, shapeOf } from './json.ts';
+import { lostMember } from './json-members.ts';
 import { shownName } from './secret-texts.ts';
 
 /** Levels of arrays and objects. */
@@ -49,18 +50,25 @@ export function decodeJsonText(text: string): Decoded {
   return problem ? { problem } : parsed;
 }
 
-/** Syntax and depth alone; `inexactMember` looks at what was parsed. The depth is counted before anything recurses. */
+/**
+ * Syntax, depth, and that nothing of the text is lost on the way to the value: a name that an object has twice, a number
+ * that is too small. `inexactMember` looks at what was parsed. The depth is counted before anything recurses.
+ */
 export function parseJson(text: string, levels = maxNesting): Decoded {
-  if (nestingDepth(text) > levels) {
+  const { depth, members, mayUnderflow } = shapeOf(text);
+  if (depth > levels) {
     const detail = `The JSON nests deeper than ${maxNesting} levels. Send it flatter.`;
     return { problem: { reason: 'invalid-data', pointer: '', detail } };
   }
+  let value: unknown;
   try {
-    return { value: JSON.parse(text) };
+    value = JSON.parse(text);
   } catch (error) {
     const detail = `The text is not JSON${placeOf(error)}.`;
     return { problem: { reason: 'malformed-json', pointer: '', detail } };
   }
+  const lost = mayUnderflow || countMembers(value) !== members ? lostMember(text) : undefined;
+  return lost ? { problem: { reason: 'invalid-data', ...lost } } : { value };
 }
 
 /** Where the parser stopped, without what it quotes from there. */

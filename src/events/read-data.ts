@@ -28,8 +28,8 @@ export function decodeData(value: JsonObject): DecodedData {
     return { value: value.data, pointer: '/data' };
   }
   const pointer = '/data_base64';
-  const failed = (reason: Rejection['reason'], detail: string) =>
-    ({ value: null, pointer, problem: { reason, pointer, detail } }) as const;
+  const failed = (reason: Rejection['reason'], detail: string, within = '') =>
+    ({ value: null, pointer, problem: { reason, pointer: `${pointer}${within}`, detail } }) as const;
   const encoded = value.data_base64;
   const bytes = typeof encoded === 'string' ? Buffer.from(encoded, 'base64') : undefined;
   if (bytes === undefined || withoutPadding(bytes.toString('base64')) !== withoutPadding(String(encoded))) {
@@ -42,7 +42,11 @@ export function decodeData(value: JsonObject): DecodedData {
   // One level is the event's own.
   const { value: data, problem } = { value: null, ...parseJson(text, maxNesting - 1) };
   if (problem) {
-    return failed('invalid-data', `The member data_base64 must be base64 of JSON. ${problem.detail}`);
+    return failed(
+      'invalid-data',
+      `The member data_base64 must be base64 of JSON. ${problem.detail}`,
+      problem.pointer,
+    );
   }
   return { value: data, pointer };
 }

@@ -100,6 +100,14 @@ function batch(text: string): RequestEvents {
   return parsed.problem ? invalid(parsed.problem) : batchOf(parsed.value);
 }
 
+/** A problem of one event in a batch names that event. */
+function errorOf({ reason, detail, pointer }: Omit<EventError, 'index'> | DecodingProblem): EventError {
+  const [, item, rest] = reason === 'invalid-data' ? (/^\/(\d+)(\/.*)$/s.exec(pointer) ?? []) : [];
+  return item === undefined || rest === undefined
+    ? { index: 0, pointer, reason, detail }
+    : { index: Number(item), pointer: rest, reason, detail };
+}
+
 function batchOf(value: unknown): RequestEvents {
   if (!Array.isArray(value)) {
     return refuse(400, 'A batch is a JSON array of CloudEvents.');
@@ -165,7 +173,7 @@ function invalid(
       type: 'invalid-events',
       title: 'Invalid events',
       detail: `${problems[0]?.detail} Nothing was queued.`,
-      errors: problems.map(({ pointer, reason, detail }) => ({ index: 0, pointer, reason, detail })),
+      errors: problems.map(errorOf),
     }),
   };
 }

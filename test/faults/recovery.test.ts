@@ -8,7 +8,8 @@ const minute = 60_000;
 const devices = 300;
 const operationsPerMinute = 5;
 /** Ten devices to an operation, and no minute with more operations than there are. */
-const idealInMs = (devices / 10 / operationsPerMinute) * minute;
+const bulks = devices / 10;
+const idealInMs = (bulks / operationsPerMinute) * minute;
 
 describe('after an outage', () => {
   let chain: Chain;
@@ -58,7 +59,13 @@ describe('after an outage', () => {
     }
     const drainedInMs = passed();
     expect(born.filter((each) => chain.outcomeOf(each)?.type !== 'enrollment.succeeded')).toEqual([]);
-    expect(drainedInMs / idealInMs).toBeLessThanOrEqual(1.2);
+    const { IndividualEnrollment_RunBulkOperation: written, IndividualEnrollment_Get: looks } = (
+      await chain.stats()
+    ).requests;
+    expect((written?.['200'] ?? 0) / bulks, 'bulks are full').toBeLessThanOrEqual(1.1);
+    // Where an answer was lost, a look five minutes later takes an operation of its own.
+    const withLooksInMs = idealInMs + ((looks?.['200'] ?? 0) / operationsPerMinute) * minute;
+    expect(drainedInMs / withLooksInMs).toBeLessThanOrEqual(1.2);
     expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
   });
 });

@@ -12,6 +12,7 @@ describe('The app is given', () => {
       'DPS_CONNECTION_STRING',
       'DPS_GLOBAL_ENDPOINT',
       'DPS_ID_SCOPE',
+      'HUB_CONNECTION_STRINGS',
       'ServiceBusConnection',
       'WEBHOOK_SECRETS_BRNO_MES',
     ]);
@@ -31,6 +32,7 @@ describe('The app is given', () => {
       'DPS_CONNECTION_STRING',
       'DPS_GLOBAL_ENDPOINT',
       'DPS_ID_SCOPE',
+      'HUB_CONNECTION_STRINGS',
       'WEBHOOK_SECRETS_BRNO_MES',
     ];
     expect(namesGiven({ ServiceBusConnection: 'Endpoint=sb://contoso' })).toEqual(others);
@@ -45,6 +47,7 @@ describe('The app is given', () => {
       'DPS_CONNECTION_STRING',
       'DPS_GLOBAL_ENDPOINT',
       'DPS_ID_SCOPE',
+      'HUB_CONNECTION_STRINGS',
       'ServiceBusConnection',
     ]);
   });

@@ -274,6 +274,9 @@ describe('Values that would be stored other than they were sent', () => {
     ['an infinite number', '{"limit":1e400}', '/data/tags/limit'],
     ['half a character', '{"name":"\\ud83d"}', '/data/tags/name'],
     ['half a character in a name', '{"\\ude00":1}', '/data/tags/\ufffd'],
+    ['a number that becomes 0', '{"offset":1e-400}', '/data/tags/offset'],
+    ['a member that is there twice', '{"line":{"name":"L3","name":"L4"}}', '/data/tags/line/name'],
+    ['one that is written in two ways', '{"a":1,"\\u0061":2}', '/data/tags/a'],
   ])('%s is invalid-data', async (_what, tags, pointer) => {
     await isRefused(withTags(tags), 'invalid-data', pointer);
   });
@@ -283,6 +286,21 @@ describe('Values that would be stored other than they were sent', () => {
     const body = Buffer.from(`[${JSON.stringify(manufactured('thermostat-v2'))},${bad}]`);
     const { errors } = await http(body, { 'content-type': 'application/cloudevents-batch+json' });
     expect(errors).toMatchObject([{ index: 1, reason: 'invalid-data', pointer: '/data/tags/iccid' }]);
+    const twice = Buffer.from(
+      `[${JSON.stringify(manufactured('thermostat-v2'))},${withTags('{"a":1,"a":2}')}]`,
+    );
+    const answer = await http(twice, { 'content-type': 'application/cloudevents-batch+json' });
+    expect([answer.status, answer.errors]).toMatchObject([
+      400,
+      [{ index: 1, reason: 'invalid-data', pointer: '/data/tags/a' }],
+    ]);
+  });
+
+  it('are found in data that is base64', async () => {
+    const { data: _, ...plain } = manufactured('thermostat-v3');
+    const json = '{"product":"thermostat-g2","batch":"b1","batch":"b2"}';
+    const base64 = { ...plain, data_base64: Buffer.from(json).toString('base64') };
+    await isRefused(text(base64), 'invalid-data', '/data_base64/batch');
   });
 });
 

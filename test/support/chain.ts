@@ -107,11 +107,22 @@ export class Chain {
     await this.listener.close();
     await this.serviceBus.close();
     await this.dps.close();
-    await Promise.all([
-      ...this.apps.map((app) => app.stop()),
-      ...this.instances.map((instance) => instance.close()),
-    ]);
+    await Promise.all([...this.apps.map((app) => app.stop()), this.#closeInstances()]);
     await this.stack.close();
+  }
+
+  /** What waits there for operations, or for later, need not be waited for by the clock on the wall. */
+  async #closeInstances(): Promise<void> {
+    const closing = Promise.all(this.instances.map((instance) => instance.close()));
+    let isClosed = false;
+    void closing.finally(() => {
+      isClosed = true;
+    });
+    while (!isClosed) {
+      this.clock.turn(10_000);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await closing;
   }
 
   request(path: string, init: RequestInit = {}): Promise<Response> {

@@ -9,6 +9,7 @@ import {
   type Page,
   type Row,
   RowConflictError,
+  StorageUnavailableError,
   type Table,
   type Values,
 } from '../../storage/tables.ts';
@@ -77,6 +78,11 @@ export class Ledger {
       if (isTorn()) {
         events = await this.#readRows(subject, keys);
       }
+    }
+    if (isTorn()) {
+      throw new StorageUnavailableError(
+        `The rows of ${subject.kind} ${subject.id} change so often that they cannot be read of one moment. Try again.`,
+      );
     }
     return { subject, ...state, events: new Map(events.map((event) => [event.record.key, event])) };
   }
