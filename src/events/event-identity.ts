@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 import type { Instant } from './instant.ts';
 import { canonicalJson } from './json.ts';
@@ -39,5 +39,5 @@ export function messageIdOf(key: EventKey, body: string | Uint8Array, attempt: n
 }
 
 export function sha256(content: Uint8Array | string): string {
-  return createHash('sha256').update(content).digest('hex');
+  return hash('sha256', content);
 }

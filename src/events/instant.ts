@@ -14,12 +14,14 @@ export function parseInstant(text: string): Instant | undefined {
   const leap = second === '60';
   const wholeSeconds = `${year}-${month}-${day}T${hour}:${minute}:${leap ? '59' : second}`;
   const local = Date.parse(`${wholeSeconds}Z`);
-  // Date.parse rolls no field over except 24:00, which RFC 3339 does not know.
-  if (Number.isNaN(local) || !new Date(local).toISOString().startsWith(wholeSeconds)) return undefined;
+  const read = Number.isNaN(local) ? '' : new Date(local).toISOString();
   const offset = offsetInMinutes(zone);
-  if (offset === undefined) return undefined;
-  const utc = new Date(local - offset * 60_000 + (leap ? 1_000 : 0));
-  const iso = utc.toISOString();
+  // Date.parse rolls no field over except 24:00, which RFC 3339 does not know.
+  if (!read.startsWith(wholeSeconds) || offset === undefined) {
+    return undefined;
+  }
+  const aheadInMs = (leap ? 1_000 : 0) - offset * 60_000;
+  const iso = aheadInMs === 0 ? read : new Date(local + aheadInMs).toISOString();
   // Beyond the years 0000 to 9999 texts no longer compare as times do.
   if (iso.length !== 24) return undefined;
   return `${iso.slice(0, 19)}.${fraction.slice(0, 9).padEnd(9, '0')}Z` as Instant;
