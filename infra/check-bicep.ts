@@ -21,14 +21,20 @@ export async function checkBicep(bicep: string, infra: string): Promise<string[]
     const compiled = commands.map(async ([command, pattern]) => {
       const result = await runBicep(bicep, [command, '--pattern', pattern], copy);
       const said = result.output.split('\n').filter((line) => /\b(?:Error|Warning)\b/.test(line));
-      for (const line of said) findings.add(line.replaceAll(`${copy}${path.sep}`, 'infra/'));
-      if (result.failed && said.length === 0) findings.add(`bicep ${command}: ${result.output.trim()}`);
+      for (const line of said) {
+        findings.add(line.replaceAll(`${copy}${path.sep}`, 'infra/'));
+      }
+      if (result.failed && said.length === 0) {
+        findings.add(`bicep ${command}: ${result.output.trim()}`);
+      }
     });
     await Promise.all(compiled);
     await formatBicep(bicep, copy);
     for (const source of sources) {
       const [is, shouldBe] = await Promise.all([infra, copy].map((at) => readFile(path.join(at, source))));
-      if (is?.equals(shouldBe ?? Buffer.alloc(0))) continue;
+      if (is?.equals(shouldBe ?? Buffer.alloc(0))) {
+        continue;
+      }
       findings.add(`infra/${source}: not formatted; run npm run format:bicep`);
     }
     return [...findings];

@@ -26,13 +26,17 @@ await commandLine(usage, async () => {
     },
   });
   const bicep = await findBicep();
-  if (bicep === undefined) throw new Error(howToGetBicep);
+  if (bicep === undefined) {
+    throw new Error(howToGetBicep);
+  }
   const file = path.resolve(flags.parameters);
   const parameters = await readParameters(bicep, file);
   const findings = parameters.problems
     ? [...parameters.problems.map(wrong), unknown('all else, until the parameters are right')]
     : await allFindings(bicep, file, parameters.values, flags.offline);
-  for (const { verdict, what } of findings) console.log(`${verdict.padEnd(8)} ${what}`);
+  for (const { verdict, what } of findings) {
+    console.log(`${verdict.padEnd(8)} ${what}`);
+  }
   process.exitCode = findings.some(({ verdict }) => verdict === 'wrong') ? 1 : 0;
 });
 
@@ -63,7 +67,9 @@ async function inAzure(
       `names that are taken, regions, quotas, rights, what is brought along, enrollment groups: ${why}`,
     ),
   ];
-  if (offline) return unseen('Azure was not asked (--offline)');
+  if (offline) {
+    return unseen('Azure was not asked (--offline)');
+  }
   const az = new AzureCli();
   try {
     const account = await az.account();
@@ -71,7 +77,9 @@ async function inAzure(
     const asked = await askAzure({ az, subscriptionId: account.id, values, planned, groups });
     return [ok(`signed in as ${account.user}, subscription ${account.id}`), ...asked];
   } catch (error) {
-    if (!(error instanceof AzureCliError)) throw error;
+    if (!(error instanceof AzureCliError)) {
+      throw error;
+    }
     return unseen(`${error.message} (az login, az account set)`);
   }
 }

@@ -21,7 +21,12 @@ if (bicep === undefined) {
   await formatBicep(bicep, infra);
 } else {
   const findings = await checkBicep(bicep, infra);
-  for (const finding of findings) console.error(finding);
-  if (findings.length > 0) process.exitCode = 1;
-  else console.log('Bicep compiles, without a warning, and is formatted.');
+  for (const finding of findings) {
+    console.error(finding);
+  }
+  if (findings.length > 0) {
+    process.exitCode = 1;
+  } else {
+    console.log('Bicep compiles, without a warning, and is formatted.');
+  }
 }

@@ -23,7 +23,9 @@ export async function findBicep(): Promise<string | undefined> {
   const directories = [...(process.env.PATH ?? '').split(path.delimiter), path.join(homedir(), '.azure/bin')];
   for (const directory of directories) {
     const file = path.join(directory, name);
-    if (directory !== '' && existsSync(file) && (await isNewEnough(file))) return file;
+    if (directory !== '' && existsSync(file) && (await isNewEnough(file))) {
+      return file;
+    }
   }
   return await restored(name);
 }
@@ -32,7 +34,9 @@ async function isNewEnough(file: string): Promise<boolean> {
   try {
     const { stdout } = await run(file, ['--version']);
     const [, major, minor] = /(\d+)\.(\d+)\.\d+/.exec(stdout) ?? [];
-    if (Number(major) !== oldestVersion[0]) return Number(major) > oldestVersion[0];
+    if (Number(major) !== oldestVersion[0]) {
+      return Number(major) > oldestVersion[0];
+    }
     return Number(minor) >= oldestVersion[1];
   } catch {
     return false; // found, but it does not run here
@@ -41,14 +45,18 @@ async function isNewEnough(file: string): Promise<boolean> {
 
 async function restored(name: string): Promise<string | undefined> {
   const platform = { linux: 'linux', darwin: 'osx', win32: 'win' }[process.platform as string];
-  if (platform === undefined) return undefined;
+  if (platform === undefined) {
+    return undefined;
+  }
   const id = `Azure.Bicep.CommandLine.${platform}-${process.arch}`;
   const packages = process.env.NUGET_PACKAGES ?? path.join(homedir(), '.nuget/packages');
   const folder = path.join(packages, id.toLowerCase(), packageVersion);
   const file = path.join(folder, 'tools', name);
   try {
     // The last file that NuGet writes: without it, the folder is half a package.
-    if (!existsSync(path.join(folder, '.nupkg.metadata'))) await restore(id, packages);
+    if (!existsSync(path.join(folder, '.nupkg.metadata'))) {
+      await restore(id, packages);
+    }
     await chmod(file, 0o755);
     return (await isNewEnough(file)) ? file : undefined;
   } catch {

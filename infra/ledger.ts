@@ -16,18 +16,20 @@ await commandLine(usage, async () => {
     options: { account: { type: 'string' }, endpoints: { type: 'string', default: defaultEndpointsFile } },
   });
   const [what, file] = positionals;
-  if (file === undefined || (what !== 'backup' && what !== 'restore'))
+  if (file === undefined || (what !== 'backup' && what !== 'restore')) {
     throw new Error(
       'Say what to do: npm run ledger -- backup FILE, or restore FILE (--help lists the options).',
     );
+  }
   const access = accessTo(values.account, values.endpoints);
   const count = what === 'backup' ? await backUp(access, file) : await restore(access, file);
   console.log(`${count} rows of ${copiedTables.length} tables ${what === 'backup' ? 'in' : 'from'} ${file}`);
 });
 
 function accessTo(account: string | undefined, endpointsFile: string): TableAccess {
-  if (account === undefined)
+  if (account === undefined) {
     return { connectionString: readEndpoints(endpointsFile).tables.connectionString };
+  }
   return {
     endpoint: account,
     async credential() {

@@ -14,8 +14,9 @@ export function services(): Promise<Services> {
 }
 
 // The packaged files are under test; one of somebody's own is a setting, and a wrong one stops the start, too.
-if ((settings.enrollmentProfilesFile ?? settings.sendersFile) !== undefined)
+if ((settings.enrollmentProfilesFile ?? settings.sendersFile) !== undefined) {
   await services().catch(sayWhyItDoesNotStart);
+}
 
 function settingsOf(environment: Environment): Settings {
   try {

@@ -6,7 +6,11 @@ export type Log = (level: LogLevel, message: string, fields?: Readonly<Record<st
 /** Writes to the console, which the Functions host forwards to Application Insights. */
 export const consoleLog: Log = (level, message, fields) => {
   const line = fields ? `${message} ${JSON.stringify(fields)}` : message;
-  if (level === 'error') console.error(line);
-  else if (level === 'warning') console.warn(line);
-  else console.info(line);
+  if (level === 'error') {
+    console.error(line);
+  } else if (level === 'warning') {
+    console.warn(line);
+  } else {
+    console.info(line);
+  }
 };

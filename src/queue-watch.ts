@@ -24,8 +24,12 @@ export class QueueWatch {
 
   /** `unknown` where so many events are to be tried again later that none that is due was found: an alert says so. */
   #ageInSeconds(since: Date | 'none' | 'unknown'): number | 'unknown' {
-    if (since === 'none') return 0;
-    if (since === 'unknown') return 'unknown';
+    if (since === 'none') {
+      return 0;
+    }
+    if (since === 'unknown') {
+      return 'unknown';
+    }
     return Math.max(0, Math.round((this.#clock.now().getTime() - since.getTime()) / 1_000));
   }
 }

@@ -438,8 +438,9 @@ export class Services {
         clock: dpsClientClock(clock),
       };
       const access = this.settings.dps;
-      if ('connectionString' in access)
+      if ('connectionString' in access) {
         return DeviceProvisioningClient.fromConnectionString(access.connectionString, options);
+      }
       const credential = lazyCredential(access.identity.clientId);
       return new DeviceProvisioningClient(access.identity.endpoint, credential, options);
     });
@@ -448,7 +449,9 @@ export class Services {
   get bus(): EventBus {
     return this.#once('bus', () => {
       const access = this.settings.serviceBus;
-      if ('connectionString' in access) return new EventBus(access);
+      if ('connectionString' in access) {
+        return new EventBus(access);
+      }
       const { endpoint, clientId } = access.identity;
       return new EventBus({
         fullyQualifiedNamespace: endpoint,
@@ -467,14 +470,20 @@ export class Services {
   }
 
   async close(): Promise<void> {
-    if (this.#built.has('bus')) await this.bus.close();
-    if (this.#built.has('dps')) await this.dps.close();
+    if (this.#built.has('bus')) {
+      await this.bus.close();
+    }
+    if (this.#built.has('dps')) {
+      await this.dps.close();
+    }
   }
 
   readonly #built = new Map<string, unknown>();
 
   #once<T>(name: string, build: () => T): T {
-    if (!this.#built.has(name)) this.#built.set(name, build());
+    if (!this.#built.has(name)) {
+      this.#built.set(name, build());
+    }
     return this.#built.get(name) as T;
   }
 }
@@ -487,7 +496,9 @@ function dpsClientClock(clock: Clock) {
 }
 
 function tableAccess(access: ServiceAccess): TableAccess {
-  if ('connectionString' in access) return access;
+  if ('connectionString' in access) {
+    return access;
+  }
   const { endpoint, clientId } = access.identity;
   return { endpoint, credential: () => defaultCredential(clientId) };
 }

@@ -106,38 +106,45 @@ function dpsAccess(environment: Environment, clientId: string | undefined): Serv
   const connectionString = text(environment, 'DPS_CONNECTION_STRING');
   const endpoint = text(environment, 'DPS_ENDPOINT');
   if (endpoint !== undefined) {
-    if (!/^https:\/\/[^/\s]+\/?$/.test(endpoint))
+    if (!/^https:\/\/[^/\s]+\/?$/.test(endpoint)) {
       throw new SettingsError('DPS_ENDPOINT must be like https://NAME.azure-devices-provisioning.net.');
+    }
     return { identity: { endpoint, clientId } };
   }
-  if (connectionString === undefined)
+  if (connectionString === undefined) {
     throw new SettingsError(
       'DPS_ENDPOINT is missing: set it to https://NAME.azure-devices-provisioning.net, or DPS_CONNECTION_STRING to HostName=…;SharedAccessKeyName=…;SharedAccessKey=….',
     );
-  for (const part of ['HostName', 'SharedAccessKeyName', 'SharedAccessKey'])
-    if (!new RegExp(`(?:^|;)\\s*${part}=[^;]`, 'i').test(connectionString))
+  }
+  for (const part of ['HostName', 'SharedAccessKeyName', 'SharedAccessKey']) {
+    if (!new RegExp(`(?:^|;)\\s*${part}=[^;]`, 'i').test(connectionString)) {
       throw new SettingsError(
         `DPS_CONNECTION_STRING lacks ${part}: it must be HostName=…;SharedAccessKeyName=…;SharedAccessKey=….`,
       );
+    }
+  }
   return { connectionString };
 }
 
 function serviceBusAccess(environment: Environment, clientId: string | undefined): ServiceAccess {
   const connectionString = text(environment, 'ServiceBusConnection');
   if (connectionString !== undefined) {
-    if (!/(?:^|;)Endpoint=sb:\/\//i.test(connectionString))
+    if (!/(?:^|;)Endpoint=sb:\/\//i.test(connectionString)) {
       throw new SettingsError('ServiceBusConnection must begin with Endpoint=sb://….');
-    if (/(?:^|;)\s*EntityPath\s*=/i.test(connectionString))
+    }
+    if (/(?:^|;)\s*EntityPath\s*=/i.test(connectionString)) {
       throw new SettingsError(
         'ServiceBusConnection has an EntityPath: the app uses several queues and a topic, so take the connection string of the namespace, or leave EntityPath out.',
       );
+    }
     return { connectionString };
   }
   const endpoint = text(environment, 'ServiceBusConnection__fullyQualifiedNamespace');
-  if (endpoint === undefined)
+  if (endpoint === undefined) {
     throw new SettingsError(
       'ServiceBusConnection__fullyQualifiedNamespace is missing: set it to NAME.servicebus.windows.net, or ServiceBusConnection to a connection string.',
     );
+  }
   return {
     identity: { endpoint, clientId: text(environment, 'ServiceBusConnection__clientId') ?? clientId },
   };
@@ -148,12 +155,15 @@ function tableAccess(environment: Environment, clientId: string | undefined): Se
     const connectionString = text(environment, name);
     if (connectionString !== undefined) {
       const usable = /(?:^|;)(?:AccountName|TableEndpoint|UseDevelopmentStorage)=/i.test(connectionString);
-      if (!usable) throw new SettingsError(`${name} must be a storage connection string.`);
+      if (!usable) {
+        throw new SettingsError(`${name} must be a storage connection string.`);
+      }
       return { connectionString };
     }
     const endpoint = text(environment, `${name}__tableServiceUri`) ?? accountEndpoint(environment, name);
-    if (endpoint !== undefined)
+    if (endpoint !== undefined) {
       return { identity: { endpoint, clientId: text(environment, `${name}__clientId`) ?? clientId } };
+    }
   }
   throw new SettingsError(
     'TableStorage__tableServiceUri is missing: set it to https://NAME.table.core.windows.net, or TableStorage to a storage connection string.',
@@ -163,8 +173,9 @@ function tableAccess(environment: Environment, clientId: string | undefined): Se
 /** App Service authentication says that it checks who signs in; nobody else is believed. */
 function signIn(environment: Environment): Settings['signIn'] {
   const value = text(environment, 'SIGN_IN') ?? 'none';
-  if (value !== 'none' && value !== 'entra')
+  if (value !== 'none' && value !== 'entra') {
     throw new SettingsError(`SIGN_IN must be none or entra; it is "${value}".`);
+  }
   return {
     signIn: value,
     platformChecks: /^(true|1)$/i.test(text(environment, 'WEBSITE_AUTH_ENABLED') ?? ''),
@@ -235,7 +246,9 @@ function accountEndpoint(environment: Environment, name: string): string | undef
 function schedule(environment: Environment): string {
   const value = text(environment, 'AUDIT_SCHEDULE') ?? '0 0 4 * * *';
   const problem = scheduleProblem(value);
-  if (problem === undefined) return value;
+  if (problem === undefined) {
+    return value;
+  }
   throw new SettingsError(
     `AUDIT_SCHEDULE must be NCRONTAB with six fields, such as "0 0 4 * * *"; it is "${value.slice(0, 100)}", ${problem}.`,
   );
@@ -246,9 +259,13 @@ function webhookSecrets(environment: Environment): WebhookSecrets {
   for (const name of Object.keys(environment).filter(isWebhookSecretsSetting)) {
     const value = text(environment, name);
     // App Service leaves the reference where the vault has no such secret, or none yet: its sender cannot send, all else goes on.
-    if (value === undefined || value.startsWith('@Microsoft.KeyVault(')) continue;
+    if (value === undefined || value.startsWith('@Microsoft.KeyVault(')) {
+      continue;
+    }
     const keys = readWebhookSecrets(value);
-    if (!keys) throw new SettingsError(`${name} must be ${webhookSecretsRule}.`);
+    if (!keys) {
+      throw new SettingsError(`${name} must be ${webhookSecretsRule}.`);
+    }
     secrets.set(name, keys);
   }
   return secrets;
@@ -262,16 +279,21 @@ function number(
   should: string,
 ): number {
   const value = text(environment, name);
-  if (value === undefined) return byDefault;
+  if (value === undefined) {
+    return byDefault;
+  }
   const parsed = Number(value);
-  if (fits(parsed)) return parsed;
+  if (fits(parsed)) {
+    return parsed;
+  }
   throw new SettingsError(`${name} must be ${should}; it is "${value}".`);
 }
 
 function file(environment: Environment, name: string): string | undefined {
   const value = text(environment, name);
-  if (value !== undefined && !existsSync(value))
+  if (value !== undefined && !existsSync(value)) {
     throw new SettingsError(`${name} names the file ${value}, which does not exist.`);
+  }
   return value;
 }
 

@@ -50,7 +50,9 @@ export class AzureCli {
       return stdout.trim() === '' ? null : JSON.parse(stdout);
     } catch (error) {
       const { code, stderr, message } = error as { code?: string | number; stderr?: string; message: string };
-      if (code === 'ENOENT') throw new AzureCliError('the Azure CLI is not installed');
+      if (code === 'ENOENT') {
+        throw new AzureCliError('the Azure CLI is not installed');
+      }
       throw new AzureCliError((stderr?.trim() || message).replace(/\s+/g, ' ').slice(0, 300));
     }
   }

@@ -62,7 +62,9 @@ export async function askAzure(rehearsal: Rehearsal): Promise<Finding[]> {
   ];
   const findings = questions.map(([what, ask]) =>
     ask(rehearsal).catch((error: unknown) => {
-      if (!(error instanceof AzureCliError)) throw error;
+      if (!(error instanceof AzureCliError)) {
+        throw error;
+      }
       return [unknown(`${what}: ${error.message}`)];
     }),
   );
@@ -73,14 +75,17 @@ async function checkProviders({ az, values, planned }: Rehearsal): Promise<Findi
   const location = String(values.location);
   const types = new Set(planned.map(({ type }) => type.split('/').slice(0, 2).join('/').toLowerCase()));
   const namespaces = new Set(planned.map(({ type }) => type.split('/')[0] ?? ''));
-  if (values.networkIsolation === true) namespaces.add('Microsoft.App');
+  if (values.networkIsolation === true) {
+    namespaces.add('Microsoft.App');
+  }
   const asked = [...namespaces].filter((each) => each !== 'Microsoft.Resources').sort();
   const findings = (
     await Promise.all(asked.map((namespace) => providerFindings(az, namespace, types, location)))
   ).flat();
   const flex = (await az.json('functionapp', 'list-flexconsumption-locations')) as { name: string }[];
-  if (!flex.some(({ name }) => placeOf(name) === location))
+  if (!flex.some(({ name }) => placeOf(name) === location)) {
     findings.push(wrong(`Flex Consumption is not to be had in ${location}`));
+  }
   return findings.length > 0 ? findings : [ok(`everything is to be had in ${location}`)];
 }
 
@@ -128,13 +133,17 @@ function placeOf(location: string): string {
 async function checkNames({ az, subscriptionId, planned }: Rehearsal): Promise<Finding[]> {
   const taken = planned.map(async ({ id, type, name }): Promise<Finding[]> => {
     const check = nameChecks[type];
-    if (check === undefined || (await exists(az, id))) return [];
+    if (check === undefined || (await exists(az, id))) {
+      return [];
+    }
     const url = `/subscriptions/${subscriptionId}/providers/${check.path}?api-version=${check.version}`;
     const answer = (await az.rest(url, { name, ...(check.type && { type: check.type }) })) as {
       nameAvailable: boolean;
       message?: string | null;
     };
-    if (answer.nameAvailable) return [];
+    if (answer.nameAvailable) {
+      return [];
+    }
     return [wrong(`the name ${name} (${type}) is not to be had: ${answer.message ?? 'it is taken'}`)];
   });
   const findings = (await Promise.all(taken)).flat();
@@ -164,10 +173,11 @@ async function checkQuotas({ az, subscriptionId, planned, values }: Rehearsal): 
     const others = (await listOf('Microsoft.Devices/provisioningServices', '2022-12-12')).filter(
       ({ id }) => !isPlanned(id),
     );
-    if (others.length >= mostDpsInstances)
+    if (others.length >= mostDpsInstances) {
       findings.push(
         wrong(`the subscription has ${others.length} DPS instances already, of ${mostDpsInstances}`),
       );
+    }
   }
   if (
     (values.newIotHubs as { sku?: string }[]).some(({ sku }) => sku === 'F1') &&
@@ -176,7 +186,9 @@ async function checkQuotas({ az, subscriptionId, planned, values }: Rehearsal): 
     const free = (await listOf('Microsoft.Devices/IotHubs', '2023-06-30')).filter(
       ({ id, sku }) => sku?.name === 'F1' && !isPlanned(id),
     );
-    if (free.length > 0) findings.push(wrong('the subscription has its one free (F1) IoT hub already'));
+    if (free.length > 0) {
+      findings.push(wrong('the subscription has its one free (F1) IoT hub already'));
+    }
   }
   return findings.length > 0 ? findings : [ok('quotas of DPS instances and free hubs')];
 }
@@ -212,10 +224,15 @@ async function checkBroughtAlong({ az, values }: Rehearsal): Promise<Finding[]> 
   ];
   const findings: Finding[] = [];
   for (const [id, actions] of brought) {
-    if (typeof id !== 'string' || id === '') continue;
+    if (typeof id !== 'string' || id === '') {
+      continue;
+    }
     const name = path.posix.basename(id);
-    if (!(await exists(az, id))) findings.push(wrong(`${id} is not there, or may not be seen`));
-    else findings.push(...(await checkActions(az, id, name, actions)));
+    if (!(await exists(az, id))) {
+      findings.push(wrong(`${id} is not there, or may not be seen`));
+    } else {
+      findings.push(...(await checkActions(az, id, name, actions)));
+    }
   }
   return findings;
 }
@@ -234,7 +251,9 @@ async function checkActions(
   const url = `${scope}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01`;
   const { value } = (await az.rest(url)) as { value: Permission[] };
   const missing = needed.filter((action) => !value.some((permission) => permits(permission, action)));
-  if (missing.length === 0) return [ok(`rights on ${name}`)];
+  if (missing.length === 0) {
+    return [ok(`rights on ${name}`)];
+  }
   return missing.map((action) => wrong(`you may not do ${action} on ${name}`));
 }
 
@@ -245,7 +264,9 @@ function permits({ actions = [], notActions = [] }: Permission, action: string):
 }
 
 async function checkGroups({ az, values, groups }: Rehearsal): Promise<Finding[]> {
-  if (groups.length === 0 || values.existingDpsId === '') return [];
+  if (groups.length === 0 || values.existingDpsId === '') {
+    return [];
+  }
   const host = `${path.posix.basename(String(values.existingDpsId))}.azure-devices-provisioning.net`;
   const findings: Finding[] = [];
   for (const group of groups) {
@@ -254,7 +275,9 @@ async function checkGroups({ az, values, groups }: Rehearsal): Promise<Finding[]
       await az.rest(url, undefined, dpsAudience);
       findings.push(ok(`the enrollment group ${group} is in ${host}`));
     } catch (error) {
-      if (!/not ?found|404/i.test(String(error))) throw error;
+      if (!/not ?found|404/i.test(String(error))) {
+        throw error;
+      }
       findings.push(wrong(`profiles name the enrollment group ${group}, which ${host} does not have`));
     }
   }

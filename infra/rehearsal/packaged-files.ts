@@ -18,10 +18,13 @@ interface ProfilesFile {
 export function checkProfiles(values: Values): { findings: Finding[]; groups: string[] } {
   const file = packaged(String(values.enrollmentProfilesFile), 'src/enrollment-profiles.json');
   const content = contentOf(file);
-  if (content instanceof Error) return { findings: [wrong(content.message)], groups: [] };
+  if (content instanceof Error) {
+    return { findings: [wrong(content.message)], groups: [] };
+  }
   const problems = profileProblems(content);
-  if (problems.length > 0)
+  if (problems.length > 0) {
     return { findings: problems.map((problem) => wrong(`${file}: ${problem}`)), groups: [] };
+  }
   const { profiles } = content as ProfilesFile;
   const findings = profiles.flatMap((profile) =>
     profileFindings(profile, values).map(({ verdict, what }) => ({
@@ -40,9 +43,13 @@ export function checkProfiles(values: Values): { findings: Finding[]; groups: st
 export function checkSenders(values: Values): Finding[] {
   const file = packaged(String(values.sendersFile), 'src/senders.json');
   const content = contentOf(file);
-  if (content instanceof Error) return [wrong(content.message)];
+  if (content instanceof Error) {
+    return [wrong(content.message)];
+  }
   const problems = senderProblems(content);
-  if (problems.length > 0) return problems.map((problem) => wrong(`${file}: ${problem}`));
+  if (problems.length > 0) {
+    return problems.map((problem) => wrong(`${file}: ${problem}`));
+  }
   const senders = Object.keys(content as object).filter((name) => name !== '$schema');
   const withSecrets = (values.webhookSenders as readonly { sender: string }[]).map(({ sender }) => sender);
   return [
@@ -70,36 +77,44 @@ function profileFindings(profile: EnrollmentProfile, values: Values): Finding[] 
   } = profile;
   const linked = linkedHubs(values);
   const findings: Finding[] = [];
-  if (allocationPolicy === 'static' && iotHubs.length > 1)
+  if (allocationPolicy === 'static' && iotHubs.length > 1) {
     findings.push(wrong(`the policy static takes one hub, and iotHubs has ${iotHubs.length}`));
+  }
   for (const host of iotHubs) {
-    if (!hubHost.test(host))
+    if (!hubHost.test(host)) {
       findings.push(wrong(`${host} is no host name of an IoT hub (NAME.azure-devices.net)`));
-    else if (linked.names.length > 0 && !linked.names.includes(host.toLowerCase()))
+    } else if (linked.names.length > 0 && !linked.names.includes(host.toLowerCase())) {
       findings.push(
         (linked.isWhole ? wrong : note)(`${host} is not linked to DPS by newIotHubs or existingIotHubs`),
       );
+    }
   }
-  if (custom && !custom.webhookUrl.startsWith('https://'))
+  if (custom && !custom.webhookUrl.startsWith('https://')) {
     findings.push(wrong('DPS calls custom allocation webhooks over https only'));
-  if (custom && allocationPolicy !== 'custom')
+  }
+  if (custom && allocationPolicy !== 'custom') {
     findings.push(note('customAllocationDefinition is not used: allocationPolicy is not custom'));
-  if (initialTwin && linked.hasBasicTier)
+  }
+  if (initialTwin && linked.hasBasicTier) {
     findings.push(
       note('has an initial twin, and a hub of newIotHubs is of the basic tier, which has no twins'),
     );
-  if (enrollmentGroup !== undefined && values.existingDpsId === '')
+  }
+  if (enrollmentGroup !== undefined && values.existingDpsId === '') {
     findings.push(
       note(
         `the group ${enrollmentGroup} has to be made in the new DPS instance before devices of it register`,
       ),
     );
+  }
   return findings;
 }
 
 /** By what the parameters say; made names are known to Azure only, and so is what a DPS brought along has linked. */
 function linkedHubs(values: Values): { names: string[]; isWhole: boolean; hasBasicTier: boolean } {
-  if (values.existingDpsId !== '') return { names: [], isWhole: false, hasBasicTier: false };
+  if (values.existingDpsId !== '') {
+    return { names: [], isWhole: false, hasBasicTier: false };
+  }
   const made = values.newIotHubs as readonly { name?: string; sku?: string }[];
   const existing = values.existingIotHubs as readonly { resourceId: string }[];
   const names = [
@@ -115,7 +130,9 @@ function linkedHubs(values: Values): { names: string[]; isWhole: boolean; hasBas
 
 /** In the package if it was built, else in the project; the packaged one where no file is named. */
 function packaged(named: string, byDefault: string): string {
-  if (named === '') return byDefault;
+  if (named === '') {
+    return byDefault;
+  }
   const built = path.join('dist', named);
   return existsSync(path.join(project, built)) ? built : named;
 }

@@ -138,7 +138,10 @@ export function newRun(startedAt: Date, number: number): AuditRun {
 
 export function counted(counts: StateCounts, statuses: readonly (string | undefined)[]): StateCounts {
   const next: Record<keyof StateCounts, number> = { ...counts };
-  for (const status of statuses)
-    if (status !== undefined && status in next) next[status as keyof StateCounts]++;
+  for (const status of statuses) {
+    if (status !== undefined && status in next) {
+      next[status as keyof StateCounts]++;
+    }
+  }
   return next;
 }

@@ -53,17 +53,27 @@ export class AuditRunner {
   async slice(runId: string, slice: number): Promise<void> {
     const { store, phases, background, clock, log } = this.#parts;
     let run = await store.readWhole(runId);
-    if (run?.status !== 'running') return;
+    if (run?.status !== 'running') {
+      return;
+    }
     const until = clock.now().getTime() + sliceInMs;
     try {
       while (clock.now().getTime() < until) {
         run = await phases.step(run);
-        if (run.checkpoint.phase === 'report') return await this.#finish(run);
-        if (!(await store.save(run, clock.now()))) return;
+        if (run.checkpoint.phase === 'report') {
+          return await this.#finish(run);
+        }
+        if (!(await store.save(run, clock.now()))) {
+          return;
+        }
       }
     } catch (error) {
-      if (error instanceof AuditFailedError && run) return await this.#fail(run, error.message);
-      if (!(error instanceof RetryLaterError) && !(error instanceof StorageUnavailableError)) throw error;
+      if (error instanceof AuditFailedError && run) {
+        return await this.#fail(run, error.message);
+      }
+      if (!(error instanceof RetryLaterError) && !(error instanceof StorageUnavailableError)) {
+        throw error;
+      }
       log('warning', 'audit-waits', { runId, why: error.message });
       const notBefore = new Date(clock.now().getTime() + pauseAfterFailureInMs);
       return background.continueAudit(runId, slice + 1, notBefore);
@@ -82,8 +92,11 @@ export class AuditRunner {
     const { store, bus, clock, log, fleet, reportAddress } = this.#parts;
     const now = clock.now();
     const finishedAt = now.toISOString();
-    for await (const { code, subject } of store.resolveOthers(run, now))
-      if (isOfUnknown(code)) await fleet.forget(subjectOf('device', subject));
+    for await (const { code, subject } of store.resolveOthers(run, now)) {
+      if (isOfUnknown(code)) {
+        await fleet.forget(subjectOf('device', subject));
+      }
+    }
     const before = weekBefore(run, await store.finished(runsCompared));
     const open = await store.countOpen(run, finishedAt);
     const counts = withSums(open.result(), run.tallies);
@@ -102,7 +115,9 @@ export class AuditRunner {
       counts,
       ...(changes ? { changes } : {}),
     };
-    if (!(await store.save(finished, now))) return;
+    if (!(await store.save(finished, now))) {
+      return;
+    }
     await store.saveNewest(finished);
     const { critical } = counts;
     const summary = { runId: run.id, operations: run.operations, findings: counts.open, critical };

@@ -112,7 +112,9 @@ export class AuditStep {
       }
       return 'expired';
     }
-    if (!next || next.done) return { items: [] };
+    if (!next || next.done) {
+      return { items: [] };
+    }
     const more = next.value.continuationToken;
     return more === undefined ? { items: next.value } : { items: next.value, continuation: more };
   }
@@ -154,7 +156,9 @@ export class AuditStep {
 
   /** A device that DPS has and no event has named is in lists, too: so many of them, at least. */
   async listUnknown(id: string, registration: Registration | undefined): Promise<void> {
-    if (this.run.unknownListed + this.#unknownListed >= mostUnknownListed) return;
+    if (this.run.unknownListed + this.#unknownListed >= mostUnknownListed) {
+      return;
+    }
     this.#unknownListed++;
     const { fleet } = this.parts;
     const subject = { kind: 'device', id } as const;
@@ -171,7 +175,9 @@ export class AuditStep {
   async inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
     const queue = [...items];
     const worker = async () => {
-      for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+      for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
+        await work(item);
+      }
     };
     await Promise.all(Array.from({ length: Math.min(lookupsAtOnce, queue.length) }, worker));
   }

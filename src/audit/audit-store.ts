@@ -61,14 +61,20 @@ export class AuditStore {
   /** Only one run at a time: throws an AuditRunningError with the one that is going on. */
   async begin(run: AuditRun, now: Date): Promise<void> {
     const held = await this.#runs.get(lease.partition, lease.row);
-    if (held && Number(held.values.until) > now.getTime())
+    if (held && Number(held.values.until) > now.getTime()) {
       throw new AuditRunningError(String(held.values.runId));
+    }
     const values = { runId: run.id, until: String(now.getTime() + leaseInMs) };
     try {
-      if (held) await this.#runs.replace(lease.partition, lease.row, values, held.etag);
-      else await this.#runs.insert(lease.partition, lease.row, values);
+      if (held) {
+        await this.#runs.replace(lease.partition, lease.row, values, held.etag);
+      } else {
+        await this.#runs.insert(lease.partition, lease.row, values);
+      }
     } catch (error) {
-      if (!(error instanceof RowConflictError)) throw error;
+      if (!(error instanceof RowConflictError)) {
+        throw error;
+      }
       const other = await this.#runs.get(lease.partition, lease.row);
       throw new AuditRunningError(String(other?.values.runId));
     }
@@ -159,7 +165,9 @@ export class AuditStore {
 
   /** Of a run that an older version of the app made. */
   async #lineOf(row: Row): Promise<RunLine> {
-    if (typeof row.values.line === 'string') return JSON.parse(row.values.line) as RunLine;
+    if (typeof row.values.line === 'string') {
+      return JSON.parse(row.values.line) as RunLine;
+    }
     const whole = await this.#runs.get(runsPartition, row.rowKey);
     return lineOf(runOf(whole ?? row));
   }
@@ -212,7 +220,9 @@ export class AuditStore {
     const filter = odata`runId ne ${run.id}`;
     for await (const row of this.#findings.rows(filter)) {
       const { code } = storedFinding(row);
-      if (row.values.resolvedAt !== undefined || isSummedUp(run.tallies, code)) continue;
+      if (row.values.resolvedAt !== undefined || isSummedUp(run.tallies, code)) {
+        continue;
+      }
       const values = Object.fromEntries(
         Object.entries(row.values).map(([name, value]) => [name, String(value)]),
       );
@@ -223,13 +233,19 @@ export class AuditStore {
 
   /** All findings that ever were, one by one. */
   async *everyFinding(): AsyncGenerator<StoredFinding> {
-    for await (const row of this.#findings.rows('')) yield storedFinding(row);
+    for await (const row of this.#findings.rows('')) {
+      yield storedFinding(row);
+    }
   }
 
   /** Of the codes whose findings all have a row. */
   async countOpen(run: AuditRun, until: string): Promise<OpenCounter> {
     const counter = new OpenCounter(run.tallies);
-    for await (const finding of this.everyFinding()) if (isOpenAt(finding, until)) counter.add(finding);
+    for await (const finding of this.everyFinding()) {
+      if (isOpenAt(finding, until)) {
+        counter.add(finding);
+      }
+    }
     return counter;
   }
 
@@ -251,12 +267,15 @@ export class AuditStore {
     let last: Row | undefined;
     for await (const each of this.#findings.rows(`${after}${code}`)) {
       const finding = storedFinding(each);
-      if (!filter.fits(finding)) continue;
-      if (findings.length === size && last)
+      if (!filter.fits(finding)) {
+        continue;
+      }
+      if (findings.length === size && last) {
         return {
           findings,
           continuation: Buffer.from(`${last.partitionKey}\n${last.rowKey}`).toString('base64url'),
         };
+      }
       findings.push(finding);
       last = each;
     }
@@ -281,7 +300,9 @@ export class AuditStore {
     sums: { readonly before: FindingCounts | undefined; readonly now: FindingCounts | undefined },
   ): Promise<Changes> {
     const counter = new ChangeCounter(since.finishedAt, until, sums);
-    for await (const finding of this.everyFinding()) counter.add(finding);
+    for await (const finding of this.everyFinding()) {
+      counter.add(finding);
+    }
     return counter.result(since);
   }
 
@@ -291,10 +312,14 @@ export class AuditStore {
     const found: ReportedFinding[] = [];
     const firstSeen = new Map<string, string>();
     for await (const finding of this.everyFinding()) {
-      if (!isOpenAt(finding, until)) continue;
-      if (run.counts?.summedUp?.[finding.code] === undefined) found.push(reportedFinding(finding));
-      else if (finding.firstSeen < (firstSeen.get(finding.code) ?? '~'))
+      if (!isOpenAt(finding, until)) {
+        continue;
+      }
+      if (run.counts?.summedUp?.[finding.code] === undefined) {
+        found.push(reportedFinding(finding));
+      } else if (finding.firstSeen < (firstSeen.get(finding.code) ?? '~')) {
         firstSeen.set(finding.code, finding.firstSeen);
+      }
     }
     const summedUp = summedUpFindings(run.counts, (code) => ({
       firstSeen: firstSeen.get(code) ?? until,
@@ -312,9 +337,12 @@ function reportedFinding(finding: StoredFinding): ReportedFinding {
 /** Of a finding that is noted again: when it had been resolved before, and since when it was known then. */
 function cameBack({ values }: Row): Values {
   const { resolvedAt, firstSeen, cameBackFrom, earlierFirstSeen } = values;
-  if (resolvedAt !== undefined)
+  if (resolvedAt !== undefined) {
     return { cameBackFrom: String(resolvedAt), earlierFirstSeen: String(firstSeen) };
-  if (cameBackFrom === undefined) return {};
+  }
+  if (cameBackFrom === undefined) {
+    return {};
+  }
   return { cameBackFrom: String(cameBackFrom), earlierFirstSeen: String(earlierFirstSeen) };
 }
 

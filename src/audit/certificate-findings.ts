@@ -30,7 +30,9 @@ export function storedId(stored: StoredEnrollment): string {
  * lets nobody in, since it is disabled, needs no certificate that is in date.
  */
 export function certificateFindings(stored: StoredEnrollment, now: Date): Finding[] {
-  if (stored.provisioningStatus === 'disabled') return [];
+  if (stored.provisioningStatus === 'disabled') {
+    return [];
+  }
   const slots = certificateSlots(stored);
   const expiry = ({ info }: Slot) => Date.parse(info.notAfterUtc) - now.getTime();
   const expired = slots.filter((slot) => expiry(slot) <= 0);

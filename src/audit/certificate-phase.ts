@@ -6,10 +6,14 @@ import type { Holder, SharedCertificate } from './certificate-register.ts';
 import type { Finding } from './finding.ts';
 
 export async function findSharedCertificates(step: AuditStep, from: number): Promise<AuditRun> {
-  if (from >= bucketCount) return { ...step.run, checkpoint: { phase: 'devices' } };
+  if (from >= bucketCount) {
+    return { ...step.run, checkpoint: { phase: 'devices' } };
+  }
   for await (const shared of step.parts.certificates.shared(from, step.run.id)) {
     const confirmed = await stillShared(step, shared);
-    if (confirmed) await step.note(certificateShared(confirmed));
+    if (confirmed) {
+      await step.note(certificateShared(confirmed));
+    }
   }
   return { ...step.run, checkpoint: { phase: 'certificates', bucket: from + bucketsPerStep } };
 }
@@ -20,16 +24,20 @@ async function stillShared(
   shared: SharedCertificate,
 ): Promise<SharedCertificate | undefined> {
   const holders: Holder[] = [];
-  for (const holder of shared.holders)
-    if (!step.mayConfirm('certificate-shared') || (await holds(step, holder, shared.thumbprint)))
+  for (const holder of shared.holders) {
+    if (!step.mayConfirm('certificate-shared') || (await holds(step, holder, shared.thumbprint))) {
       holders.push(holder);
+    }
+  }
   const count = shared.count - shared.holders.length + holders.length;
   return count > 1 ? { ...shared, holders, count } : undefined;
 }
 
 async function holds(step: AuditStep, { kind, id }: Holder, thumbprint: string): Promise<boolean> {
   const stored = kind === 'group' ? await step.group(id) : await step.enrollment(id);
-  if (!stored) return false;
+  if (!stored) {
+    return false;
+  }
   return certificateSlots(stored).some(({ info }) => info.sha256Thumbprint.toUpperCase() === thumbprint);
 }
 

@@ -41,7 +41,7 @@ export class CertificateRegister {
       }
     }
     // A page has at most 100 enrollments with two certificates each; a transaction takes 100 changes.
-    for (const half of halves([...rows.values()]))
+    for (const half of halves([...rows.values()])) {
       await Promise.all(
         [...Map.groupBy(half, ({ partition }) => partition)].map(([partition, some]) =>
           this.#table.transact(
@@ -50,6 +50,7 @@ export class CertificateRegister {
           ),
         ),
       );
+    }
   }
 
   /** Those of a step's buckets that more than one holds. What this run did not meet is forgotten. */
@@ -62,14 +63,20 @@ export class CertificateRegister {
       }
       const thumbprint = String(row.values.thumbprint);
       if (current?.thumbprint !== thumbprint) {
-        if (current && current.count > 1) yield current;
+        if (current && current.count > 1) {
+          yield current;
+        }
         current = { thumbprint, holders: [], count: 0 };
       }
       current.count++;
       const kind = row.values.kind === 'group' ? 'group' : 'enrollment';
-      if (current.holders.length < holdersTold) current.holders.push({ kind, id: String(row.values.id) });
+      if (current.holders.length < holdersTold) {
+        current.holders.push({ kind, id: String(row.values.id) });
+      }
     }
-    if (current && current.count > 1) yield current;
+    if (current && current.count > 1) {
+      yield current;
+    }
   }
 }
 

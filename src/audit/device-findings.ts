@@ -45,7 +45,7 @@ export function deviceFindings(evidence: DeviceEvidence): Finding[] {
   if (keepsOut && !individual && evidence.groupIsOpen) {
     const groupId = desired.kind === 'blocked' ? desired.enrollmentGroupId : undefined;
     findings.push(missingDenial(id, evidence.state.registers, groupId));
-  } else if (wantsEnrollment && !individual)
+  } else if (wantsEnrollment && !individual) {
     findings.push({
       severity: 'warning',
       code: 'enrollment-missing',
@@ -55,28 +55,36 @@ export function deviceFindings(evidence: DeviceEvidence): Finding[] {
           ? 'The disabled individual enrollment that keeps the device out of its group is gone from DPS. Its group lets nobody in now, but may be made or enabled again: send device.held again under a new id.'
           : 'The events ask for an individual enrollment, and DPS has none. Send device.changed with what the device is, under a new id.',
     });
+  }
   const registration = ownRegistration(evidence);
-  if (registration?.status === 'failed') findings.push(registrationFailed(id, registration));
+  if (registration?.status === 'failed') {
+    findings.push(registrationFailed(id, registration));
+  }
   findings.push(...hubFindings(hubEvidenceOf(evidence)), ...registersAgainAndAgain(evidence, registration));
-  if (neverRegisteredYet(evidence) === 'overdue')
+  if (neverRegisteredYet(evidence) === 'overdue') {
     findings.push({
       severity: 'warning',
       code: 'never-registered',
       subject: id,
       detail: neverRegistered(evidence),
     });
+  }
   return findings;
 }
 
 /** The record that the device makes when it is let in. */
 export function ownRegistration({ desired, individual, inGroup }: DeviceEvidence): Snapshot | undefined {
-  if (desired.kind === 'member') return inGroup;
+  if (desired.kind === 'member') {
+    return inGroup;
+  }
   return desired.kind === 'enrollment' ? individual : undefined;
 }
 
 /** Of a device that should register and never did: whether its profile's patience is over. */
 export function neverRegisteredYet(evidence: DeviceEvidence): 'waiting' | 'overdue' | undefined {
-  if (!isExpectedToRegister(evidence) || hasRegistered(evidence, ownRegistration(evidence))) return undefined;
+  if (!isExpectedToRegister(evidence) || hasRegistered(evidence, ownRegistration(evidence))) {
+    return undefined;
+  }
   const { manufacturedAt, expectedWithinDays, now } = evidence;
   const since = Date.parse(manufacturedAt ?? '') || 0;
   return now.getTime() - since > expectedWithinDays * dayInMs ? 'overdue' : 'waiting';
@@ -124,7 +132,9 @@ export function hubEvidenceOf({
 /** A refused device stays connected where it was; unless its record was deleted since, which is how one says: no more. */
 function withLastHub(registration: Snapshot, { registers }: SubjectState): Registration {
   const { status, lastHub } = registration;
-  if (status !== 'disabled' || !lastHub) return registration;
+  if (status !== 'disabled' || !lastHub) {
+    return registration;
+  }
   const returned = registers.return?.done === true ? registers.return.notAfter : undefined;
   const registeredAt = parseInstant(lastHub.registeredAt);
   const isGone = returned !== undefined && registeredAt !== undefined && returned >= registeredAt;
@@ -134,7 +144,9 @@ function withLastHub(registration: Snapshot, { registers }: SubjectState): Regis
 /** A device that is refused tries again, and rightly so: only those that are let in each time count. */
 function registersAgainAndAgain({ id, run }: DeviceEvidence, registration: Snapshot | undefined): Finding[] {
   const times = registration?.status === 'assigned' && movedEachTime(registration.seen, run.number);
-  if (!times) return [];
+  if (!times) {
+    return [];
+  }
   return [
     {
       severity: 'warning',
@@ -147,7 +159,9 @@ function registersAgainAndAgain({ id, run }: DeviceEvidence, registration: Snaps
 
 /** A batch's group that the events ask for and DPS does not have. */
 export function batchFindings(id: string, desired: DesiredState, groups: ReadonlySet<string>): Finding[] {
-  if (desired.kind !== 'group' || groups.has(id)) return [];
+  if (desired.kind !== 'group' || groups.has(id)) {
+    return [];
+  }
   const detail =
     'The events ask for an enrollment group, and DPS has none. Send batch.started again under a new id.';
   return [{ severity: 'warning', code: 'enrollment-missing', subject: id, detail }];
@@ -206,14 +220,20 @@ function registrationFailed(id: string, registration: Snapshot): Finding {
 /** A device that was returned had its record deleted on purpose: it registers when it gets a new owner. */
 function isExpectedToRegister({ state, desired, anyMember }: DeviceEvidence): boolean {
   const { life, return: returned } = state.registers;
-  if (returned && returned.version.key !== life?.version.key) return false;
-  if (desired.kind === 'member') return !anyMember;
+  if (returned && returned.version.key !== life?.version.key) {
+    return false;
+  }
+  if (desired.kind === 'member') {
+    return !anyMember;
+  }
   return desired.kind === 'enrollment' && desired.enrollment.provisioningStatus !== 'disabled';
 }
 
 /** An individual registration state that was not asked for yet says nothing. */
 function hasRegistered({ desired }: DeviceEvidence, registration: Snapshot | undefined): boolean {
-  if (desired.kind === 'member') return registration !== undefined && registration.status !== 'unassigned';
+  if (desired.kind === 'member') {
+    return registration !== undefined && registration.status !== 'unassigned';
+  }
   return registration?.status !== 'unassigned';
 }
 

@@ -48,7 +48,9 @@ function detailOf(desired: DesiredState, stored: StoredEnrollment): string | und
 }
 
 function differing(what: string, members: readonly string[], event: string): string | undefined {
-  if (members.length === 0) return undefined;
+  if (members.length === 0) {
+    return undefined;
+  }
   return `The ${what} is not as the events and the profile say: ${members.join(', ')}. Somebody changed it in DPS by hand, or the profile was changed since. Send ${event} under a new id to have it written anew; or, if DPS is right, say the same in the event or the profile.`;
 }
 
@@ -71,9 +73,13 @@ function absent(name: string, stored: StoredEnrollment): unknown {
 /** What counts of it is that it keeps the device out; where DPS refused the leaf certificate, a key does. */
 function unblockingMembers(leaf: string | undefined, stored: StoredEnrollment): string[] {
   const members: string[] = [];
-  if (stored.provisioningStatus !== 'disabled') members.push('provisioningStatus (enabled, not disabled)');
+  if (stored.provisioningStatus !== 'disabled') {
+    members.push('provisioningStatus (enabled, not disabled)');
+  }
   const { attestation } = stored;
-  if (attestation.type === 'symmetricKey') return members;
+  if (attestation.type === 'symmetricKey') {
+    return members;
+  }
   const wanted: AttestationMechanism | undefined =
     leaf === undefined || attestation.type !== 'x509'
       ? undefined
@@ -86,7 +92,9 @@ function unblockingMembers(leaf: string | undefined, stored: StoredEnrollment): 
             },
           },
         };
-  if (!wanted || !isStoredAs({ ...stored, attestation: wanted }, stored)) members.push('attestation');
+  if (!wanted || !isStoredAs({ ...stored, attestation: wanted }, stored)) {
+    members.push('attestation');
+  }
   return members;
 }
 

@@ -26,9 +26,13 @@ export async function scanGroups(step: AuditStep, continuation: string | undefin
   const groupKinds = { ...run.groupKinds };
   for (const { enrollmentGroupId, attestation, provisioningStatus } of page.items) {
     const id = enrollmentGroupId.toLowerCase();
-    if (groups.has(id)) continue;
+    if (groups.has(id)) {
+      continue;
+    }
     groups.add(id);
-    if (provisioningStatus === 'disabled') closedGroups.add(id);
+    if (provisioningStatus === 'disabled') {
+      closedGroups.add(id);
+    }
     groupKinds[attestation.type === 'x509' ? 'x509' : 'symmetricKey']++;
   }
   await parts.certificates.save(run.id, page.items);
@@ -44,8 +48,9 @@ export async function scanGroups(step: AuditStep, continuation: string | undefin
     groupFindings: { ...run.groupFindings, ...foundOf(step, page.items) },
     scanned: { ...run.scanned, enrollmentGroups: groups.size },
   };
-  if (page.continuation !== undefined)
+  if (page.continuation !== undefined) {
     return { ...next, checkpoint: { phase: 'groups', continuation: page.continuation } };
+  }
   await step.note(...groupLimitFindings(groupKinds, parts.capacity ?? dpsCapacity));
   const missingGroups = await noteMissingOfProfiles(step, groups);
   return { ...listingEnded({ ...next, missingGroups }), checkpoint: { phase: 'registrations', group: 0 } };
@@ -69,7 +74,9 @@ export async function scanRegistrations(
   const { parts } = step;
   const run = listingBegun(step.run);
   const group = run.groups[index];
-  if (group === undefined) return { ...listingEnded(run), checkpoint: { phase: 'enrollments' } };
+  if (group === undefined) {
+    return { ...listingEnded(run), checkpoint: { phase: 'enrollments' } };
+  }
   const page = await step.page(continuation, (settings) =>
     parts.dps.deviceRegistrationStates.query(group).byPage(settings).next(),
   );
@@ -77,7 +84,9 @@ export async function scanRegistrations(
     return listingRestarted(run, { phase: 'registrations', group: index });
   }
   await parts.snapshot.saveGroupPage(group, run, page.items);
-  if (page.continuation === undefined) await parts.snapshot.dropGroupRowsNotOf(group, run.id);
+  if (page.continuation === undefined) {
+    await parts.snapshot.dropGroupRowsNotOf(group, run.id);
+  }
   const groupRegistrations = run.scanned.groupRegistrations + page.items.length;
   const next = {
     ...run,

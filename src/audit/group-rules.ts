@@ -32,7 +32,9 @@ export class GroupRules {
     const { ledger, profiles } = this.#step.parts;
     const state = await ledger.readState(subjectOf('batch', id));
     const desired = state && desiredState('batch', id, state.registers, profiles);
-    if (desired?.kind !== 'group') return undefined;
+    if (desired?.kind !== 'group') {
+      return undefined;
+    }
     const { provisioningStatus, iotHubs } = desired.group;
     const members = state?.members;
     const hubsAreClosed = members?.wanted === 'closed' && members.isDone && members.unknown === 0;

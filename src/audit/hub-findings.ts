@@ -15,12 +15,17 @@ export interface HubEvidence {
 /** Whether the hub that a device was sent to is one where it may be. */
 export function hubFindings({ id, registration, keptOut, iotHubs = [] }: HubEvidence): Finding[] {
   const hub = registration?.assignedHub;
-  if (hub === undefined) return [];
+  if (hub === undefined) {
+    return [];
+  }
   const asOf = registration?.checkedAt === undefined ? '' : ` (as DPS said at ${registration.checkedAt})`;
-  if (keptOut !== undefined)
+  if (keptOut !== undefined) {
     return [disabledYetAssigned(id, keptOut, hub, registration?.deviceId ?? id, asOf)];
+  }
   const isListed = iotHubs.some((each) => each.toLowerCase() === hub.toLowerCase());
-  if (registration?.status !== 'assigned' || iotHubs.length === 0 || isListed) return [];
+  if (registration?.status !== 'assigned' || iotHubs.length === 0 || isListed) {
+    return [];
+  }
   const listed = iotHubs.slice(0, hubsTold).join(', ') + (iotHubs.length > hubsTold ? ', …' : '');
   return [
     {

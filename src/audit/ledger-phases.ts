@@ -45,7 +45,9 @@ export async function evaluateDevices(step: AuditStep, continuation: string | un
     const before = known?.entry.audit;
     const swept = await recovered(step, subject, read);
     const desired = swept && desiredState('device', id, swept.registers, step.parts.profiles);
-    if (desired?.kind === 'member') expected.set(desired.enrollmentGroupId.toLowerCase(), id);
+    if (desired?.kind === 'member') {
+      expected.set(desired.enrollmentGroupId.toLowerCase(), id);
+    }
     const audit = swept
       ? await evaluateDevice(step, groups, {
           id,
@@ -138,7 +140,9 @@ async function evaluateDevice(
   for (const finding of await withHubs(step, evidence, deviceFindings(evidence))) {
     // DPS's queries lag behind its writes: what they did not show is looked for by id.
     const isOfMissing = finding.code === 'enrollment-missing' || finding.code === 'held-yet-open';
-    if (isOfMissing && step.mayConfirm(finding.code) && (await step.enrollment(id))) continue;
+    if (isOfMissing && step.mayConfirm(finding.code) && (await step.enrollment(id))) {
+      continue;
+    }
     await step.note(finding);
     findings.push(finding);
   }
@@ -208,7 +212,9 @@ function stillSeen(before: AuditFacts | undefined, found: readonly Finding[] = [
 /** A device that was built anew is given its time once more. */
 function manufacturedAt({ registers }: SubjectState, definedAt: string | undefined): string | undefined {
   const { life, definitions } = registers;
-  if (life?.life === 'remanufactured') return life.version.at;
+  if (life?.life === 'remanufactured') {
+    return life.version.at;
+  }
   const first = definitions.map(({ version }) => version.at as string).sort(compareText)[0];
   return first !== undefined && definedAt !== undefined && definedAt < first ? definedAt : first;
 }
@@ -227,7 +233,9 @@ export async function evaluateBatches(step: AuditStep, continuation: string | un
     // The groups were listed when the run began: this one may have been made since.
     const isThere =
       findings.length > 0 && step.mayConfirm('enrollment-missing') && (await step.group(id)) !== undefined;
-    if (!isThere) await step.note(...findings);
+    if (!isThere) {
+      await step.note(...findings);
+    }
     const known = listed.get(id);
     const ofGroup = step.run.groupFindings[id] ?? [];
     const seen = {

@@ -15,7 +15,9 @@ export function seenOf(values: Readonly<Record<string, unknown>>): ReadonlyMap<n
   const seen = new Map<number, string>();
   for (let column = 0; column < auditsCompared; column++) {
     const [runNumber = '', lastUpdated = ''] = String(values[`seen${column}`] ?? '').split(' ');
-    if (lastUpdated !== '') seen.set(Number(runNumber), lastUpdated);
+    if (lastUpdated !== '') {
+      seen.set(Number(runNumber), lastUpdated);
+    }
   }
   return seen;
 }
@@ -28,7 +30,9 @@ export function movedEachTime(
   const times: string[] = [];
   for (let each = runNumber - auditsCompared + 1; each <= runNumber; each++) {
     const time = seen.get(each);
-    if (time === undefined || time === times.at(-1)) return undefined;
+    if (time === undefined || time === times.at(-1)) {
+      return undefined;
+    }
     times.push(time);
   }
   return times;

@@ -143,18 +143,24 @@ export class RegistrationSnapshot {
         const read: Page = await this.#table.page(filter, { continuation });
         for (const row of read.rows) {
           const record = known.has(row.rowKey) ? snapshotOf(row) : undefined;
-          if (record) found.set(record.id, record);
+          if (record) {
+            found.set(record.id, record);
+          }
         }
         continuation = read.continuation;
         const end = read.rows.at(-1)?.rowKey ?? '';
         rest = continuation === undefined ? [] : rest.filter((id) => id > end);
-        if (continuation === undefined) break;
+        if (continuation === undefined) {
+          break;
+        }
       }
     }
     await Promise.all(
       rest.map(async (id) => {
         const record = await this.group(groupId, id);
-        if (record) found.set(id, record);
+        if (record) {
+          found.set(id, record);
+        }
       }),
     );
     return found;
@@ -188,8 +194,11 @@ export class RegistrationSnapshot {
       const snapshot = snapshotOf(row);
       const bucket = found.get(row.partitionKey) ?? [];
       found.set(row.partitionKey, bucket);
-      if (snapshot?.runId === runId) bucket.push(snapshot);
-      else await this.#table.delete(row.partitionKey, row.rowKey);
+      if (snapshot?.runId === runId) {
+        bucket.push(snapshot);
+      } else {
+        await this.#table.delete(row.partitionKey, row.rowKey);
+      }
     }
     return [...found.values()];
   }
@@ -273,7 +282,9 @@ function lastHubOf(state: DeviceRegistrationState): Values {
 }
 
 function snapshotOf(row: Row | undefined): Snapshot | undefined {
-  if (!row) return undefined;
+  if (!row) {
+    return undefined;
+  }
   const { errorCode } = row.values;
   const lastHub = textOf(row, 'lastHub');
   return {

@@ -15,7 +15,9 @@ export async function scrappedRegistration(
   const { snapshot } = step.parts;
   const scrapping = registers.life?.version.key ?? '';
   const known = await snapshot.scrapped(id);
-  if (known?.scrapping === scrapping && known.assignedHub === undefined) return undefined;
+  if (known?.scrapping === scrapping && known.assignedHub === undefined) {
+    return undefined;
+  }
   if (!step.mayConfirm('disabled-yet-assigned')) {
     // As it was seen last; the next run goes on with those that nobody has asked for yet.
     return known?.scrapping === scrapping
@@ -24,7 +26,9 @@ export async function scrappedRegistration(
   }
   const record = await step.registrationState(id);
   await snapshot.saveScrapped(id, { scrapping, assignedHub: record?.assignedHub });
-  if (!record) return undefined;
+  if (!record) {
+    return undefined;
+  }
   const { status, assignedHub, deviceId } = record;
   return { status, assignedHub, deviceId, checkedAt: step.now().toISOString() };
 }

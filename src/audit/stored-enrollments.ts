@@ -25,7 +25,9 @@ export async function evaluateEnrollment(step: AuditStep, stored: IndividualEnro
 export async function evaluateGroup(step: AuditStep, stored: EnrollmentGroup): Promise<void> {
   const subject = subjectOf('batch', storedId(stored));
   const state = await step.parts.ledger.readState(subject);
-  if (state) await evaluate(step, subject, state, stored, () => step.group(subject.id));
+  if (state) {
+    await evaluate(step, subject, state, stored, () => step.group(subject.id));
+  }
 }
 
 async function evaluate(
@@ -37,15 +39,21 @@ async function evaluate(
 ): Promise<void> {
   let findings = differences(step, subject, state, stored);
   const [first] = findings;
-  if (!first) return;
+  if (!first) {
+    return;
+  }
   if (step.mayConfirm(first.code)) {
     const actual = await read();
     findings = actual ? differences(step, subject, state, actual) : [];
   }
-  if (findings.length === 0) return;
+  if (findings.length === 0) {
+    return;
+  }
   // The pipeline may have been at it meanwhile: the next audit evaluates what it made.
   const now = await step.parts.ledger.readState(subject);
-  if (now?.revision === state.revision && isInSync(now) === isInSync(state)) await step.note(...findings);
+  if (now?.revision === state.revision && isInSync(now) === isInSync(state)) {
+    await step.note(...findings);
+  }
 }
 
 /** What is pending is on its way, and no difference; but whom it should keep out by now is told of. */
@@ -58,10 +66,14 @@ function differences(
   const { kind, id } = subject;
   const { registers } = state;
   const pendingMs = step.now().getTime() - Date.parse(state.pendingSince ?? '');
-  if (!isInSync(state) && !(pendingMs >= appliedWithinMs)) return [];
+  if (!isInSync(state) && !(pendingMs >= appliedWithinMs)) {
+    return [];
+  }
   const desired = desiredState(kind, id, registers, step.parts.profiles);
   const open = openEnrollment(subject, desired, registers, stored);
-  if (!isInSync(state)) return open ? [open] : [];
+  if (!isInSync(state)) {
+    return open ? [open] : [];
+  }
   if (!open) {
     const differs = enrollmentDiffers(id, desired, stored);
     return differs ? [differs] : [];

@@ -5,7 +5,9 @@ export async function ifFound<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
     return await reading;
   } catch (error) {
-    if (error instanceof NotFoundError) return undefined;
+    if (error instanceof NotFoundError) {
+      return undefined;
+    }
     throw error;
   }
 }

@@ -122,7 +122,9 @@ export class EventBus {
     };
     return new Promise((sent, failed) => {
       this.#outcomes.push({ message, sent, failed });
-      if (this.#outcomes.length === 1) setImmediate(() => void this.#flush());
+      if (this.#outcomes.length === 1) {
+        setImmediate(() => void this.#flush());
+      }
     });
   }
 
@@ -137,7 +139,9 @@ export class EventBus {
     let seen = 0;
     for await (const { state, enqueuedTimeUtc } of this.#peeked(peekedAtMost)) {
       seen++;
-      if (state === 'active' && enqueuedTimeUtc) return enqueuedTimeUtc;
+      if (state === 'active' && enqueuedTimeUtc) {
+        return enqueuedTimeUtc;
+      }
     }
     return seen < peekedAtMost ? 'none' : 'unknown';
   }
@@ -148,8 +152,12 @@ export class EventBus {
     let scheduled = 0;
     let oldest: Date | undefined;
     for await (const { state, enqueuedTimeUtc } of this.#peeked(atMost)) {
-      if (state === 'scheduled') scheduled++;
-      if (state !== 'active') continue;
+      if (state === 'scheduled') {
+        scheduled++;
+      }
+      if (state !== 'active') {
+        continue;
+      }
       active++;
       oldest ??= enqueuedTimeUtc;
     }
@@ -162,7 +170,9 @@ export class EventBus {
     try {
       for (let seen = 0; seen < atMost; ) {
         const messages = await receiver.peekMessages(Math.min(peekedAtOnce, atMost - seen));
-        if (messages.length === 0) return;
+        if (messages.length === 0) {
+          return;
+        }
         seen += messages.length;
         yield* messages;
       }
@@ -186,9 +196,13 @@ export class EventBus {
         enrollmentOutcomesTopic.name,
         waiting.map(({ message }) => message),
       );
-      for (const { sent } of waiting) sent();
+      for (const { sent } of waiting) {
+        sent();
+      }
     } catch (error) {
-      for (const { failed } of waiting) failed(error);
+      for (const { failed } of waiting) {
+        failed(error);
+      }
     }
   }
 
@@ -196,8 +210,13 @@ export class EventBus {
     try {
       const sender = await this.#sender(entity);
       const [first] = messages;
-      if (messages.length === 1 && first) await sender.sendMessages(first);
-      else for (const batch of await this.#batches(sender, messages)) await sender.sendMessages(batch);
+      if (messages.length === 1 && first) {
+        await sender.sendMessages(first);
+      } else {
+        for (const batch of await this.#batches(sender, messages)) {
+          await sender.sendMessages(batch);
+        }
+      }
     } catch (cause) {
       throw new EventBusUnavailableError(`Service Bus does not take messages for ${entity} now.`, { cause });
     }
@@ -207,9 +226,13 @@ export class EventBus {
     let batch = await sender.createMessageBatch();
     const batches = [batch];
     for (const message of messages) {
-      if (batch.tryAddMessage(message)) continue;
+      if (batch.tryAddMessage(message)) {
+        continue;
+      }
       batch = await sender.createMessageBatch();
-      if (!batch.tryAddMessage(message)) throw new Error(`A message of ${message.contentType} is too large.`);
+      if (!batch.tryAddMessage(message)) {
+        throw new Error(`A message of ${message.contentType} is too large.`);
+      }
       batches.push(batch);
     }
     return batches;
@@ -234,7 +257,9 @@ export class EventBus {
     // Loading the SDK takes longer than all of our own code: not before it is needed.
     const { ServiceBusClient } = await import('@azure/service-bus');
     const retryOptions = { maxRetries: 2, retryDelayInMs: 500, timeoutInMs: 15_000 };
-    if ('connectionString' in access) return new ServiceBusClient(access.connectionString, { retryOptions });
+    if ('connectionString' in access) {
+      return new ServiceBusClient(access.connectionString, { retryOptions });
+    }
     return new ServiceBusClient(access.fullyQualifiedNamespace, await access.credential(), { retryOptions });
   }
 }

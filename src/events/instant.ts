@@ -9,7 +9,9 @@ const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?
 /** Undefined if the text is no RFC 3339 date-time. Digits past the ninth are dropped. */
 export function parseInstant(text: string): Instant | undefined {
   const match = rfc3339.exec(text);
-  if (!match) return undefined;
+  if (!match) {
+    return undefined;
+  }
   const [, year, month, day, hour, minute, second, fraction = '', zone = 'Z'] = match;
   const leap = second === '60';
   const wholeSeconds = `${year}-${month}-${day}T${hour}:${minute}:${leap ? '59' : second}`;
@@ -23,7 +25,9 @@ export function parseInstant(text: string): Instant | undefined {
   const aheadInMs = (leap ? 1_000 : 0) - offset * 60_000;
   const iso = aheadInMs === 0 ? read : new Date(local + aheadInMs).toISOString();
   // Beyond the years 0000 to 9999 texts no longer compare as times do.
-  if (iso.length !== 24) return undefined;
+  if (iso.length !== 24) {
+    return undefined;
+  }
   return `${iso.slice(0, 19)}.${fraction.slice(0, 9).padEnd(9, '0')}Z` as Instant;
 }
 
@@ -37,9 +41,13 @@ export function instantToMs(instant: Instant): number {
 }
 
 function offsetInMinutes(zone: string): number | undefined {
-  if (zone === 'Z' || zone === 'z') return 0;
+  if (zone === 'Z' || zone === 'z') {
+    return 0;
+  }
   const hours = Number(zone.slice(1, 3));
   const minutes = Number(zone.slice(4, 6));
-  if (hours > 23 || minutes > 59) return undefined;
+  if (hours > 23 || minutes > 59) {
+    return undefined;
+  }
   return (zone.startsWith('-') ? -1 : 1) * (hours * 60 + minutes);
 }

@@ -86,10 +86,6 @@ export function canonicalJson(value: unknown): string {
   return `{${members}}`;
 }
 
-export function sameJson(left: unknown, right: unknown): boolean {
-  return left === right || canonicalJson(left) === canonicalJson(right);
-}
-
 /** RFC 6901. */
 export function jsonPointer(path: readonly PropertyKey[]): string {
   return path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');

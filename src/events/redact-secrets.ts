@@ -10,13 +10,18 @@ const tellingLength = 8;
  * that it was thrown over. Parsers, for example, quote what they do not understand.
  */
 export function redactSecrets(error: unknown, messageText: string): unknown {
-  if (!(error instanceof Error)) return error;
+  if (!(error instanceof Error)) {
+    return error;
+  }
   const secrets = secretsIn(messageText);
   const chain: string[] = [];
-  for (let each: unknown = error; each instanceof Error && chain.length < 10; each = each.cause)
+  for (let each: unknown = error; each instanceof Error && chain.length < 10; each = each.cause) {
     chain.push(`${each.message}\n${each.stack}`);
+  }
   const said = chain.join('\n');
-  if (!secrets.some((secret) => quotes(said, secret))) return error;
+  if (!secrets.some((secret) => quotes(said, secret))) {
+    return error;
+  }
   const report = new Error('What went wrong is left out here, since it quotes a key.');
   report.name = error.name;
   const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
@@ -30,8 +35,11 @@ function secretsIn(text: string): readonly string[] {
   const collect = (value: unknown): void => {
     if (typeof value === 'string') {
       const inner = parseJson(value);
-      if (!inner.problem && typeof inner.value === 'object') collect(inner.value);
-      else if (mayHoldSecret(value)) secrets.push(value);
+      if (!inner.problem && typeof inner.value === 'object') {
+        collect(inner.value);
+      } else if (mayHoldSecret(value)) {
+        secrets.push(value);
+      }
     } else if (Array.isArray(value)) {
       value.forEach(collect);
     } else if (isJsonObject(value)) {
@@ -56,7 +64,10 @@ function decodedTwice(text: string): unknown {
 }
 
 function quotes(said: string, secret: string): boolean {
-  for (let start = 0; start + tellingLength <= secret.length; start++)
-    if (said.includes(secret.slice(start, start + tellingLength))) return true;
+  for (let start = 0; start + tellingLength <= secret.length; start++) {
+    if (said.includes(secret.slice(start, start + tellingLength))) {
+      return true;
+    }
+  }
   return false;
 }

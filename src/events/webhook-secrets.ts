@@ -24,10 +24,14 @@ export function readWebhookSecrets(value: string): readonly Uint8Array[] | undef
 }
 
 export function readWebhookSecret(secret: string): Uint8Array | undefined {
-  if (!secret.startsWith(secretPrefix)) return undefined;
+  if (!secret.startsWith(secretPrefix)) {
+    return undefined;
+  }
   const text = secret.slice(secretPrefix.length);
   const key = Buffer.from(text, 'base64');
-  if (key.toString('base64') !== text) return undefined;
+  if (key.toString('base64') !== text) {
+    return undefined;
+  }
   return key.length >= leastBytes && key.length <= mostBytes ? key : undefined;
 }
 

@@ -33,7 +33,9 @@ export function isSignedMessage(
   let isMatch = false;
   for (const key of keys) {
     const expected = blinded(webhookSignature(message, key));
-    for (const each of given) isMatch = timingSafeEqual(each, expected) || isMatch;
+    for (const each of given) {
+      isMatch = timingSafeEqual(each, expected) || isMatch;
+    }
   }
   const sentAt = /^\d{1,12}$/.test(message.timestamp) ? Number(message.timestamp) * 1_000 : Number.NaN;
   const isInTime = Math.abs(now.getTime() - sentAt) <= webhookToleranceInMs;

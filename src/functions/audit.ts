@@ -11,7 +11,9 @@ app.timer('audit', {
       const { auditRunner } = await services();
       await auditRunner.start();
     } catch (error) {
-      if (!(error instanceof AuditRunningError)) throw error;
+      if (!(error instanceof AuditRunningError)) {
+        throw error;
+      }
       context.warn(error.message);
     }
   },

@@ -8,7 +8,9 @@ export function noteFailure(functionName: string, invocationId: string, why: str
 }
 
 app.hook.postInvocation(({ error, invocationContext }) => {
-  if (error === null || error === undefined) return;
+  if (error === null || error === undefined) {
+    return;
+  }
   const why = error instanceof Error ? error.name : typeof error;
   noteFailure(invocationContext.functionName, invocationContext.invocationId, why);
 });

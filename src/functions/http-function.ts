@@ -36,7 +36,9 @@ function register(
     methods: [...methods],
     authLevel,
     handler: async (request, context) => {
-      if (isBodyLost(request)) return lengthRequired();
+      if (isBodyLost(request)) {
+        return lengthRequired();
+      }
       let body = new Uint8Array();
       const readBody = async () => {
         body = new Uint8Array(await request.arrayBuffer());
@@ -46,16 +48,20 @@ function register(
         // What knows all that may be away is loaded with the rest of the app, not at start.
         const { notNow } = await import('../http/not-now.ts');
         const away = notNow(error, new Date());
-        if (away) return away;
+        if (away) {
+          return away;
+        }
         context.error(redactSecrets(error, new TextDecoder().decode(body)));
         return problem({
           status: 500,
           detail: `Something went wrong here. The log has more under invocation ${context.invocationId}.`,
         });
       });
-      if (answer.status === 503)
+      if (answer.status === 503) {
         log('warning', 'not-now', { function: name, invocation: context.invocationId });
-      else if (answer.status >= 500) noteFailure(name, context.invocationId, String(answer.status));
+      } else if (answer.status >= 500) {
+        noteFailure(name, context.invocationId, String(answer.status));
+      }
       return answer;
     },
   });

@@ -41,6 +41,8 @@ function enqueuedAt(enqueuedTime: unknown): Date | undefined {
 
 /** Bytes, as `dataType` asks for. */
 function bytesOf(body: unknown): Uint8Array {
-  if (body instanceof Uint8Array) return body;
+  if (body instanceof Uint8Array) {
+    return body;
+  }
   return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
 }

@@ -35,7 +35,9 @@ export class AuditResource {
 
   async newest(request: Request): Promise<HttpResponse> {
     const run = await this.#store.newestFinished();
-    if (!run) return notFound('No audit has finished yet. POST /api/audit/runs starts one.');
+    if (!run) {
+      return notFound('No audit has finished yet. POST /api/audit/runs starts one.');
+    }
     return this.#represent(run, request);
   }
 
@@ -61,7 +63,9 @@ export class AuditResource {
       const run = await this.#runner.start();
       return json(202, { id: run.id, status: run.status, url: urlOf(run.id) }, { location: urlOf(run.id) });
     } catch (error) {
-      if (!(error instanceof AuditRunningError)) throw error;
+      if (!(error instanceof AuditRunningError)) {
+        throw error;
+      }
       const url = urlOf(error.runId);
       return problem({
         status: 409,
@@ -76,13 +80,18 @@ export class AuditResource {
 
   async #represent(run: AuditRun, request: Request): Promise<HttpResponse> {
     const representation = preferredRepresentation(request, ['json', 'html', 'csv']);
-    if (representation === undefined)
+    if (representation === undefined) {
       return problem({ status: 406, detail: 'The report comes as application/json, text/html or text/csv.' });
-    if (representation === 'html') return this.#page(run.id, request);
+    }
+    if (representation === 'html') {
+      return this.#page(run.id, request);
+    }
     const findings = await this.#store.findingsOf(run);
     if (representation === 'csv') {
       const delimiter = delimiterOf(request.query.get('delimiter'));
-      if (delimiter === undefined) return problem({ status: 400, detail: delimiterRule });
+      if (delimiter === undefined) {
+        return problem({ status: 400, detail: delimiterRule });
+      }
       return {
         status: 200,
         headers: csvHeaders(`audit-${run.id}.csv`),
@@ -95,8 +104,9 @@ export class AuditResource {
       this.#store.finished(runsOfTrend, this.#store.placeBefore(run.id)),
     ]);
     const compared = since === null ? weekBefore(run, finished) : await this.#store.read(since);
-    if (since !== null && compared?.finishedAt === undefined)
+    if (since !== null && compared?.finishedAt === undefined) {
       return problem({ status: 400, detail: `since names no finished audit run: ${since.slice(0, 100)}` });
+    }
     const changes = compared?.finishedAt
       ? await this.#changes(run, { id: compared.id, finishedAt: compared.finishedAt }, compared.counts)
       : undefined;
@@ -120,7 +130,9 @@ export class AuditResource {
     const lists: Record<Change, StoredFinding[]> = { new: [], cameBack: [], resolved: [], stillOpen: [] };
     for await (const finding of this.#store.everyFinding()) {
       const change = counter.add(finding);
-      if (change) lists[change].push(finding);
+      if (change) {
+        lists[change].push(finding);
+      }
     }
     const { since: _, ...counts } = counter.result(since);
     return { since, ...lists, counts };

@@ -134,7 +134,9 @@ export class EventIntake {
     const seconds = Number(
       /(?:^|[,;\s])wait\s*=\s*"?(\d+)/i.exec(request.headers.get('prefer') ?? '')?.[1] ?? 0,
     );
-    if (!(seconds > 0)) return undefined;
+    if (!(seconds > 0)) {
+      return undefined;
+    }
     const { clock, ledger } = this.#parts;
     const deadline = clock.now().getTime() + Math.min(seconds, longestWaitInSeconds) * 1_000;
     const statuses = new Map<ValidEvent, object>();

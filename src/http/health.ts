@@ -55,7 +55,9 @@ export async function deepHealth({
 /** Asks for keys, which takes the right to write enrollments, of a device that need not be there. */
 async function mayWrite(dps: DeviceProvisioningClient): Promise<void> {
   await dps.individualEnrollments.getAttestationMechanism('health-check').catch((error: unknown) => {
-    if (!(error instanceof NotFoundError)) throw error;
+    if (!(error instanceof NotFoundError)) {
+      throw error;
+    }
   });
 }
 

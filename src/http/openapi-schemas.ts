@@ -23,7 +23,9 @@ const count = z.int().min(0);
 
 function name<T extends z.ZodType>(id: string, schema: T, description?: string): T {
   named.add(schema, { id });
-  if (description !== undefined) z.globalRegistry.add(schema, { description });
+  if (description !== undefined) {
+    z.globalRegistry.add(schema, { description });
+  }
   return schema;
 }
 

@@ -41,9 +41,11 @@ export class RejectedResource {
       since: query.get('since') ?? undefined,
       until: query.get('until') ?? undefined,
     };
-    for (const name of ['since', 'until'] as const)
-      if (filter[name] !== undefined && !instant.safeParse(filter[name]).success)
+    for (const name of ['since', 'until'] as const) {
+      if (filter[name] !== undefined && !instant.safeParse(filter[name]).success) {
         return problem({ status: 400, detail: `${name} must be an RFC 3339 date-time or a date.` });
+      }
+    }
     const continuation = query.get('continuation') || undefined;
     if (continuation !== undefined && !isContinuation(continuation)) {
       return badContinuation();
@@ -58,14 +60,16 @@ export class RejectedResource {
 
   async replay(request: Request): Promise<HttpResponse> {
     const bytes = await request.body();
-    if (bytes.length > maxBodyBytes)
+    if (bytes.length > maxBodyBytes) {
       return problem({ status: 413, detail: `The body is larger than ${maxBodyBytes} bytes.` });
+    }
     const chosen = replaySchema.safeParse(parse(bytes));
-    if (!chosen.success)
+    if (!chosen.success) {
       return problem({
         status: 400,
         detail: 'Send {"keys": […]}, at most 1000 of them, or at least one of "reason", "since" and "until".',
       });
+    }
     const now = this.#clock.now();
     try {
       return json(200, await this.#replay.replay(chosen.data, now));

@@ -25,9 +25,13 @@ export function preferredRepresentation(
   offered: readonly Representation[],
 ): Representation | undefined {
   const format = request.query.get('format');
-  if (format !== null && format !== '') return offered.find((each) => each === format.toLowerCase());
+  if (format !== null && format !== '') {
+    return offered.find((each) => each === format.toLowerCase());
+  }
   const accept = request.headers.get('accept');
-  if (accept === null || accept.trim() === '') return offered[0];
+  if (accept === null || accept.trim() === '') {
+    return offered[0];
+  }
   let best:
     | { readonly representation: Representation; readonly q: number; readonly precision: number }
     | undefined;
@@ -35,16 +39,21 @@ export function preferredRepresentation(
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
     const q = Number(parameters.find((each) => each.startsWith('q='))?.slice(2) ?? 1);
     const fits = offered.find((each) => covers(type, each));
-    if (fits === undefined || !(q > 0)) continue;
+    if (fits === undefined || !(q > 0)) {
+      continue;
+    }
     const precision = type === '*/*' ? 0 : type.endsWith('/*') ? 1 : 2;
-    if (!best || q > best.q || (q === best.q && precision > best.precision))
+    if (!best || q > best.q || (q === best.q && precision > best.precision)) {
       best = { representation: fits, q, precision };
+    }
   }
   return best?.representation;
 }
 
 function covers(range: string, representation: Representation): boolean {
-  if (range === '*/*') return true;
+  if (range === '*/*') {
+    return true;
+  }
   const type = mediaTypes.find(([, each]) => each === representation)?.[0] ?? '';
   return range === type || range === `${type.split('/')[0]}/*`;
 }

@@ -126,8 +126,12 @@ function namedSubject(kind: SubjectKind, parameter: string): SubjectRef {
 
 function lifeOf(kind: SubjectKind, { registers }: SubjectState): ShouldBe['life'] {
   const life = registers.life?.life;
-  if (life !== undefined && life !== 'remanufactured') return life;
-  if (registers.definitions.length === 0) return 'expected';
+  if (life !== undefined && life !== 'remanufactured') {
+    return life;
+  }
+  if (registers.definitions.length === 0) {
+    return 'expected';
+  }
   return kind === 'device' ? 'manufactured' : 'started';
 }
 

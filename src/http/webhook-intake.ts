@@ -55,7 +55,9 @@ export class WebhookIntake {
  */
 function asSigned(request: Request, bytes: Uint8Array): Request {
   const withBytes = { ...request, body: async () => bytes };
-  if (request.headers.get('ce-specversion') === null || !isEventInItself(bytes)) return withBytes;
+  if (request.headers.get('ce-specversion') === null || !isEventInItself(bytes)) {
+    return withBytes;
+  }
   const get = (name: string) => (name.startsWith('ce-') ? null : request.headers.get(name));
   return { ...withBytes, headers: { get } };
 }

@@ -4,7 +4,9 @@ import type { EnrollmentGroup, IndividualEnrollment } from '../dps/models.ts';
 export function withoutSecrets(enrollment: IndividualEnrollment | EnrollmentGroup): object {
   const { attestation, customAllocationDefinition, ...rest } = enrollment;
   const shown = { ...rest, attestation: { ...attestation, symmetricKey: undefined } };
-  if (!customAllocationDefinition) return shown;
+  if (!customAllocationDefinition) {
+    return shown;
+  }
   const webhookUrl = customAllocationDefinition.webhookUrl
     .replace(/[?#].*$/, '')
     .replace(/\/\/[^/@]*@/, '//');

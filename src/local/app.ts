@@ -65,7 +65,9 @@ function start({ endpoints, port, appDirectory = project }: AppRequest): Promise
   // The local host signs a demo person in, as the platform would.
   process.env.SIGN_IN ??= 'entra';
   process.env.WEBSITE_AUTH_ENABLED ??= 'True';
-  if (port !== 0) process.env.WEBSITE_HOSTNAME ??= `localhost:${port}`;
+  if (port !== 0) {
+    process.env.WEBSITE_HOSTNAME ??= `localhost:${port}`;
+  }
   const starting = startFunctionsHost({ appDirectory, port, keys: endpoints.keys });
   return explainTakenPort(starting, 'the function app', () => '--port');
 }
@@ -73,7 +75,9 @@ function start({ endpoints, port, appDirectory = project }: AppRequest): Promise
 /** The first signal lets what runs end, the second does not. */
 function endOnce(host: FunctionsHost): () => void {
   return () => {
-    if (isEnding) process.exit(1);
+    if (isEnding) {
+      process.exit(1);
+    }
     isEnding = true;
     void host.stop().finally(() => process.exit(0));
   };
@@ -85,6 +89,9 @@ const usage = `Usage: npm run app -- [options]     the function app alone, again
 Settings of the environment win over the stack's.`;
 
 await commandLine(usage, async () => {
-  if (process.argv.includes(forkedFlag)) await runForParent();
-  else await runAlone();
+  if (process.argv.includes(forkedFlag)) {
+    await runForParent();
+  } else {
+    await runAlone();
+  }
 });

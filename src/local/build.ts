@@ -27,7 +27,9 @@ export interface BuiltApp {
 /** Builds the functions of a project into a folder, which is emptied first. */
 export async function buildApp(projectDirectory: string, outputDirectory: string): Promise<BuiltApp> {
   const entries = globSync('src/functions/*.ts', { cwd: projectDirectory });
-  if (entries.length === 0) throw new Error(`There are no src/functions/*.ts in ${projectDirectory}.`);
+  if (entries.length === 0) {
+    throw new Error(`There are no src/functions/*.ts in ${projectDirectory}.`);
+  }
   await rm(outputDirectory, { recursive: true, force: true });
   await mkdir(outputDirectory, { recursive: true });
   const { metafile } = await build({
@@ -64,7 +66,9 @@ export async function buildApp(projectDirectory: string, outputDirectory: string
   await copyFile(path.join(projectDirectory, 'host.json'), path.join(outputDirectory, 'host.json'));
   // What pages load is read from beside the bundle.
   const assets = path.join(projectDirectory, 'src/http/pages/assets');
-  if (existsSync(assets)) await cp(assets, path.join(outputDirectory, 'assets'), { recursive: true });
+  if (existsSync(assets)) {
+    await cp(assets, path.join(outputDirectory, 'assets'), { recursive: true });
+  }
   const manifest = {
     name: 'app',
     private: true,

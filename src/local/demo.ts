@@ -52,7 +52,9 @@ await commandLine(usage, async () => {
     app.child.stderr?.pipe(log, { end: false });
     const summary = await playTwoDays(app.url, stack.endpoints, directory);
     console.log(summaryText(summary, (Date.now() - startedAt) / 1_000, values.stay ? app.url : undefined));
-    if (values.stay) await interrupted();
+    if (values.stay) {
+      await interrupted();
+    }
   } finally {
     await app.stop();
     await stack.close();
@@ -178,8 +180,9 @@ async function runAudit(
   const headers = { 'x-functions-key': key };
   const started = await fetch(`${functions}/api/audit/runs`, { method: 'POST', headers });
   const location = started.headers.get('location');
-  if (started.status !== 202 || location === null)
+  if (started.status !== 202 || location === null) {
     throw new Error(`The audit did not start: ${await started.text()}`);
+  }
   const deadline = Date.now() + auditWithinMs;
   for (;;) {
     const run = (await (await fetch(location, { headers })).json()) as AuditReport;
@@ -188,8 +191,9 @@ async function runAudit(
       const { new: found = 0, cameBack = 0, resolved = 0, stillOpen = 0 } = changed ?? {};
       return { id, operations, states, findings, new: found, cameBack, resolved, stillOpen };
     }
-    if (run.status === 'failed' || Date.now() > deadline)
+    if (run.status === 'failed' || Date.now() > deadline) {
       throw new Error(`The audit run ${run.id} is ${run.status}.`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
@@ -212,10 +216,14 @@ async function enrollmentCounts(client: DeviceProvisioningClient): Promise<DemoS
   let disabled = 0;
   for await (const { provisioningStatus } of client.individualEnrollments.query()) {
     individualEnrollments++;
-    if (provisioningStatus === 'disabled') disabled++;
+    if (provisioningStatus === 'disabled') {
+      disabled++;
+    }
   }
   let enrollmentGroups = 0;
-  for await (const _ of client.enrollmentGroups.query()) enrollmentGroups++;
+  for await (const _ of client.enrollmentGroups.query()) {
+    enrollmentGroups++;
+  }
   return { individualEnrollments, disabled, enrollmentGroups };
 }
 

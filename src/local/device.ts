@@ -8,5 +8,7 @@ await commandLine(deviceUsage, async () => {
   keepCompiledCode();
   // Loaded only now, so that a wrong flag is told at once.
   const { switchOn } = await import('./devices/switch-on.ts');
-  if (!(await switchOn(flags))) process.exitCode = 1;
+  if (!(await switchOn(flags))) {
+    process.exitCode = 1;
+  }
 });

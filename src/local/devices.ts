@@ -38,7 +38,9 @@ await commandLine(usage, async () => {
     const limit = wanted ?? Number.POSITIVE_INFINITY;
     const fleet = values.file === undefined ? await enrolledFleet(client, limit) : fleetIn(values.file);
     const devices = fleet.devices.slice(0, limit);
-    if (devices.length === 0) throw new Error(nothingThere(values.file));
+    if (devices.length === 0) {
+      throw new Error(nothingThere(values.file));
+    }
     const credentials = new FleetCredentials(client, fleet);
     const progress = new Progress(devices.length);
     const results = await registerFleet(devices, provisioningOf(endpoints), {
@@ -50,16 +52,22 @@ await commandLine(usage, async () => {
     if (wanted !== undefined && devices.length < wanted) {
       console.log(`There are ${devices.length} devices, not ${wanted}.`);
     }
-    if (results.some(({ status }) => status === 'unreachable')) process.exitCode = 1;
+    if (results.some(({ status }) => status === 'unreachable')) {
+      process.exitCode = 1;
+    }
   } finally {
     await client.close();
   }
 });
 
 function countFrom(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
+  if (text === undefined) {
+    return undefined;
+  }
   const wanted = Number(text);
-  if (/^\d{1,7}$/.test(text) && wanted > 0) return wanted;
+  if (/^\d{1,7}$/.test(text) && wanted > 0) {
+    return wanted;
+  }
   throw new Error(`--count must be a whole number from 1 to 9999999, not '${text}'.`);
 }
 
@@ -79,8 +87,12 @@ function fleetIn(file: string): Fleet {
 async function enrolledFleet(client: DeviceProvisioningClient, limit: number): Promise<Fleet> {
   const devices: FleetDevice[] = [];
   for await (const { registrationId, attestation } of client.individualEnrollments.query()) {
-    if (attestation.type === 'symmetricKey' || attestation.type === 'tpm') devices.push({ registrationId });
-    if (devices.length >= limit) break;
+    if (attestation.type === 'symmetricKey' || attestation.type === 'tpm') {
+      devices.push({ registrationId });
+    }
+    if (devices.length >= limit) {
+      break;
+    }
   }
   return { devices, signingCertificates: new Map() };
 }

@@ -31,19 +31,26 @@ await commandLine(usage, async () => {
     },
   });
   const [file] = positionals;
-  if (file === undefined)
+  if (file === undefined) {
     throw new Error('Name a file of CloudEvents: npm run send -- FILE [--queue | --webhook SENDER]');
+  }
   const endpoints = readEndpoints(values.endpoints);
   const functions = endpoints.functions;
-  if (functions === undefined) throw new Error('The stack runs without the app: start it with npm start.');
+  if (functions === undefined) {
+    throw new Error('The stack runs without the app: start it with npm start.');
+  }
   const texts = readEventFile(file);
   const route = values.webhook === undefined ? keyed(endpoints) : signed(endpoints, values.webhook);
   const ended = values.queue ? [] : await post(texts, functions, route);
   const queued = values.queue ? texts : texts.filter((_, index) => ended[index] === undefined);
-  if (values.queue) await sendToQueue(texts, endpoints);
+  if (values.queue) {
+    await sendToQueue(texts, endpoints);
+  }
   const waited = await waitForAll(queued, functions, endpoints);
   const all = [...ended.filter((each) => each !== undefined), ...waited];
-  for (const each of all) print(each);
+  for (const each of all) {
+    print(each);
+  }
   process.exit(all.every(({ status }) => status === 'succeeded' || status === 'superseded') ? 0 : 1);
 });
 
@@ -66,10 +73,11 @@ function signed({ webhookSecrets }: Endpoints, sender: string): Route {
   const setting = webhookSecretsSetting(sender);
   const [secret = ''] = (webhookSecrets[sender] ?? process.env[setting] ?? '').split(' ');
   const key = readWebhookSecret(secret);
-  if (!key)
+  if (!key) {
     throw new Error(
       `No secret of ${sender} was found: the endpoints file has those of ${Object.keys(webhookSecrets).join(', ') || 'nobody'}; others come from the environment (${setting}).`,
     );
+  }
   return {
     path: `/api/webhooks/${sender}`,
     headersFor(body) {
@@ -116,15 +124,17 @@ async function post(
 async function sendToQueue(texts: readonly string[], { serviceBus, app }: Endpoints): Promise<void> {
   const elsewhere = app !== undefined && !serviceBus.connectionString.includes(`//${app.serviceBus};`);
   const connectionString = elsewhere ? process.env.ServiceBusConnection : serviceBus.connectionString;
-  if (!connectionString)
+  if (!connectionString) {
     throw new Error(
       `The app receives from ${app?.serviceBus}: set ServiceBusConnection here, too, as where it was started.`,
     );
+  }
   const client = new ServiceBusClient(connectionString);
   try {
     const sender = client.createSender(manufacturingEventsQueue.name);
-    for (const text of texts)
+    for (const text of texts) {
       await sender.sendMessages({ body: Buffer.from(text), contentType: 'application/cloudevents+json' });
+    }
   } finally {
     await client.close();
   }
@@ -139,8 +149,9 @@ async function waitForAll(
   const ended: Ended[] = [];
   let next = 0;
   const worker = async () => {
-    for (let index = next++; index < texts.length; index = next++)
+    for (let index = next++; index < texts.length; index = next++) {
       ended[index] = await waitForEnd(texts[index] ?? '', functions, keys.function, deadline);
+    }
   };
   await Promise.all(Array.from({ length: lookupsAtOnce }, worker));
   return ended;

@@ -42,7 +42,9 @@ await commandLine(usage, async () => {
   const flags = readFlags();
   keepCompiledCode();
   takeEndpointsOver(flags.endpointsFile);
-  if (flags.stack.dataDirectory !== undefined) ownDirectory(flags.stack.dataDirectory);
+  if (flags.stack.dataDirectory !== undefined) {
+    ownDirectory(flags.stack.dataDirectory);
+  }
   const waiting = flags.withApp ? forkApp() : undefined; // it loads while the stack starts
   const stack = await startStack(flags.stack);
   const app = await waiting?.run({ endpoints: stack.endpoints, port: flags.port });
@@ -88,7 +90,9 @@ function readFlags(): Flags {
 function endOnSignal(stack: Stack, app: AppProcess | undefined): void {
   let isEnding = false;
   const end = async (exitCode: number) => {
-    if (isEnding) process.exit(1);
+    if (isEnding) {
+      process.exit(1);
+    }
     isEnding = true;
     await app?.stop();
     await stack.close();
@@ -97,7 +101,9 @@ function endOnSignal(stack: Stack, app: AppProcess | undefined): void {
   process.on('SIGINT', () => void end(0));
   process.on('SIGTERM', () => void end(0));
   app?.child.once('exit', () => {
-    if (isEnding) return;
+    if (isEnding) {
+      return;
+    }
     console.error('The function app has ended unexpectedly.');
     void end(1);
   });
@@ -105,7 +111,9 @@ function endOnSignal(stack: Stack, app: AppProcess | undefined): void {
 
 function endpointsOf(stack: Stack, app: AppProcess | undefined): Endpoints {
   const base = { pid: process.pid, ...stack.endpoints };
-  if (app === undefined) return base;
+  if (app === undefined) {
+    return base;
+  }
   const known = withoutOtherSecrets(base, process.env);
   return { functions: app.url, ...known, app: appTargets(base, process.env) };
 }

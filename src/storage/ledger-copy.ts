@@ -46,10 +46,11 @@ export async function backUp(access: TableAccess, file: string): Promise<number>
 export async function restore(access: TableAccess, file: string): Promise<number> {
   for (const name of copiedTables) {
     const { rows } = await tableOf(name, access).page('', { size: 1 });
-    if (rows.length > 0)
+    if (rows.length > 0) {
       throw new Error(
         `The table ${tableNames[name]} is not empty. Restore into a new storage account, or delete the tables first.`,
       );
+    }
   }
   const tables = new Map(copiedTables.map((name) => [tableNames[name] as string, tableOf(name, access)]));
   let count = 0;
@@ -57,7 +58,9 @@ export async function restore(access: TableAccess, file: string): Promise<number
   let characters = 0;
   const flush = async () => {
     const [first] = waiting;
-    if (first === undefined) return;
+    if (first === undefined) {
+      return;
+    }
     const changes = waiting.map(
       ({ rowKey, values }): Change => ({ kind: 'insert', rowKey, values: readable(values) }),
     );
@@ -71,12 +74,14 @@ export async function restore(access: TableAccess, file: string): Promise<number
   input.on('error', (error) => unpacked.destroy(error));
   for await (const line of createInterface({ input: unpacked })) {
     const row = JSON.parse(line) as CopiedRow;
-    if (!tables.has(row.table))
+    if (!tables.has(row.table)) {
       throw new Error(`${file} has rows of a table ${row.table}, which is not known.`);
+    }
     const [first] = waiting;
     const isSame = first?.table === row.table && first.partitionKey === row.partitionKey;
-    if (!isSame || waiting.length === rowsAtOnce || characters + line.length > charactersAtOnce)
+    if (!isSame || waiting.length === rowsAtOnce || characters + line.length > charactersAtOnce) {
       await flush();
+    }
     waiting.push(row);
     characters += line.length;
   }

@@ -12,9 +12,12 @@ export function splitText(name: string, text: string): Record<string, string> {
 
 export function joinText(name: string, entity: Readonly<Record<string, unknown>>): string | undefined {
   const first = entity[name];
-  if (typeof first !== 'string') return undefined;
+  if (typeof first !== 'string') {
+    return undefined;
+  }
   let text = first;
-  for (let index = 1; typeof entity[`${name}_${index}`] === 'string'; index++)
+  for (let index = 1; typeof entity[`${name}_${index}`] === 'string'; index++) {
     text += entity[`${name}_${index}`];
+  }
   return text;
 }

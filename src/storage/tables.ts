@@ -57,7 +57,9 @@ export class Table {
         await this.#run((client) => client.getEntity<Record<string, unknown>>(partitionKey, rowKey)),
       );
     } catch (error) {
-      if (statusOf(error) === 404) return undefined;
+      if (statusOf(error) === 404) {
+        return undefined;
+      }
       throw error;
     }
   }
@@ -83,7 +85,9 @@ export class Table {
     try {
       await this.#run((client) => client.deleteEntity(partitionKey, rowKey, { etag }));
     } catch (error) {
-      if (statusOf(error) !== 404) throw error;
+      if (statusOf(error) !== 404) {
+        throw error;
+      }
     }
   }
 
@@ -109,7 +113,9 @@ export class Table {
         ...(options.continuation === undefined ? {} : { continuationToken: options.continuation }),
       });
       const next = await pages.next();
-      if (next.done) return { rows: [] };
+      if (next.done) {
+        return { rows: [] };
+      }
       const continuation = (next.value as { continuationToken?: string }).continuationToken;
       const rows = next.value.map(rowOf);
       return continuation === undefined ? { rows } : { rows, continuation };
@@ -132,7 +138,9 @@ export class Table {
     try {
       return await work(client);
     } catch (error) {
-      if (!isTableMissing(error)) throw translate(error, this.#name);
+      if (!isTableMissing(error)) {
+        throw translate(error, this.#name);
+      }
     }
     this.#making ??= client.createTable();
     await this.#making;
@@ -145,10 +153,11 @@ export class Table {
     const access = this.#access;
     // Not before it is needed: loading the library takes longer than most of our own code.
     const { TableClient } = await import('@azure/data-tables');
-    if ('connectionString' in access)
+    if ('connectionString' in access) {
       return TableClient.fromConnectionString(access.connectionString, this.#name, {
         allowInsecureConnection: true,
       });
+    }
     return new TableClient(access.endpoint, this.#name, await access.credential());
   }
 }
@@ -166,7 +175,11 @@ function entityOf(
   values: Values,
 ): TableEntity<Record<string, unknown>> {
   const entity: TableEntity<Record<string, unknown>> = { partitionKey, rowKey };
-  for (const [name, value] of Object.entries(values)) if (value !== undefined) entity[name] = value;
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== undefined) {
+      entity[name] = value;
+    }
+  }
   return entity;
 }
 
@@ -176,11 +189,19 @@ function rowOf(entity: Record<string, unknown>): Row {
 }
 
 function actionOf(partitionKey: string, change: Change): TransactionAction {
-  if (change.kind === 'delete') return ['delete', { partitionKey, rowKey: change.rowKey, etag: change.etag }];
+  if (change.kind === 'delete') {
+    return ['delete', { partitionKey, rowKey: change.rowKey, etag: change.etag }];
+  }
   const entity = entityOf(partitionKey, change.rowKey, change.values);
-  if (change.kind === 'insert') return ['create', entity];
-  if (change.kind === 'merge') return ['upsert', entity, 'Merge'];
-  if (change.kind === 'upsert') return ['upsert', entity, 'Replace'];
+  if (change.kind === 'insert') {
+    return ['create', entity];
+  }
+  if (change.kind === 'merge') {
+    return ['upsert', entity, 'Merge'];
+  }
+  if (change.kind === 'upsert') {
+    return ['upsert', entity, 'Replace'];
+  }
   return ['update', entity, 'Replace', { etag: change.etag }];
 }
 
@@ -199,7 +220,9 @@ function statusOf(error: unknown): number | undefined {
 }
 
 function isTableMissing(error: unknown): boolean {
-  if (!isAnswerError(error)) return false;
+  if (!isAnswerError(error)) {
+    return false;
+  }
   // In the answer of a transaction the code is lost, and the text has to do.
   return (
     error.details?.odataError?.code === 'TableNotFound' ||
@@ -209,14 +232,18 @@ function isTableMissing(error: unknown): boolean {
 
 function translate(error: unknown, table: string): unknown {
   const status = statusOf(error);
-  if (status === 409 || status === 412)
+  if (status === 409 || status === 412) {
     return new RowConflictError(`A row of ${table} was written in the meantime.`, { cause: error });
+  }
   if (
     status === 404 ||
     (status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429)
-  )
+  ) {
     return error;
-  if (status === undefined && !isAnswerError(error)) return error;
+  }
+  if (status === undefined && !isAnswerError(error)) {
+    return error;
+  }
   return new StorageUnavailableError(`Table ${table} cannot be used now (${status ?? 'no answer'}).`, {
     cause: error,
   });

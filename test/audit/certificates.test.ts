@@ -131,11 +131,12 @@ describe('certificate-shared', () => {
     );
     expect(created.filter(({ succeeded }) => !succeeded)).toEqual([]);
     const signing = await lasting('line', 90, true);
-    for (const enrollmentGroupId of ['line-1', 'line-2'])
+    for (const enrollmentGroupId of ['line-1', 'line-2']) {
       await chain.dps.enrollmentGroups.createOrUpdate({
         enrollmentGroupId,
         attestation: { type: 'x509', x509: { signingCertificates: { primary: { certificate: signing } } } },
       });
+    }
 
     const found = await auditWithRepeats(app, 1);
     const shared = found.of('certificate-shared');

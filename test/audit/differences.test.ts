@@ -198,7 +198,9 @@ describe('enrollment-differs', () => {
   it('believes no query that lags, and says nothing of what is not applied yet', async () => {
     await chain.settle(manufactured('thermostat-9', {}, { minutesAgo: 5 }));
     const items: IndividualEnrollment[] = [];
-    for await (const each of chain.dps.individualEnrollments.query()) items.push(each);
+    for await (const each of chain.dps.individualEnrollments.query()) {
+      items.push(each);
+    }
     await chain.settle(event('device.held', 'thermostat-9', undefined, { minutesAgo: 4 }));
     stale = JSON.stringify(items);
     expect((await audited()).of('enrollment-differs')).not.toContain('thermostat-9');

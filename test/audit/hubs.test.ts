@@ -53,7 +53,9 @@ describe('where devices are', () => {
       manufactured('beacon-free', { product: 'beacon-b', batch: 'open' }, { minutesAgo: 30 }),
     );
     await chain.settle(event('device.scrapped', 'thermostat-gone'));
-    for (const name of ['held', 'scrapped', 'free']) await switchOn(chain, `thermostat-${name}`);
+    for (const name of ['held', 'scrapped', 'free']) {
+      await switchOn(chain, `thermostat-${name}`);
+    }
     await switchOn(chain, 'beacon-recalled', 'recalled');
     await switchOn(chain, 'beacon-held', 'open');
     await switchOn(chain, 'beacon-free', 'open');
@@ -180,7 +182,9 @@ describe('registers-again-and-again', () => {
       await switchOn(chain, 'thermostat-restless');
       await switchOn(chain, 'thermostat-held');
       await switchOn(chain, 'beacon-restless', 'beacons');
-      if (number !== 3) await switchOn(chain, 'thermostat-twice');
+      if (number !== 3) {
+        await switchOn(chain, 'thermostat-twice');
+      }
       const found = await audit(app);
       expect(found.run.number).toBe(number);
       restless.push(found.subjects('registers-again-and-again'));

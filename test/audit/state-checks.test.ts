@@ -64,7 +64,9 @@ describe('an audit of many individual enrollments', () => {
   it('asks for each state once, so many a step, and for none when its time is over', async () => {
     const phases = phasesOf(app, dpsCapacity, perStep);
     let run = newRun(chain.clock.now(), 1);
-    while (run.checkpoint.phase !== 'states') run = await phases.step(run);
+    while (run.checkpoint.phase !== 'states') {
+      run = await phases.step(run);
+    }
     const inSlices = { ...run, scanned: { ...run.scanned, individualEnrollments: 700 } };
     const done = await throughStates(inSlices, async (each) => {
       // As if it had been stopped before its checkpoint was saved.

@@ -73,7 +73,9 @@ export async function run(report: Report): Promise<void> {
 
 async function answered(appDirectory: string, options: ColdStartOptions): Promise<ColdStart> {
   const start = await coldStart(appDirectory, options);
-  if (start.answered === undefined) throw new Error(`${options.invoke} did not answer.`);
+  if (start.answered === undefined) {
+    throw new Error(`${options.invoke} did not answer.`);
+  }
   return start;
 }
 

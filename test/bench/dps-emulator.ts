@@ -216,7 +216,9 @@ class Server {
   async text(request: ReturnType<NextRequest>): Promise<string> {
     const { statusCode, body } = await this.#pool.request(request);
     const text = await body.text();
-    if (statusCode >= 300) throw new Error(`${request.method} ${request.path}: ${statusCode} ${text}`);
+    if (statusCode >= 300) {
+      throw new Error(`${request.method} ${request.path}: ${statusCode} ${text}`);
+    }
     return text;
   }
 
@@ -224,7 +226,9 @@ class Server {
     const headers = { 'content-type': 'application/json' };
     const request = { method, path: `/_emulator/${path}`, body: JSON.stringify(body), headers };
     const reply = await this.#pool.request({ ...request, headersTimeout: 0, bodyTimeout: 0 });
-    if (reply.statusCode >= 300) throw new Error(`${path}: ${reply.statusCode} ${await reply.body.text()}`);
+    if (reply.statusCode >= 300) {
+      throw new Error(`${path}: ${reply.statusCode} ${await reply.body.text()}`);
+    }
     await reply.body.dump();
   }
 
@@ -290,4 +294,6 @@ async function serve(role: string, directory: string): Promise<void> {
 }
 
 const [, script = '', role = '', directory = ''] = process.argv;
-if (script === fileURLToPath(import.meta.url) && process.send !== undefined) await serve(role, directory);
+if (script === fileURLToPath(import.meta.url) && process.send !== undefined) {
+  await serve(role, directory);
+}

@@ -24,11 +24,15 @@ export async function run(report: Report): Promise<void> {
     const { source, id, type, subject, time, data } = JSON.parse(text);
     eventKey(source, id, subject);
     eventFingerprint(type, subject, parseInstant(time) ?? time, data);
-    if (!definitionSchema.safeParse(data).success) throw new Error('The schema refuses the event.');
+    if (!definitionSchema.safeParse(data).success) {
+      throw new Error('The schema refuses the event.');
+    }
   };
   const ours = (text: string) => {
     const evaluation = evaluateEvent(readEventText(text, now), profiles, now);
-    if (evaluation.rejection) throw new Error(evaluation.rejection.detail);
+    if (evaluation.rejection) {
+      throw new Error(evaluation.rejection.detail);
+    }
   };
   const [value, baseline] = best(texts, ours, plain);
   report({
@@ -77,8 +81,9 @@ function eventOf(index: number, bytes: number): string {
     },
   };
   const note = 'Passed the final test at station 7 without a remark. ';
-  for (let name = 0; JSON.stringify(event).length < bytes; name++)
+  for (let name = 0; JSON.stringify(event).length < bytes; name++) {
     event.data.deviceInformation[`note${name}`] = note.repeat(4);
+  }
   return JSON.stringify(event);
 }
 
@@ -95,6 +100,8 @@ function best(texts: readonly string[], ours: (text: string) => void, plain: (te
 /** Milliseconds a call. */
 function time(texts: readonly string[], work: (text: string) => void, calls: number): number {
   const start = performance.now();
-  for (let call = 0; call < calls; call++) work(texts[call % texts.length] ?? '');
+  for (let call = 0; call < calls; call++) {
+    work(texts[call % texts.length] ?? '');
+  }
   return (performance.now() - start) / calls;
 }

@@ -27,13 +27,17 @@ for (const name of positionals.length > 0 ? positionals : names) {
   const bench: Partial<Bench> = await import(
     pathToFileURL(path.join(import.meta.dirname, `${name}.ts`)).href
   );
-  if (bench.run === undefined) continue; // a part of a bench
+  if (bench.run === undefined) {
+    continue; // a part of a bench
+  }
   await bench.run((figure) => {
     figures.push(figure);
     console.log(describe(figure));
   });
 }
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, undefined, 2)}\n`);
+if (values.json !== undefined) {
+  writeFileSync(values.json, `${JSON.stringify(figures, undefined, 2)}\n`);
+}
 process.exit(0); // whatever a bench has left open
 
 function describe({ name, value, unit, baseline, ratio, goal, met }: Figure): string {

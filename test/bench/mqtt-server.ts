@@ -70,10 +70,18 @@ function echo(socket: TLSSocket): void {
   const send = (packet: Packet) => socket.write(generate(packet));
   reader.on('packet', (packet) => {
     const messageId = packet.messageId ?? 1;
-    if (packet.cmd === 'connect') send({ cmd: 'connack', returnCode: 0, sessionPresent: false });
-    if (packet.cmd === 'subscribe') send({ cmd: 'suback', messageId, granted: [1] });
-    if (packet.cmd === 'disconnect') socket.end();
-    if (packet.cmd !== 'publish') return;
+    if (packet.cmd === 'connect') {
+      send({ cmd: 'connack', returnCode: 0, sessionPresent: false });
+    }
+    if (packet.cmd === 'subscribe') {
+      send({ cmd: 'suback', messageId, granted: [1] });
+    }
+    if (packet.cmd === 'disconnect') {
+      socket.end();
+    }
+    if (packet.cmd !== 'publish') {
+      return;
+    }
     send({ cmd: 'puback', messageId });
     const status = packet.topic.includes('/PUT/') ? 202 : 200;
     const topic = `$dps/registrations/res/${status}/${packet.topic.slice(packet.topic.indexOf('?'))}`;
@@ -100,4 +108,6 @@ async function serve(role: string, directory: string): Promise<void> {
 }
 
 const [, script = '', role = '', directory = ''] = process.argv;
-if (script === fileURLToPath(import.meta.url) && process.send !== undefined) await serve(role, directory);
+if (script === fileURLToPath(import.meta.url) && process.send !== undefined) {
+  await serve(role, directory);
+}

@@ -114,7 +114,9 @@ async function registerMany(line: Line, groupKey: string, prefix: string, count:
   const worker = async () => {
     for (let index = next++; index < count; index = next++) {
       const isAssigned = await register(line, `${prefix}-${index}`, groupKey).catch(() => false);
-      if (!isAssigned) lost += 1;
+      if (!isAssigned) {
+        lost += 1;
+      }
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
@@ -140,8 +142,12 @@ class BenchDevice {
     this.#socket = socket;
     const reader = parser();
     reader.on('packet', (packet) => {
-      if (packet.cmd === 'puback') return;
-      if (packet.cmd === 'publish') this.#send({ cmd: 'puback', messageId: packet.messageId ?? 1 });
+      if (packet.cmd === 'puback') {
+        return;
+      }
+      if (packet.cmd === 'publish') {
+        this.#send({ cmd: 'puback', messageId: packet.messageId ?? 1 });
+      }
       this.#resolve(packet);
     });
     socket.on('data', (chunk) => reader.parse(chunk));
@@ -160,7 +166,9 @@ class BenchDevice {
       username: `${ID_SCOPE}/registrations/${id}/api-version=2019-03-31`,
       password: Buffer.from(tokenOf(id, groupKey)),
     });
-    if (connack.cmd !== 'connack' || connack.returnCode !== 0) throw new Error('refused');
+    if (connack.cmd !== 'connack' || connack.returnCode !== 0) {
+      throw new Error('refused');
+    }
     const subscriptions = [{ topic: '$dps/registrations/res/#', qos: 1 } as const];
     await device.#exchange({ cmd: 'subscribe', messageId: 1, subscriptions });
     return device;
@@ -169,7 +177,9 @@ class BenchDevice {
   async ask(topic: string): Promise<{ operationId: string; status: string }> {
     const packet = { cmd: 'publish', topic, payload: ' ', qos: 1, messageId: 2 } as const;
     const answer = await this.#exchange({ ...packet, dup: false, retain: false });
-    if (answer.cmd !== 'publish') throw new Error(`no response but ${answer.cmd}`);
+    if (answer.cmd !== 'publish') {
+      throw new Error(`no response but ${answer.cmd}`);
+    }
     return JSON.parse(answer.payload.toString());
   }
 

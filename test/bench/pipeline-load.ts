@@ -28,7 +28,9 @@ export class Rig {
     const file = path.join(folder, 'endpoints.json');
     const flags = ['src/local/start.ts', '--no-app', `--endpoints=${file}`, ...freePorts];
     const stack = spawn(process.execPath, flags, { cwd: project, stdio: 'ignore' });
-    while (!existsSync(file)) await pause(10);
+    while (!existsSync(file)) {
+      await pause(10);
+    }
     return new Rig(readEndpoints(file), stack, folder);
   }
 
@@ -59,9 +61,11 @@ export class Rig {
       requests: Record<string, Record<string, number>>;
     };
     const byStatus: Record<string, number> = {};
-    for (const statuses of Object.values(requests))
-      for (const [status, times] of Object.entries(statuses))
+    for (const statuses of Object.values(requests)) {
+      for (const [status, times] of Object.entries(statuses)) {
         byStatus[status] = (byStatus[status] ?? 0) + times;
+      }
+    }
     return byStatus;
   }
 
@@ -97,7 +101,9 @@ export async function sendInBatches(client: ServiceBusClient, texts: readonly st
   let batch = await sender.createMessageBatch();
   for (const text of texts) {
     const message = { body: Buffer.from(text), contentType: 'application/cloudevents+json' };
-    if (batch.tryAddMessage(message)) continue;
+    if (batch.tryAddMessage(message)) {
+      continue;
+    }
     await sender.sendMessages(batch);
     batch = await sender.createMessageBatch();
     batch.tryAddMessage(message);
@@ -130,8 +136,9 @@ export class OutcomeCounter {
   async reached(count: number, withinMs: number): Promise<void> {
     const deadline = performance.now() + withinMs;
     while (this.arrivedAt.size < count) {
-      if (performance.now() > deadline)
+      if (performance.now() > deadline) {
         throw new Error(`${this.arrivedAt.size} of ${count} events have ended.`);
+      }
       await pause(5);
     }
   }

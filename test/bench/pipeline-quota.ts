@@ -96,7 +96,9 @@ async function plainLoopPerMinute(): Promise<number> {
           });
           created++;
         } catch (error) {
-          if (!(error instanceof ThrottledError)) throw error;
+          if (!(error instanceof ThrottledError)) {
+            throw error;
+          }
           await pause(Math.min(error.retryAfterInMs ?? 1_000, until - performance.now()));
         }
       }

@@ -58,7 +58,9 @@ async function latencyAt(rig: Rig, client: ServiceBusClient, perSecond: number):
   const sending: Promise<void>[] = [];
   for (const [index, text] of texts.entries()) {
     const due = began + (index * 1_000) / perSecond;
-    if (performance.now() < due) await pause(due - performance.now());
+    if (performance.now() < due) {
+      await pause(due - performance.now());
+    }
     sentAt.set(JSON.parse(text).id, performance.now());
     sending.push(
       sender.sendMessages({ body: Buffer.from(text), contentType: 'application/cloudevents+json' }),
@@ -104,7 +106,9 @@ async function floorPerSecond(rig: Rig, client: ServiceBusClient): Promise<numbe
     { maxConcurrentCalls: 100, autoCompleteMessages: true },
   );
   await sendInBatches(client, newDevices(events));
-  while (done < events) await pause(5);
+  while (done < events) {
+    await pause(5);
+  }
   const seconds = (performance.now() - began) / 1_000;
   await subscription.close();
   await receiver.close();
@@ -116,7 +120,9 @@ async function drain(client: ServiceBusClient, count: number): Promise<void> {
   const receiver = client.createReceiver('enrollment-outcomes', 'all', { receiveMode: 'receiveAndDelete' });
   for (let left = count; left > 0; ) {
     const some = await receiver.receiveMessages(Math.min(left, 500), { maxWaitTimeInMs: 5_000 });
-    if (some.length === 0) break;
+    if (some.length === 0) {
+      break;
+    }
     left -= some.length;
   }
   await receiver.close();

@@ -24,7 +24,9 @@ export async function run(report: Report): Promise<void> {
   try {
     await timeStart(folder); // fills the caches, as the start before did
     const times: number[] = [];
-    for (let i = 0; i < rounds; i++) times.push(await timeStart(folder));
+    for (let i = 0; i < rounds; i++) {
+      times.push(await timeStart(folder));
+    }
     const median = times.sort((a, b) => a - b)[Math.floor(rounds / 2)] ?? 0;
     report({
       name: 'npm start to the first POST /api/events answered 202',
@@ -47,12 +49,16 @@ async function timeStart(folder: string): Promise<number> {
     detached: true,
   });
   try {
-    while (!existsSync(file)) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (!existsSync(file)) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
     await postEvent(readEndpoints(file));
     return performance.now() - began;
   } finally {
     await end(npm);
-    while (existsSync(file)) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (existsSync(file)) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
   }
 }
 
@@ -71,13 +77,16 @@ async function postEvent({ functions, keys }: Endpoints): Promise<void> {
     headers: { 'content-type': 'application/cloudevents+json', 'x-functions-key': keys.function },
     body: JSON.stringify(event),
   });
-  if (response.status !== 202)
+  if (response.status !== 202) {
     throw new Error(`The event was answered ${response.status}: ${await response.text()}`);
+  }
 }
 
 /** As Ctrl-C does: the whole group. */
 async function end(npm: ChildProcess): Promise<void> {
   const ended = once(npm, 'exit');
-  if (npm.pid !== undefined) process.kill(-npm.pid, 'SIGINT');
+  if (npm.pid !== undefined) {
+    process.kill(-npm.pid, 'SIGINT');
+  }
   await ended;
 }

@@ -146,7 +146,9 @@ function elementsOf(bytes: Buffer): number[] {
     const element = inner.next();
     offsets.push(element.from);
     const parts = element.tag === 0x30 ? inner.inside(element) : undefined;
-    while (parts && !parts.isAtEnd) offsets.push(parts.next().from);
+    while (parts && !parts.isAtEnd) {
+      offsets.push(parts.next().from);
+    }
   }
   return offsets;
 }

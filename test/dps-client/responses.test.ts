@@ -43,7 +43,8 @@ describe('onResponse', () => {
     seen.length = 0;
     for await (const _page of client.enrollmentGroups
       .query(undefined, { onResponse })
-      .byPage({ maxPageSize: 5 }));
+      .byPage({ maxPageSize: 5 })) {
+    }
     expect(seen.length).toBeGreaterThanOrEqual(3);
   });
 

@@ -140,6 +140,8 @@ async function converse(packets: readonly Buffer[], cuts: readonly number[]) {
   socket.end(all.subarray(start));
   for (let answer = await connection.next(); answer !== undefined; answer = await connection.next()) {
     expect(['connack', 'publish', 'puback', 'suback', 'unsuback', 'pingresp']).toContain(answer.cmd);
-    if (answer.cmd === 'publish') expect(answer.topic).toMatch(/^\$dps\/registrations\/res\/[1-4]\d\d\//);
+    if (answer.cmd === 'publish') {
+      expect(answer.topic).toMatch(/^\$dps\/registrations\/res\/[1-4]\d\d\//);
+    }
   }
 }

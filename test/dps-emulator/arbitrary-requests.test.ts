@@ -219,7 +219,9 @@ it(`takes ${REQUESTS.toLocaleString('en')} arbitrary requests without an error o
       const how = sent.identity === 'owner' ? emulator.call : emulator.raw;
       const reply = await how(sent.method, url, { ...send, headers: { ...authorization, ...sent.headers } });
       expect(reply.status).toBeLessThan(500);
-      if (reply.status < 400 || sent.method === 'HEAD' || reply.json?.keyName !== undefined) return;
+      if (reply.status < 400 || sent.method === 'HEAD' || reply.json?.keyName !== undefined) {
+        return;
+      }
       expect(Math.floor(reply.json.errorCode / 1000)).toBe(reply.status);
       expect(reply.json.trackingId).toBe(reply.headers['x-ms-request-id']);
     }),

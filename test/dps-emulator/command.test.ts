@@ -14,7 +14,9 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'dps-command-'));
 });
 afterEach(() => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
+  for (const child of children.splice(0)) {
+    child.kill('SIGKILL');
+  }
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
@@ -29,11 +31,12 @@ function run(...flags: string[]) {
   child.stderr.on('data', (chunk) => (seen.err += chunk));
   const exited = once(child, 'close').then(([code]) => code as number);
   const printed = async (pattern: RegExp) => {
-    while (!pattern.test(seen.out))
+    while (!pattern.test(seen.out)) {
       await Promise.race([
         once(child.stdout, 'data'),
         exited.then((code) => Promise.reject(new Error(`exit ${code}: ${seen.err}`))),
       ]);
+    }
     return pattern.exec(seen.out)!;
   };
   return { child, seen, exited, printed };

@@ -131,14 +131,18 @@ it('does not wait at its end for connections that never came to a request', asyn
     });
   const sockets = [await open(own.tlsEndpoint), await open(own.endpoint)];
   await own.stop();
-  for (const socket of sockets) socket.destroy();
+  for (const socket of sockets) {
+    socket.destroy();
+  }
 });
 
 it('is closed to other machines, while the APIs are open to them', async (context) => {
   const outside = Object.values(networkInterfaces())
     .flat()
     .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
-  if (outside === undefined) return context.skip('This machine has no address but the loopback ones.');
+  if (outside === undefined) {
+    return context.skip('This machine has no address but the loopback ones.');
+  }
   const own = await startTestEmulator({ host: '0.0.0.0' });
   const url = new URL(own.endpoint);
   const status = (path: string) =>
@@ -199,7 +203,9 @@ describe('faults', () => {
       { operation: 'individualenrollment_*', status: 503, count: 1 },
     );
     const statuses: number[] = [];
-    for (let index = 0; index < 4; index += 1) statuses.push((await put('dev-1')).status);
+    for (let index = 0; index < 4; index += 1) {
+      statuses.push((await put('dev-1')).status);
+    }
     expect(statuses).toEqual([500, 500, 503, 200]);
   });
 
@@ -207,8 +213,9 @@ describe('faults', () => {
     const pattern = async (seed: number) => {
       await set({ operation: '*', status: 500, rate: 0.3, seed });
       const statuses: number[] = [];
-      for (let index = 0; index < 60; index += 1)
+      for (let index = 0; index < 60; index += 1) {
         statuses.push((await emulator.call('GET', '/enrollments/none')).status);
+      }
       return statuses.map((status) => (status === 500 ? 'x' : '.')).join('');
     };
     const first = await pattern(1);

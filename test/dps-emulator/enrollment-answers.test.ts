@@ -75,8 +75,9 @@ describe('PUT of an enrollment', () => {
   it('takes an absent provisioningStatus for enabled, and invents no other default', async () => {
     const { json } = await emulator.call('PUT', '/enrollments/dev-1', { body: symmetric('dev-1') });
     expect(json.provisioningStatus).toBe('enabled');
-    for (const member of ['allocationPolicy', 'reprovisionPolicy', 'capabilities'])
+    for (const member of ['allocationPolicy', 'reprovisionPolicy', 'capabilities']) {
       expect(json).not.toHaveProperty(member);
+    }
   });
 
   it('answers the members in the order of the service', async () => {

@@ -125,11 +125,15 @@ export async function register(
   const body = { registrationId, ...(how.body as object | undefined) };
   const base = `/${emulator.idScope}/registrations/${registrationId}`;
   const first = await emulator.raw('PUT', `${base}/register`, { ...send, body });
-  if (first.status !== 202) return first;
+  if (first.status !== 202) {
+    return first;
+  }
   for (;;) {
     const { body: _, ...poll } = send;
     const reply = await emulator.raw('GET', `${base}/operations/${first.json.operationId}`, poll);
-    if (reply.status !== 202) return reply;
+    if (reply.status !== 202) {
+      return reply;
+    }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
@@ -161,11 +165,15 @@ function exchange(method: string, url: string, send: Send, ca?: string): Promise
       ? undefined
       : Buffer.from(JSON.stringify(send.body));
   const headers: Record<string, string> = {};
-  if (body !== undefined)
+  if (body !== undefined) {
     Object.assign(headers, { 'content-type': 'application/json', 'content-length': String(body.length) });
+  }
   for (const [name, value] of Object.entries(send.headers ?? {})) {
-    if (value === undefined) delete headers[name];
-    else headers[name] = value;
+    if (value === undefined) {
+      delete headers[name];
+    } else {
+      headers[name] = value;
+    }
   }
   const tls = send.identity && {
     cert: [send.identity, ...(send.chain ?? [])].map(({ pem }) => pem).join('\n'),

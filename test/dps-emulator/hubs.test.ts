@@ -109,8 +109,9 @@ describe('a linked hub, to the official client', () => {
 
   it('answers queries in pages, twins and statistics', async () => {
     const ids = Array.from({ length: 230 }, (_, index) => `q${String(index).padStart(3, '0')}`);
-    for (let start = 0; start < ids.length; start += 100)
+    for (let start = 0; start < ids.length; start += 100) {
       await registry().addDevices(ids.slice(start, start + 100).map((deviceId) => ({ deviceId })));
+    }
     await registry().update({ ...(await identity('q007')), status: 'disabled' });
     const query = registry().createQuery("SELECT * FROM devices WHERE status = 'enabled'", 100);
     const found: string[] = [];

@@ -41,8 +41,11 @@ export class MqttConnection {
     const reader = parser();
     reader.on('packet', (packet) => {
       const waiting = this.#waiting.shift();
-      if (waiting) waiting(packet);
-      else this.#received.push(packet);
+      if (waiting) {
+        waiting(packet);
+      } else {
+        this.#received.push(packet);
+      }
     });
     stream.on('data', (chunk) => reader.parse(chunk));
     stream.on('error', () => {});
@@ -50,21 +53,27 @@ export class MqttConnection {
     this.closed = new Promise((resolve) => {
       stream.on('close', () => {
         this.#isClosed = true;
-        for (const waiting of this.#waiting.splice(0)) waiting(undefined);
+        for (const waiting of this.#waiting.splice(0)) {
+          waiting(undefined);
+        }
         resolve();
       });
     });
   }
 
   send(packet: Packet | Buffer): void {
-    if (this.#isClosed || !this.stream.writable) return;
+    if (this.#isClosed || !this.stream.writable) {
+      return;
+    }
     this.stream.write(Buffer.isBuffer(packet) ? packet : generate(packet));
   }
 
   /** @returns undefined once the connection is closed and all is read. */
   next(): Promise<Packet | undefined> {
     const packet = this.#received.shift();
-    if (packet !== undefined || this.#isClosed) return Promise.resolve(packet);
+    if (packet !== undefined || this.#isClosed) {
+      return Promise.resolve(packet);
+    }
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
@@ -91,7 +100,9 @@ export class MqttConnection {
   async subscribe(topic = RESPONSES, qos: 0 | 1 | 2 = 1): Promise<number[]> {
     this.send({ cmd: 'subscribe', messageId: this.nextId(), subscriptions: [{ topic, qos }] });
     const packet = await this.next();
-    if (packet?.cmd !== 'suback') throw new Error(`no SUBACK but ${packet?.cmd}`);
+    if (packet?.cmd !== 'suback') {
+      throw new Error(`no SUBACK but ${packet?.cmd}`);
+    }
     return packet.granted as number[];
   }
 
@@ -113,24 +124,35 @@ export class MqttConnection {
   ): Promise<Response | undefined> {
     this.publish(what === 'register' ? registerTopic(rid) : pollTopic(rid, what.operationId), payload);
     const puback = await this.next();
-    if (puback === undefined) return undefined;
-    if (puback.cmd !== 'puback') throw new Error(`no PUBACK but ${puback.cmd}`);
+    if (puback === undefined) {
+      return undefined;
+    }
+    if (puback.cmd !== 'puback') {
+      throw new Error(`no PUBACK but ${puback.cmd}`);
+    }
     return this.response();
   }
 
   async response(): Promise<Response | undefined> {
     const packet = await this.next();
-    if (packet === undefined) return undefined;
-    if (packet.cmd !== 'publish') throw new Error(`no PUBLISH but ${packet.cmd}`);
-    if (packet.qos === 1) this.send({ cmd: 'puback', messageId: packet.messageId! });
+    if (packet === undefined) {
+      return undefined;
+    }
+    if (packet.cmd !== 'publish') {
+      throw new Error(`no PUBLISH but ${packet.cmd}`);
+    }
+    if (packet.qos === 1) {
+      this.send({ cmd: 'puback', messageId: packet.messageId! });
+    }
     return responseOf(packet);
   }
 
   /** Registers as SDKs do: until the response is final. */
   async register(payload: string = ''): Promise<Response | undefined> {
     let response = await this.ask('register', '1', payload);
-    for (let rid = 2; response?.status === 202; rid++)
+    for (let rid = 2; response?.status === 202; rid++) {
       response = await this.ask({ operationId: response.json.operationId }, String(rid));
+    }
     return response;
   }
 
@@ -192,7 +214,9 @@ export async function connected(
   const connection = await open(emulator, options);
   const password = Buffer.from(deviceToken(emulator.idScope, registrationId, key));
   const code = await connection.connect(registrationId, emulator.idScope, { password });
-  if (code !== 0) throw new Error(`CONNACK ${code}`);
+  if (code !== 0) {
+    throw new Error(`CONNACK ${code}`);
+  }
   await connection.subscribe();
   return connection;
 }

@@ -48,8 +48,11 @@ describe('CONNECT', () => {
     const [, , registrationId = ''] = username?.split('/') ?? [];
     const credentials = username === undefined ? { username } : { username, password: token };
     expect(await device.connect(registrationId || 'x', SCOPE, credentials as object)).toBe(code);
-    if (code === 0) await device.close();
-    else expect(await device.next()).toBeUndefined();
+    if (code === 0) {
+      await device.close();
+    } else {
+      expect(await device.next()).toBeUndefined();
+    }
     await device.closed;
   });
 
@@ -91,7 +94,9 @@ describe('CONNECT', () => {
       expect((await device.next())?.cmd).toBe('puback');
       device.send({ cmd: 'pingreq' });
       expect((await device.next())?.cmd).toBe('pingresp');
-      if (!clean) await device.subscribe();
+      if (!clean) {
+        await device.subscribe();
+      }
       await device.close();
     }
   });
@@ -160,8 +165,11 @@ describe('a connection is closed', () => {
   ];
   it.each(later)('by %s, and unanswered', async (_, bytes) => {
     const device = await connected(emulator, 'dev-1', key);
-    if (bytes.length === 0) device.stream.end();
-    else device.send(bytes);
+    if (bytes.length === 0) {
+      device.stream.end();
+    } else {
+      device.send(bytes);
+    }
     expect(await device.next()).toBeUndefined();
     await stillServes();
   });
@@ -173,12 +181,16 @@ describe('a connection is closed', () => {
     let pongs = 0;
     const ping = async () => {
       pinging.send({ cmd: 'pingreq' });
-      if ((await pinging.next())?.cmd === 'pingresp') pongs += 1;
+      if ((await pinging.next())?.cmd === 'pingresp') {
+        pongs += 1;
+      }
     };
     const timer = setInterval(() => void ping(), 300);
     await silent.closed;
     const atClosing = pongs;
-    while (pongs < atClosing + 3) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (pongs < atClosing + 3) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     clearInterval(timer);
     expect(atClosing).toBeGreaterThan(0);
     await pinging.close();
@@ -236,7 +248,9 @@ describe('a connection stays', () => {
 
   it('for several registrations', async () => {
     const device = await connected(emulator, 'dev-1', key);
-    for (let time = 0; time < 3; time++) expect((await device.register())?.json.status).toBe('assigned');
+    for (let time = 0; time < 3; time++) {
+      expect((await device.register())?.json.status).toBe('assigned');
+    }
     await device.close();
   });
 

@@ -326,10 +326,14 @@ describe('responses', () => {
       retryAfter: '3',
       json: { status: 'assigning', registrationState: { registrationId: 'dev-3', status: 'assigning' } },
     });
-    while (requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (requests.length === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
     answer();
     let last = second;
-    while (last?.status === 202) last = await device.ask({ operationId: first?.json.operationId }, '3');
+    while (last?.status === 202) {
+      last = await device.ask({ operationId: first?.json.operationId }, '3');
+    }
     expect(last).toMatchObject({
       status: 200,
       json: { status: 'failed', registrationState: { errorCode: 400207 } },

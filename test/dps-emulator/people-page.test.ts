@@ -19,8 +19,9 @@ const browser = [
   .filter((path) => path !== undefined)
   .find(existsSync);
 const canRun = browser !== undefined || process.env.CI === 'true';
-if (!canRun)
+if (!canRun) {
   console.warn('Skipped in a browser: install Chromium (apt-get install chromium) or set CHROMIUM_PATH.');
+}
 
 let emulator: TestEmulator;
 beforeAll(async () => {
@@ -77,7 +78,9 @@ it.runIf(canRun)('shows enrollments, groups, registrations and requests in a bro
       1,
     );
     expect(problems).toEqual([]);
-    if (process.env.SCREENSHOT) await tab.screenshot({ path: process.env.SCREENSHOT, fullPage: true });
+    if (process.env.SCREENSHOT) {
+      await tab.screenshot({ path: process.env.SCREENSHOT, fullPage: true });
+    }
   } finally {
     await chrome.close();
   }

@@ -132,13 +132,17 @@ describe('continuation tokens', () => {
             next = taken.next;
             for (const { kind, index } of rounds[round] ?? []) {
               const id = kind === 'add' ? `new-${index}` : `seed-device-${index % 30}`;
-              if (kind !== 'update') touched.add(id);
-              if (kind === 'remove') await emulator.call('DELETE', `/enrollments/${id}`);
-              else
+              if (kind !== 'update') {
+                touched.add(id);
+              }
+              if (kind === 'remove') {
+                await emulator.call('DELETE', `/enrollments/${id}`);
+              } else {
                 await emulator.call('PUT', `/enrollments/${id}`, {
                   body: symmetric(id),
                   headers: kind === 'update' ? { 'if-match': '*' } : {},
                 });
+              }
             }
             round += 1;
           } while (next !== undefined);

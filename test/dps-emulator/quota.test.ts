@@ -16,7 +16,9 @@ const get = () => emulator.call('GET', '/enrollments/none');
 
 async function statuses(count: number, call: () => Promise<{ status: number }>): Promise<number[]> {
   const seen: number[] = [];
-  for (let index = 0; index < count; index += 1) seen.push((await call()).status);
+  for (let index = 0; index < count; index += 1) {
+    seen.push((await call()).status);
+  }
   return seen;
 }
 
@@ -91,7 +93,9 @@ it('lets no 60 seconds, however placed, hold more than it allows, and wastes not
           const recent = accepted.filter((time) => clock - time <= 60_000).length;
           const isRefused = sut.takeOperation() !== undefined;
           expect(isRefused).toBe(recent >= limit);
-          if (!isRefused) accepted.push(clock);
+          if (!isRefused) {
+            accepted.push(clock);
+          }
         }
       },
     ),

@@ -9,9 +9,13 @@ it('lists every error code that is a guess or a choice among the differences fro
   const rows = [...Object.values(SERVICE_ERRORS), ...Object.values(REGISTRATION_FAILURES)];
   const guessed = rows.filter(({ evidence }) => evidence === 'code guessed' || evidence === 'chosen');
   expect(guessed.length).toBeGreaterThan(10);
-  for (const { code } of guessed) expect(differences).toContain(String(code));
+  for (const { code } of guessed) {
+    expect(differences).toContain(String(code));
+  }
 });
 
 it('has codes that begin with their status', () => {
-  for (const { code, status } of Object.values(SERVICE_ERRORS)) expect(Math.floor(code / 1000)).toBe(status);
+  for (const { code, status } of Object.values(SERVICE_ERRORS)) {
+    expect(Math.floor(code / 1000)).toBe(status);
+  }
 });

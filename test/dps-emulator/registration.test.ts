@@ -31,7 +31,9 @@ async function enroll(registrationId: string, more: Record<string, unknown> = {}
     headers: { 'if-match': undefined as string | undefined },
   };
   const first = await emulator.call('PUT', `/enrollments/${registrationId}`, send);
-  if (first.status === 200) return first.json.attestation.symmetricKey.primaryKey;
+  if (first.status === 200) {
+    return first.json.attestation.symmetricKey.primaryKey;
+  }
   const mechanism = await emulator.call('POST', `/enrollments/${registrationId}/attestationmechanism`);
   const body = symmetric(registrationId, { ...more, attestation: mechanism.json });
   const again = await emulator.call('PUT', `/enrollments/${registrationId}`, {
@@ -406,10 +408,14 @@ describe('a custom allocation webhook', () => {
 
 async function textOf(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk);
+  for await (const chunk of request) {
+    chunks.push(chunk);
+  }
   return Buffer.concat(chunks).toString();
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (!(await condition())) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }

@@ -187,7 +187,9 @@ describe('a bearer token', () => {
       'Bearer ..',
       jwt({}).split('.').slice(0, 2).join('.'),
     ];
-    for (const authorization of wrong) expect((await list(authorization, true)).status).toBe(401);
+    for (const authorization of wrong) {
+      expect((await list(authorization, true)).status).toBe(401);
+    }
     expect((await list(jwt({ aud: `${AUDIENCE}/` }), true)).status).toBe(200);
   });
 

@@ -93,13 +93,14 @@ it('lives on, whatever curve a device presents', async () => {
     await emulator.call('DELETE', '/enrollments/any-curve');
     expect((await individual('any-curve', pem)).status).toBe(200);
   }
-  for (const namedCurve of ['brainpoolP512t1', 'secp256k1', 'secp224r1', 'SM2', 'sect283k1'])
+  for (const namedCurve of ['brainpoolP512t1', 'secp256k1', 'secp224r1', 'SM2', 'sect283k1']) {
     for (const paramEncoding of ['named', 'explicit'] as const) {
       const keys = generateKeyPairSync('ec', { namedCurve, paramEncoding });
       const leaf = makeAnyCertificate({ name: 'any-curve', keys });
       // OpenSSL refuses some in the handshake, on one side or the other.
       await register('any-curve', leaf).catch(() => undefined);
     }
+  }
   expect((await emulator.call('GET', '/enrollments/any-curve')).status).toBe(200);
 });
 
@@ -110,8 +111,9 @@ it('takes an endorsement key only if it is a TPM2B_PUBLIC of an RSA or ECC key',
       body: { registrationId: 'tpm-1', attestation: { type: 'tpm', tpm: { endorsementKey } } },
     });
   };
-  for (const good of [endorsementKeyOf(1), ellipticEndorsementKey()])
+  for (const good of [endorsementKeyOf(1), ellipticEndorsementKey()]) {
     expect((await enroll(good)).status).toBe(200);
+  }
   const info = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey;
   const bytes = Buffer.from(endorsementKeyOf(1), 'base64');
   for (const bad of [
@@ -122,8 +124,9 @@ it('takes an endorsement key only if it is a TPM2B_PUBLIC of an RSA or ECC key',
     bytes.subarray(0, -1).toString('base64'),
     Buffer.concat([bytes, Buffer.alloc(1)]).toString('base64'),
     bytes.subarray(2).toString('base64'),
-  ])
+  ]) {
     expect((await enroll(bad)).status).toBe(400);
+  }
 });
 
 it('answers no page of another site, neither from the service API nor to devices', async () => {

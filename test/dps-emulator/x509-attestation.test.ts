@@ -195,7 +195,9 @@ it.each(['TLSv1.2', 'TLSv1.3'] as const)(
     const session = first.sessions.at(-1) ?? first.socket.getSession();
     const second = await open(session);
     expect(second.socket.isSessionReused()).toBe(false);
-    for (const { socket } of [first, second]) socket.destroy();
+    for (const { socket } of [first, second]) {
+      socket.destroy();
+    }
   },
 );
 

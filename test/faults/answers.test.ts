@@ -49,7 +49,9 @@ describe('what DPS, or somebody between here and DPS, answers', () => {
       fate: (request) => fate(request),
       answer: (request) => answer(request),
       answersBy: async (body, response) => {
-        if (!slices) return void response.end(body);
+        if (!slices) {
+          return void response.end(body);
+        }
         for (const byte of body) {
           response.write(Buffer.of(byte));
           await new Promise(setImmediate);
@@ -81,7 +83,7 @@ describe('what DPS, or somebody between here and DPS, answers', () => {
     const together = Array.from({ length: 5 }, (_, index) => manufactured(`thermostat-a-${name}-${index}`));
     let left = 6;
     const strikes = (request: SeenRequest) => isWrite(request) && (meaning === 'rejected' || left-- > 0);
-    if (typeof what === 'number')
+    if (typeof what === 'number') {
       answer = (request) =>
         strikes(request)
           ? {
@@ -89,18 +91,22 @@ describe('what DPS, or somebody between here and DPS, answers', () => {
               body: JSON.stringify({ errorCode: what * 1_000 + 4, message: 'No.', trackingId: 't-1' }),
             }
           : undefined;
-    else if (what.includes('JSON'))
+    } else if (what.includes('JSON')) {
       answer = (request) => (strikes(request) ? { status: 200, body: '<p>' } : undefined);
-    else
+    } else {
       fate = (request) => (!strikes(request) ? 'pass' : what.includes('before') ? 'cut-before' : 'cut-after');
+    }
     await chain.sendToQueue([alone, ...together]);
     await settled([alone, ...together]);
     answer = () => undefined;
     fate = () => 'pass';
     for (const each of [alone, ...together]) {
       const outcome = chain.outcomeOf(each);
-      if (meaning === 'waits') expect(outcome?.type, each.subject).toBe('enrollment.succeeded');
-      else expect(outcome?.data.reason, each.subject).toBe('dps-rejected');
+      if (meaning === 'waits') {
+        expect(outcome?.type, each.subject).toBe('enrollment.succeeded');
+      } else {
+        expect(outcome?.data.reason, each.subject).toBe('dps-rejected');
+      }
     }
     const made = [...(await chain.enrollments()).keys()].filter((id) =>
       id.startsWith(`thermostat-a-${name}-`),
@@ -130,7 +136,9 @@ describe('what DPS, or somebody between here and DPS, answers', () => {
     const name = what.replace(/\W/g, '').slice(0, 12);
     const together = Array.from({ length: 12 }, (_, index) => manufactured(`thermostat-${name}-${index}`));
     answer = ({ method, path }) => {
-      if (method !== 'POST' || !/\/enrollments\?/.test(path)) return undefined;
+      if (method !== 'POST' || !/\/enrollments\?/.test(path)) {
+        return undefined;
+      }
       return {
         status: 200,
         body: JSON.stringify(body).replaceAll('thermostat-bulk-', `thermostat-${name}-`),
@@ -142,7 +150,9 @@ describe('what DPS, or somebody between here and DPS, answers', () => {
     await settled(together);
     answer = () => undefined;
     const made = await chain.enrollments();
-    for (const { subject } of expected) expect(made.has(subject), subject).toBe(true);
+    for (const { subject } of expected) {
+      expect(made.has(subject), subject).toBe(true);
+    }
   });
 
   it('answers that come byte by byte are as good as others', async () => {
@@ -151,14 +161,18 @@ describe('what DPS, or somebody between here and DPS, answers', () => {
     await chain.sendToQueue(together);
     await settled(together);
     slices = false;
-    for (const each of together) expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+    for (const each of together) {
+      expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+    }
   });
 
   it('a DPS that cannot be reached, found or trusted keeps events retrying, and ends none', async () => {
     const { port: tlsPort } = new URL(chain.stack.endpoints.dps.tlsEndpoint);
     const access = ';SharedAccessKeyName=a;SharedAccessKey=AAAA';
     const waiting: TestEvent[] = [];
-    for (const instance of chain.instances.splice(0)) await instance.close();
+    for (const instance of chain.instances.splice(0)) {
+      await instance.close();
+    }
     for (const [name, host] of [
       ['refused', `127.0.0.1:${await closedPort()}${access};UseDevelopmentEmulator=true`],
       ['unknown', `no-such-host.invalid${access}`],
@@ -182,7 +196,9 @@ describe('what DPS, or somebody between here and DPS, answers', () => {
     }
     chain.startInstance();
     await settled(waiting);
-    for (const each of waiting) expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+    for (const each of waiting) {
+      expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+    }
   });
 });
 

@@ -75,7 +75,9 @@ describe('creations of enrollments', () => {
     const ids = idsOf('large', 6);
     await create(ids, 40_000);
     expect(seen.map(createdBy).map((each) => each.length)).toEqual([2, 2, 2]);
-    for (const { body } of seen) expect(body.length).toBeLessThan(96 * 1024);
+    for (const { body } of seen) {
+      expect(body.length).toBeLessThan(96 * 1024);
+    }
   });
 
   it('that nobody asks for make no request, and neither do events that ask nothing of DPS', async () => {
@@ -99,13 +101,16 @@ describe('creations of enrollments', () => {
     );
     await chain.settle(...others, born, changed, born, changed, ...others);
     await allQuiet(chain);
-    for (const created of seen.map(createdBy)) expect(new Set(created).size).toBe(created.length);
+    for (const created of seen.map(createdBy)) {
+      expect(new Set(created).size).toBe(created.length);
+    }
     expect(seen.flatMap(createdBy).filter((each) => each === id)).toHaveLength(1);
-    for (const { subject } of others)
+    for (const { subject } of others) {
       expect(
         seen.flatMap(createdBy).filter((each) => each === subject),
         subject,
       ).toHaveLength(1);
+    }
     expect(await chain.dps.individualEnrollments.get(id)).toMatchObject({ initialTwin: { tags: { a: 2 } } });
   });
 
@@ -131,7 +136,9 @@ describe('creations of enrollments', () => {
   it('that cannot be done in time fail all alike, and the next ones go on', async () => {
     await chain.control('faults', 'PUT', [{ operation: '*', status: 503, count: 3 }]);
     const failed = await create(idsOf('late', 3));
-    for (const each of failed) expect(each).toMatchObject({ reason: expect.any(RetryLaterError) });
+    for (const each of failed) {
+      expect(each).toMatchObject({ reason: expect.any(RetryLaterError) });
+    }
     const done = await create(idsOf('late', 3));
     expect(done.every(({ status }) => status === 'fulfilled')).toBe(true);
   });
@@ -139,9 +146,12 @@ describe('creations of enrollments', () => {
 
 /** The ids that a request creates. */
 function createdBy({ method, path, headers, body }: SeenRequest): string[] {
-  if (method === 'PUT' && headers['if-match'] === undefined)
+  if (method === 'PUT' && headers['if-match'] === undefined) {
     return [JSON.parse(body.toString()).registrationId];
-  if (method !== 'POST' || !/\/enrollments\?/.test(path)) return [];
+  }
+  if (method !== 'POST' || !/\/enrollments\?/.test(path)) {
+    return [];
+  }
   const { mode, enrollments } = JSON.parse(body.toString());
   return mode === 'create' ? enrollments.map((each: { registrationId: string }) => each.registrationId) : [];
 }

@@ -60,7 +60,9 @@ describe('an event that comes more than once', () => {
     const reuses = () =>
       [...chain.listener.outcomes.keys()].filter((id) => id.startsWith(`${keyOf(born)}-reuse-`));
     await eventually(async () => reuses().length === 2, 'both are answered');
-    for (const id of reuses()) expect(chain.listener.outcomes.get(id)?.data.reason).toBe('id-reuse');
+    for (const id of reuses()) {
+      expect(chain.listener.outcomes.get(id)?.data.reason).toBe('id-reuse');
+    }
     const listed = (await rejected()).filter(({ key }) => key.startsWith(keyOf(born)));
     expect(listed.map(({ reason }) => reason)).toEqual(['id-reuse', 'id-reuse']);
     expect(await chain.dps.individualEnrollments.get('thermostat-reuse')).toMatchObject({ etag });
@@ -147,7 +149,9 @@ describe('an event that comes more than once', () => {
         `/api/rejected?continuation=${continuation}`,
       );
       found.push(...page.rejected);
-      if (page.continuation === undefined) return found;
+      if (page.continuation === undefined) {
+        return found;
+      }
       continuation = page.continuation;
     }
   }
@@ -157,7 +161,9 @@ describe('a message that is delivered again while its first delivery is still at
   let chain: Chain;
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0 });
-    for (let count = 0; count < 2; count++) chain.startInstance({ renewsLocks: false });
+    for (let count = 0; count < 2; count++) {
+      chain.startInstance({ renewsLocks: false });
+    }
   });
   afterAll(() => chain?.close());
 
@@ -255,8 +261,9 @@ describe('an app that is told to stop in the middle of its work', () => {
     await chain.control('faults', 'PUT', []);
     await chain.control('seed', 'POST', { groups: 1, registrationsPerGroup: 700, individualEnrollments: 0 });
     const groups: string[] = [];
-    for await (const { enrollmentGroupId } of chain.dps.enrollmentGroups.query())
+    for await (const { enrollmentGroupId } of chain.dps.enrollmentGroups.query()) {
       groups.push(enrollmentGroupId);
+    }
     await chain.settle(event('batch.started', groups[0]!, { product: 'beacon-b2' }, { minutesAgo: 2 }));
     const retired = event('batch.retired', groups[0]!, undefined, { minutesAgo: 1 });
     await chain.sendToQueue([retired]);

@@ -53,7 +53,9 @@ describe(`${changesOfEach} changes by each of two writers of the same enrollment
         await reconcile(services, id, desired(id, number), { mayExist: true });
         return gaveUp;
       } catch (error) {
-        if (!(error instanceof RetryLaterError)) throw error;
+        if (!(error instanceof RetryLaterError)) {
+          throw error;
+        }
       }
     }
   }
@@ -72,17 +74,20 @@ describe(`${changesOfEach} changes by each of two writers of the same enrollment
         );
         return;
       } catch (error) {
-        if (!(error instanceof PreconditionFailedError)) throw error;
+        if (!(error instanceof PreconditionFailedError)) {
+          throw error;
+        }
       }
     }
   }
 
   it('loses none, decides anew after every 412, and gives none up for good', async () => {
-    for (const [index, registrationId] of ids.entries())
+    for (const [index, registrationId] of ids.entries()) {
       await chain.dps.individualEnrollments.createOrUpdate({
         registrationId,
         attestation: { type: 'symmetricKey', symmetricKey: keysOf(index) },
       });
+    }
     const random = new Random(seed);
     const turns = Array.from({ length: changesOfEach }, () => random.below(ids.length));
     const numbers = new Map<string, number>();
@@ -97,7 +102,9 @@ describe(`${changesOfEach} changes by each of two writers of the same enrollment
         }
       };
       const theirs = async () => {
-        for (const turn of mine) await foreignChange(id, turn);
+        for (const turn of mine) {
+          await foreignChange(id, turn);
+        }
       };
       return [ours(), theirs()];
     });
@@ -110,8 +117,12 @@ describe(`${changesOfEach} changes by each of two writers of the same enrollment
     const theirs = writes.filter(({ by, etag }) => by === 'them' && etag !== undefined).length;
     expect(theirs - ids.length, 'besides the creations').toBe(changesOfEach);
     // Each version was made by somebody who had read the one before it: nothing was overwritten unseen.
-    for (const id of ids) expectChain(writes.filter((each) => each.id === id));
-    for (const id of ids) expectReadAgain(seen.filter((each) => each.by === 'us' && each.id === id));
+    for (const id of ids) {
+      expectChain(writes.filter((each) => each.id === id));
+    }
+    for (const id of ids) {
+      expectReadAgain(seen.filter((each) => each.by === 'us' && each.id === id));
+    }
     // Eight lost races in a row, and the event waits outside: rare, and over some time.
     expect(gaveUp).toBeLessThan(changesOfEach / 20);
     expect(writes.filter(({ by }) => by === 'us').length).toBeLessThan(changesOfEach * 4);
@@ -142,7 +153,9 @@ function expectChain(writes: readonly Extract<Seen, { what: 'write' }>[]): void 
 
 function expectReadAgain(ours: readonly Seen[]): void {
   for (const [index, each] of ours.entries()) {
-    if (each.what !== 'write') continue;
+    if (each.what !== 'write') {
+      continue;
+    }
     const before = ours[index - 1];
     expect(before?.what, 'read before it was written').toBe('read');
     expect(each.ifMatch, 'on condition of what was read').toBe(before?.etag);
@@ -155,15 +168,18 @@ function watch({ individualEnrollments }: DeviceProvisioningClient, by: 'us' | '
   individualEnrollments.runBulkOperation = async (operation, options) => {
     const result = await bulk(operation, options);
     const failed = new Set(result.errors.map(({ registrationId }) => registrationId));
-    for (const { registrationId: id, etag: ifMatch } of operation.enrollments)
+    for (const { registrationId: id, etag: ifMatch } of operation.enrollments) {
       seen.push({ by, what: 'write', id, ifMatch, etag: failed.has(id) ? undefined : 'made in bulk' });
+    }
     return result;
   };
   const get = individualEnrollments.get.bind(individualEnrollments);
   const put = individualEnrollments.createOrUpdate.bind(individualEnrollments);
   individualEnrollments.get = async (id, options) => {
     const read = await get(id, options);
-    if (by === 'us') seen.push({ by, what: 'read', id, etag: read.etag });
+    if (by === 'us') {
+      seen.push({ by, what: 'read', id, etag: read.etag });
+    }
     return read;
   };
   individualEnrollments.createOrUpdate = async (enrollment, options) => {
@@ -174,7 +190,9 @@ function watch({ individualEnrollments }: DeviceProvisioningClient, by: 'us' | '
       note(written.etag);
       return written;
     } catch (error) {
-      if (error instanceof PreconditionFailedError) note(undefined);
+      if (error instanceof PreconditionFailedError) {
+        note(undefined);
+      }
       throw error;
     }
   };

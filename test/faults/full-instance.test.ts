@@ -23,7 +23,9 @@ describe('a DPS instance that has no room for more', () => {
       fate: () => 'pass',
       answer: (request) => {
         const ids = isFull ? createdBy(request) : undefined;
-        if (!ids) return undefined;
+        if (!ids) {
+          return undefined;
+        }
         refused++;
         return answerOfFull(request, ids);
       },
@@ -54,7 +56,9 @@ describe('a DPS instance that has no room for more', () => {
       chain.advance(10_000);
     }
     await chain.ended(events, 5_000);
-    for (const each of events) expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+    for (const each of events) {
+      expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+    }
     expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
   }
 
@@ -71,9 +75,12 @@ describe('a DPS instance that has no room for more', () => {
     await chain.settle(event('device.held', devices[0]!.subject, undefined, { minutesAgo: 1 }));
     expect(logged('dps-unavailable')).toBe(1);
     const seeded: string[] = [];
-    for await (const { enrollmentGroupId } of chain.dps.enrollmentGroups.query())
+    for await (const { enrollmentGroupId } of chain.dps.enrollmentGroups.query()) {
       seeded.push(enrollmentGroupId);
-    for (const id of seeded.slice(0, batches.length)) await chain.dps.enrollmentGroups.delete(id);
+    }
+    for (const id of seeded.slice(0, batches.length)) {
+      await chain.dps.enrollmentGroups.delete(id);
+    }
     await drained(batches);
     expect(logged('dps-available')).toBe(1);
   });
@@ -112,9 +119,15 @@ describe('a DPS instance that has no room for more', () => {
 
 /** The ids that a request would make, if it makes any. */
 function createdBy({ method, path, headers, body }: SeenRequest): readonly string[] | undefined {
-  if (!/\/enrollments[/?]/i.test(path)) return undefined;
-  if (method === 'PUT' && headers['if-match'] === undefined) return [''];
-  if (method !== 'POST' || !/\/enrollments\?/.test(path)) return undefined;
+  if (!/\/enrollments[/?]/i.test(path)) {
+    return undefined;
+  }
+  if (method === 'PUT' && headers['if-match'] === undefined) {
+    return [''];
+  }
+  if (method !== 'POST' || !/\/enrollments\?/.test(path)) {
+    return undefined;
+  }
   const { mode, enrollments } = JSON.parse(body.toString());
   return mode === 'create'
     ? enrollments.map((each: { registrationId: string }) => each.registrationId)
@@ -123,7 +136,9 @@ function createdBy({ method, path, headers, body }: SeenRequest): readonly strin
 
 function answerOfFull({ method }: SeenRequest, ids: readonly string[]): { status: number; body: string } {
   const errorCode = 403_001;
-  if (method === 'PUT') return { status: 403, body: JSON.stringify({ errorCode, message: 'Full.' }) };
+  if (method === 'PUT') {
+    return { status: 403, body: JSON.stringify({ errorCode, message: 'Full.' }) };
+  }
   const errors = ids.map((registrationId) => ({ registrationId, errorCode, errorStatus: 'Full.' }));
   return { status: 200, body: JSON.stringify({ isSuccessful: false, errors }) };
 }

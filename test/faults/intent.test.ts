@@ -50,8 +50,9 @@ describe('what the ledger says before, and whatever happens after', () => {
   ])(
     'when %s, that something may be in DPS is written down before DPS is told',
     async (_, sent, isMember) => {
-      if (isMember)
+      if (isMember) {
         await chain.settle(manufactured(sent.subject, { product: 'beacon-b2', batch: 'batch-intent' }));
+      }
       const states: (SubjectState | undefined)[] = [];
       const statuses: unknown[] = [];
       let left = 1;
@@ -133,7 +134,9 @@ describe('what the ledger says before, and whatever happens after', () => {
     bus.queueEvents = queueEvents;
     expect(await record(late)).toMatchObject({ status: 'rejected', reason: 'unknown-product' });
     const listed: string[] = [];
-    for await (const { event: each } of services().rejectedEvents.all({})) listed.push(each.key);
+    for await (const { event: each } of services().rejectedEvents.all({})) {
+      listed.push(each.key);
+    }
     expect(listed.filter((each) => each === keyOf(late))).toHaveLength(1);
   });
 
@@ -145,7 +148,9 @@ describe('what the ledger says before, and whatever happens after', () => {
     bus.publish = async (outcome) => {
       await publish(outcome);
       // By now the lock is over, and another delivery is on its way.
-      if (++published === 1) chain.advance(61_000);
+      if (++published === 1) {
+        chain.advance(61_000);
+      }
     };
     await chain.sendToQueue([sent]);
     await eventually(async () => published >= 2, 'it is delivered again');
@@ -174,7 +179,9 @@ describe('what the ledger says before, and whatever happens after', () => {
     ];
     await chain.sendToQueue(late);
     await settled(...late);
-    for (const each of late) expect(chain.outcomeOf(each)?.type).toBe('enrollment.rejected');
+    for (const each of late) {
+      expect(chain.outcomeOf(each)?.type).toBe('enrollment.rejected');
+    }
     expect(await services().ledger.readState(subjectOf(sent))).toEqual(before);
     expect(await requestsSoFar(chain)).toBe(calls);
   });

@@ -72,7 +72,9 @@ describe('between the app and DPS', () => {
     ['in the body of an answer', 320],
   ])('a connection that is half closed %s is a lost answer, and the next one serves', async (what, bytes) => {
     // Not on a connection that was made before.
-    for (const instance of chain.instances.splice(0)) await instance.close();
+    for (const instance of chain.instances.splice(0)) {
+      await instance.close();
+    }
     network.conditions = { halfCloseAfterBytes: bytes };
     chain.startInstance({ env: { DPS_CONNECTION_STRING: connectionString() } });
     const sent = manufactured(`thermostat-half-${bytes}`);
@@ -108,7 +110,9 @@ describe('between the app and DPS', () => {
 
   it('leaves no connection and no socket behind, whatever became of its answers', async () => {
     const worked = async () => {
-      for (const instance of chain.instances.splice(0)) await instance.close();
+      for (const instance of chain.instances.splice(0)) {
+        await instance.close();
+      }
       await eventually(async () => network.open === 0, 'the app has closed its connections');
       network.conditions = { halfCloseAfterBytes: 320 };
       chain.startInstance({ env: { DPS_CONNECTION_STRING: connectionString() } });
@@ -123,7 +127,9 @@ describe('between the app and DPS', () => {
     await worked();
     await worked();
     const sockets = openSockets();
-    for (let count = 0; count < 3; count++) await worked();
+    for (let count = 0; count < 3; count++) {
+      await worked();
+    }
     // Pools of tables and proxies hold some open for a while: they may be fewer by now.
     await eventually(async () => openSockets() <= sockets, 'there are no more sockets than before');
   });

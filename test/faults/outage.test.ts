@@ -34,7 +34,9 @@ describe('while DPS cannot be used, for hours on a turned clock', () => {
   async function drained(sent: readonly TestEvent[], stepInMs: number, limitInMs: number): Promise<number> {
     for (let passed = 0; passed <= limitInMs; passed += stepInMs) {
       await allQuiet(chain);
-      if (sent.every((each) => chain.outcomeOf(each))) return passed;
+      if (sent.every((each) => chain.outcomeOf(each))) {
+        return passed;
+      }
       chain.advance(stepInMs);
     }
     return Number.POSITIVE_INFINITY;
@@ -165,7 +167,9 @@ describe('while DPS cannot be used, for hours on a turned clock', () => {
         chain.advance(2_000);
         await settles();
       }
-      for (const each of [first, second]) expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+      for (const each of [first, second]) {
+        expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+      }
       expect(deadLetters()).toBe(0);
     },
   );
@@ -192,7 +196,9 @@ describe('while DPS cannot be used, for hours on a turned clock', () => {
       await chain.sendToQueue([before]);
       await allQuiet(chain);
       expect(await requestsSoFar(chain)).toBe(calls);
-      if (inMs < 0) chain.advance(-inMs);
+      if (inMs < 0) {
+        chain.advance(-inMs);
+      }
     },
   );
 });

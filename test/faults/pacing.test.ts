@@ -32,7 +32,9 @@ describe('when an event is tried again', () => {
           expect(waits).toBeGreaterThanOrEqual(1_500);
           expect(waits).toBeGreaterThanOrEqual(Math.min(notBefore ?? 0, hour));
           expect(waits).toBeLessThanOrEqual(hour);
-          if (soon && (notBefore ?? 0) <= 60_000) expect(waits).toBeLessThanOrEqual(60_000);
+          if (soon && (notBefore ?? 0) <= 60_000) {
+            expect(waits).toBeLessThanOrEqual(60_000);
+          }
         },
       ),
     );
@@ -63,7 +65,9 @@ describe('the circuit breaker', () => {
     fc.assert(
       fc.property(steps, (pauses) => {
         const { breaker, time } = started();
-        for (let failure = 0; failure < 5; failure++) breaker.failed(down, 'read');
+        for (let failure = 0; failure < 5; failure++) {
+          breaker.failed(down, 'read');
+        }
         let last = time.at;
         for (const pause of pauses) {
           time.at += pause;
@@ -81,7 +85,9 @@ describe('the circuit breaker', () => {
       }),
     );
     const { breaker, time } = started();
-    for (let failure = 0; failure < 5; failure++) breaker.failed(down, 'read');
+    for (let failure = 0; failure < 5; failure++) {
+      breaker.failed(down, 'read');
+    }
     time.at -= hour;
     expect(breaker.enter()).toBe('probe');
   });
@@ -108,7 +114,9 @@ describe('three instances on one quota, on a turned clock', () => {
       apps: 0,
       env: { DPS_OPERATIONS_PER_MINUTE: String(operationsPerMinute) },
     });
-    for (let count = 0; count < 3; count++) watch(chain.startInstance());
+    for (let count = 0; count < 3; count++) {
+      watch(chain.startInstance());
+    }
   });
   afterAll(() => chain?.close());
 
@@ -137,9 +145,13 @@ describe('three instances on one quota, on a turned clock', () => {
     const startedAt = chain.clock.milliseconds();
     await chain.sendToQueue(born);
     while (!born.every((each) => chain.outcomeOf(each))) {
-      if (underWay === 0) chain.advance(250);
+      if (underWay === 0) {
+        chain.advance(250);
+      }
       await new Promise((resolve) => setTimeout(resolve, 5));
-      if (chain.clock.milliseconds() - startedAt > 15 * 60_000) break;
+      if (chain.clock.milliseconds() - startedAt > 15 * 60_000) {
+        break;
+      }
     }
     expect(born.filter((each) => chain.outcomeOf(each)?.type !== 'enrollment.succeeded')).toEqual([]);
     const throttled = await requestsSoFar(chain, /./, /429/);

@@ -22,8 +22,9 @@ describe('after an outage', () => {
   let atWork = 0;
   /** Whatever has begun waits for its operation, or for later: this machine's speed is not what is asked for. */
   async function atRest(): Promise<void> {
-    for (let looks = 0; looks < 3; looks = atWork === 0 ? looks + 1 : 0)
+    for (let looks = 0; looks < 3; looks = atWork === 0 ? looks + 1 : 0) {
       await new Promise((resolve) => setTimeout(resolve, 4));
+    }
   }
   function watch({ ledger }: Services): void {
     const { read, write } = ledger;

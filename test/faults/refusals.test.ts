@@ -43,8 +43,12 @@ describe(`definitions that DPS refuses while others wait for it (SEED=${seed})`,
       target: chain.stack.endpoints.dps.endpoint,
       headers: () => authorizationFor(chain),
       fate: (request) => {
-        if (down) return 'cut-before';
-        for (const id of madeWithoutKeys(request)) generated.add(id);
+        if (down) {
+          return 'cut-before';
+        }
+        for (const id of madeWithoutKeys(request)) {
+          generated.add(id);
+        }
         return 'pass';
       },
     });
@@ -120,9 +124,12 @@ describe(`definitions that DPS refuses while others wait for it (SEED=${seed})`,
     for (const { id, index, withKeys, good, refused, held } of lives) {
       await expectInDps(id, index, index);
       expect(generated, 'with keys of nobody').not.toContain(id);
-      for (const each of [withKeys, good, held])
+      for (const each of [withKeys, good, held]) {
         expect(chain.outcomeOf(each)?.type, id).toBe('enrollment.succeeded');
-      for (const each of refused) expect(await record(each)).toMatchObject({ reason: 'dps-rejected' });
+      }
+      for (const each of refused) {
+        expect(await record(each)).toMatchObject({ reason: 'dps-rejected' });
+      }
     }
   });
 
@@ -133,7 +140,9 @@ describe(`definitions that DPS refuses while others wait for it (SEED=${seed})`,
     await settled([born]);
     const refused = Array.from({ length: refusedAtOnce }, (_, each) => bad(id, each));
     await settledAfterOutage(refused);
-    for (const each of refused) expect(await record(each)).toMatchObject({ reason: 'dps-rejected' });
+    for (const each of refused) {
+      expect(await record(each)).toMatchObject({ reason: 'dps-rejected' });
+    }
     const late = manufactured(id, { ...keys(9), tags: { good: 9 } }, { minutesAgo: 70 });
     const held = event('device.held', id, undefined, { minutesAgo: 5 });
     await chain.sendToQueue([late, held]);
@@ -165,7 +174,9 @@ describe(`definitions that DPS refuses while others wait for it (SEED=${seed})`,
     const born = manufactured(id, { ...keys(4), tags: { good: 4 } }, { minutesAgo: 20 });
     await chain.sendToQueue([born]);
     await settled([born]);
-    for (const instance of chain.instances.splice(0)) await instance.close();
+    for (const instance of chain.instances.splice(0)) {
+      await instance.close();
+    }
     startInstance({ product: 'thermostat-g2', ...refusedByDps });
     const held = event('device.held', id, undefined, { minutesAgo: 5 });
     await chain.sendToQueue([held]);
@@ -173,7 +184,9 @@ describe(`definitions that DPS refuses while others wait for it (SEED=${seed})`,
     await allQuiet(chain, 2_000).catch(() => undefined);
     expect((await record(held))?.detail).toContain('profile');
     expect(chain.outcomeOf(held)).toBeUndefined();
-    for (const instance of chain.instances.splice(0)) await instance.close();
+    for (const instance of chain.instances.splice(0)) {
+      await instance.close();
+    }
     startInstance({ product: 'broken-*', ...refusedByDps });
     await settled([held]);
     await expectInDps(id, 4, 4);
@@ -183,7 +196,9 @@ describe(`definitions that DPS refuses while others wait for it (SEED=${seed})`,
 /** The devices that a request makes, or updates, without saying their keys. */
 function madeWithoutKeys({ method, path: target, body }: SeenRequest): string[] {
   const isWrite = method === 'PUT' || (method === 'POST' && /\/enrollments\?/.test(target));
-  if (!isWrite) return [];
+  if (!isWrite) {
+    return [];
+  }
   const { enrollments, ...single } = JSON.parse(body.toString());
   const written = (enrollments ?? [single]) as {
     registrationId: string;

@@ -95,20 +95,24 @@ describe('a thousand rejected events that are replayed twice, once their product
         expect(history).toMatchObject([{ reason: 'unknown-product', replayedAt: expect.any(String) }]);
         expect(replayedAt, 'it may be replayed again').toBeUndefined();
       }
-      for (const each of mended)
+      for (const each of mended) {
         expect(listed.get(keyOf(each))).toMatchObject({
           reason: 'unknown-product',
           replayedAt: expect.any(String),
         });
+      }
       for (const each of withKeys) {
         expect(listed.get(keyOf(each))).toMatchObject({ reason: 'unknown-product', replayable: false });
         expect(chain.outcomeOf(each)?.type).toBe('enrollment.rejected');
       }
       const enrollments = await chain.enrollments();
       expect([...enrollments.keys()].sort()).toEqual(mended.map(({ subject }) => subject).sort());
-      for (const [id, { createdDateTimeUtc, lastUpdatedDateTimeUtc }] of enrollments)
+      for (const [id, { createdDateTimeUtc, lastUpdatedDateTimeUtc }] of enrollments) {
         expect(lastUpdatedDateTimeUtc, id).toBe(createdDateTimeUtc);
-      for (const each of mended) expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+      }
+      for (const each of mended) {
+        expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+      }
 
       const writes = () => requestsSoFar(chain, /Create|Bulk|Delete/);
       const before = await writes();

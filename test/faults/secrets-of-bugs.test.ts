@@ -45,8 +45,9 @@ describe('what a bug, or an observer of the app, gets to see', () => {
     await chain.settle(made, batch, wrong);
     await chain.settle(event('device.held', made.subject, undefined, { minutesAgo: 1 }));
     const seen = traces.text();
-    for (const expected of ['ServiceBus', 'TableClient', '/enrollments', 'batch-traced'])
+    for (const expected of ['ServiceBus', 'TableClient', '/enrollments', 'batch-traced']) {
       expect(seen).toContain(expected);
+    }
     expect(found(seen)).toEqual([]);
   });
 
@@ -92,7 +93,9 @@ describe('what a bug, or an observer of the app, gets to see', () => {
       ].join('\n');
       expect(found(said)).toEqual([]);
       expect(said, 'where it happened').toMatch(/subject-\w+\.ts/);
-      if (what.startsWith('says')) expect(said).toContain('Cannot read properties of undefined');
+      if (what.startsWith('says')) {
+        expect(said).toContain('Cannot read properties of undefined');
+      }
     },
   );
 });

@@ -127,8 +127,9 @@ describe('a day with keys that must be nowhere but in messages and DPS', () => {
       manufactured('thermostat-c6', { product: 'toaster', ...attestation(5) }),
       day[6]!,
       day[7]!,
-    ])
+    ]) {
       answers.push(await (await chain.post(each)).text());
+    }
     const audit = await chain.request('/api/audit/runs', { method: 'POST' });
     await eventually(
       async () =>
@@ -145,9 +146,11 @@ describe('a day with keys that must be nowhere but in messages and DPS', () => {
       '/api/audit',
       '/api/health/deep',
     ];
-    for (const each of paths)
-      for (const accept of ['application/json', 'text/html'])
+    for (const each of paths) {
+      for (const accept of ['application/json', 'text/html']) {
         answers.push(await (await chain.request(each, { headers: { accept } })).text());
+      }
+    }
     const { symmetricKey } = await chain.dps.individualEnrollments.getAttestationMechanism('custom-c1');
     expect(symmetricKey?.primaryKey, 'it is in DPS').toBe(canary(3));
 
@@ -167,6 +170,8 @@ describe('a day with keys that must be nowhere but in messages and DPS', () => {
       expect(found, place).toEqual([]);
     }
     const keys = /SharedAccessKey=([^;]+)/.exec(chain.stack.endpoints.dps.connectionString)![1]!;
-    for (const text of Object.values(places)) expect(text).not.toContain(keys);
+    for (const text of Object.values(places)) {
+      expect(text).not.toContain(keys);
+    }
   });
 });

@@ -200,8 +200,9 @@ describe(`what DPS says of single events (SEED=${seed})`, () => {
         const { createdDateTimeUtc, lastUpdatedDateTimeUtc } = enrollments.get(subject)!;
         expect(lastUpdatedDateTimeUtc, 'written once').toBe(createdDateTimeUtc);
       }
-      for (const each of [...devices, group])
+      for (const each of [...devices, group]) {
         expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+      }
     },
   );
 
@@ -212,14 +213,16 @@ describe(`what DPS says of single events (SEED=${seed})`, () => {
     await settled(born);
     let racing = true;
     const foreign = (async () => {
-      for (let round = 0; racing; round++)
-        for (const registrationId of ids)
+      for (let round = 0; racing; round++) {
+        for (const registrationId of ids) {
           await chain.dps.individualEnrollments
             .createOrUpdate(
               { registrationId, attestation: { type: 'symmetricKey' }, initialTwin: { tags: { round } } },
               { ifMatch: '*' },
             )
             .catch(() => undefined);
+        }
+      }
     })();
     const changes = ids.flatMap((id) =>
       Array.from({ length: 6 }, (_, index) =>
@@ -240,12 +243,14 @@ describe(`what DPS says of single events (SEED=${seed})`, () => {
     );
     await chain.sendToQueue(last);
     await settled(last);
-    for (const id of ids)
+    for (const id of ids) {
       expect(await chain.dps.individualEnrollments.get(id)).toMatchObject({
         initialTwin: { tags: { index: 99 } },
       });
-    for (const each of changes)
+    }
+    for (const each of changes) {
       expect(['enrollment.succeeded', 'enrollment.superseded']).toContain(chain.outcomeOf(each)?.type);
+    }
   });
 
   it('events of one device on several instances at once end in one state', async () => {

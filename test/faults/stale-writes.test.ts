@@ -18,7 +18,9 @@ describe('a delivery whose write to DPS is slow, while another one ends its even
       headers: () => authorizationFor(chain),
       fate: () => 'pass',
       before: async (request) => {
-        if (isSlow(request)) await new Promise<void>((goOn) => slow.push({ goOn }));
+        if (isSlow(request)) {
+          await new Promise<void>((goOn) => slow.push({ goOn }));
+        }
       },
     });
     // One at a time: while it is slow, all else goes to others.
@@ -58,13 +60,17 @@ describe('a delivery whose write to DPS is slow, while another one ends its even
     expect(await record(sent)).toMatchObject({ status: 'succeeded' });
     const updates = () => requestsSoFar(chain, /IndividualEnrollment_CreateOrUpdate/, /200/);
     const before = await updates();
-    for (const { goOn } of slow.splice(0)) goOn();
+    for (const { goOn } of slow.splice(0)) {
+      goOn();
+    }
     await eventually(async () => chain.instances[0]!.isIdle, 'the slow one is done');
     const enrollment = await chain.dps.individualEnrollments.get(id);
     expect(enrollment).toMatchObject({ initialTwin: { tags: { a: 2 } } });
     expect(enrollment.provisioningStatus ?? 'enabled').toBe('enabled');
     // What has been overtaken is not even written in passing; a deletion cannot be told from a newer one's in time.
-    if (method === 'PUT') expect(await updates()).toBe(before);
+    if (method === 'PUT') {
+      expect(await updates()).toBe(before);
+    }
     expect(chain.contradictions).toEqual([]);
     chain.instances.splice(chain.instances.indexOf(other), 1);
     await other.close();

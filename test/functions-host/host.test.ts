@@ -352,7 +352,9 @@ async function rawRequest(request: string): Promise<{ status: number; text: stri
   const isWhole = /connection: close/.test(request) ? () => false : () => text.includes('\r\n');
   for await (const chunk of socket) {
     text += chunk;
-    if (isWhole()) break;
+    if (isWhole()) {
+      break;
+    }
   }
   socket.destroy();
   return { status: Number(text.split(' ')[1]), text };

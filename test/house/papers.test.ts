@@ -63,7 +63,8 @@ describe('The launch configurations', () => {
   });
 
   it('belong to tasks whose scripts are there', () => {
-    for (const { script } of JSON.parse(read('.vscode/tasks.json')).tasks)
+    for (const { script } of JSON.parse(read('.vscode/tasks.json')).tasks) {
       expect(script === undefined || script in scripts, script).toBe(true);
+    }
   });
 });

@@ -39,8 +39,9 @@ describe('What npm installs', () => {
       ...dependencies,
       ...devDependencies,
       ...optionalDependencies,
-    }))
+    })) {
       expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
+    }
   });
 });
 

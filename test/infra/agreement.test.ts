@@ -118,16 +118,19 @@ describeBicep('The deployment agrees with the code', () => {
     const { extensions } = JSON.parse(readFileSync(path.join(infra, '../host.json'), 'utf8'));
     const [hours, minutes, seconds] = extensions.serviceBus.maxAutoLockRenewalDuration.split(':').map(Number);
     const renewedForInMs = ((hours * 60 + minutes) * 60 + seconds) * 1_000;
-    for (const queue of queues) expect(renewedForInMs).toBeGreaterThan(queue.lockDurationInMs);
+    for (const queue of queues) {
+      expect(renewedForInMs).toBeGreaterThan(queue.lockDurationInMs);
+    }
   });
 
   it('in the settings: the schema of the app takes them, with identities everywhere', () => {
     for (const deployment of Object.values(evaluated)) {
       const settings = readSettings(settingsOf(deployment));
-      for (const access of [settings.dps, settings.serviceBus, settings.tables])
+      for (const access of [settings.dps, settings.serviceBus, settings.tables]) {
         expect(access).toMatchObject({
           identity: { endpoint: expect.any(String), clientId: 'known to Azure' },
         });
+      }
     }
   });
 
@@ -160,7 +163,9 @@ describeBicep('The deployment agrees with the code', () => {
 
   it('in the senders of webhooks: each has the setting that the app reads', () => {
     const settings = settingsOf(evaluated.isolated);
-    for (const sender of ['brno-mes', 'erp']) expect(settings).toHaveProperty(webhookSecretsSetting(sender));
+    for (const sender of ['brno-mes', 'erp']) {
+      expect(settings).toHaveProperty(webhookSecretsSetting(sender));
+    }
     const secret = `whsec_${Buffer.alloc(32).toString('base64')}`;
     const put = { ...settings, [webhookSecretsSetting('erp')]: secret };
     expect([...readSettings(put).webhookSecrets.keys()]).toEqual([webhookSecretsSetting('erp')]);
@@ -191,20 +196,23 @@ describeBicep('The deployment agrees with the code', () => {
     const telemetry =
       /^APPLICATIONINSIGHTS_(?:CONNECTION|AUTHENTICATION)_STRING$|^OTEL_TRACES_SAMPLER(?:_ARG)?$/;
     const host = /^FUNCTIONS_REQUEST_BODY_SIZE_LIMIT$/;
-    for (const deployment of Object.values(evaluated))
-      for (const name of Object.keys(settingsOf(deployment)))
+    for (const deployment of Object.values(evaluated)) {
+      for (const name of Object.keys(settingsOf(deployment))) {
         expect(
           [ours, connections, telemetry, host].some((pattern) => pattern.test(name)),
           name,
         ).toBe(true);
+      }
+    }
   });
 
   it('in telemetry: every trace is kept, and every log line with it', () => {
-    for (const deployment of Object.values(evaluated))
+    for (const deployment of Object.values(evaluated)) {
       expect(settingsOf(deployment)).toMatchObject({
         OTEL_TRACES_SAMPLER: 'microsoft.fixed_percentage',
         OTEL_TRACES_SAMPLER_ARG: '1.0',
       });
+    }
   });
 
   it('in the size of requests: the host takes more than the app does, so that the app can say so, and not much more', () => {
@@ -246,8 +254,9 @@ describeBicep('Hubs and what is brought along', () => {
       ...made.map(({ id }) => id),
       `${subscription}/resourceGroups/rg-iot/providers/Microsoft.Devices/IotHubs/iot-contoso`,
     ];
-    for (const [index, id] of ids.entries())
+    for (const [index, id] of ids.entries()) {
       expect(dps.iotHubs[index].connectionString).toContain(`reference('${id}',`);
+    }
     expect(
       dps.iotHubs.map((hub: { location: string; allocationWeight: number }) => [
         hub.location,
@@ -268,8 +277,9 @@ describeBicep('Hubs and what is brought along', () => {
       'Microsoft.Devices/provisioningServices',
       'Microsoft.Devices/IotHubs',
       'Microsoft.OperationalInsights/workspaces',
-    ])
+    ]) {
       expect(ofType(brought, type), type).toEqual([]);
+    }
     const elsewhere = brought.resources.filter(({ id }) => !id.includes('/resourceGroups/rg-brought'));
     expect(new Set(elsewhere.map(({ type }) => type))).toEqual(
       new Set([

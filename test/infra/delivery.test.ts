@@ -13,10 +13,11 @@ describe('The workflows', () => {
       [...read(file).matchAll(/uses: (.+)/g)].map((match) => match[1]),
     );
     expect(used.length).toBeGreaterThan(5);
-    for (const action of used)
+    for (const action of used) {
       expect(action).toMatch(
         /^(?:actions|azure)\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$|^\.\/\.github\/workflows\//,
       );
+    }
   });
 
   it('check, build and test before anything is deployed, and show what would change before it does', () => {
@@ -36,8 +37,9 @@ describe('The workflows', () => {
   });
 
   it('sign in with federated credentials: no secret is named', () => {
-    for (const file of workflows)
+    for (const file of workflows) {
       expect(read(file)).not.toMatch(/secrets\.|client-secret|creds:|publish-profile/);
+    }
     expect(read('.github/workflows/deploy.yml')).toContain('id-token: write');
   });
 });
@@ -62,12 +64,13 @@ describeBicep('What azd deploys', () => {
 
   it('finds the resource provider registered that an isolated subnet is delegated to', () => {
     const hooks = /\nhooks:\n([\s\S]*?)\nservices:/.exec(read('azure.yaml'))?.[1] ?? '';
-    for (const shell of ['posix', 'windows'])
+    for (const shell of ['posix', 'windows']) {
       expect(hooks).toMatch(
         new RegExp(
           `preprovision:[\\s\\S]*${shell}:\\n[^:]*:[^:]*: az provider register --namespace Microsoft\\.App .*--wait`,
         ),
       );
+    }
     expect(read('.github/workflows/deploy.yml')).toMatch(
       /az provider register --namespace Microsoft\.App --wait[\s\S]*az deployment sub create/,
     );

@@ -71,8 +71,9 @@ describeBicep('What a first deployment would fail on', () => {
       expect.arrayContaining(['westeurope', 'northeurope', 'eastus', 'japaneast']),
     );
     // Flex, by azd's own templates of 2026; of the rest, one that only DPS has, and two that only Flex is known to have.
-    for (const lacking of ['japanwest', 'spaincentral', 'eastus2euap'])
+    for (const lacking of ['japanwest', 'spaincentral', 'eastus2euap']) {
       expect(allowedValues).not.toContain(lacking);
+    }
   });
 
   it('is nothing that Flex Consumption does not have', () => {
@@ -88,11 +89,13 @@ describeBicep('What a first deployment would fail on', () => {
   });
 
   it('is no version of an API that is too new to be everywhere', () => {
-    for (const file of globSync('**/*.bicep', { cwd: infra }))
+    for (const file of globSync('**/*.bicep', { cwd: infra })) {
       for (const [, version = ''] of readFileSync(path.join(infra, file), 'utf8').matchAll(
         /'Microsoft\.[\w/.]+@([\w-]+)'/g,
-      ))
+      )) {
         expect(version < '2026', `${file}: ${version}`).toBe(true);
+      }
+    }
   });
 });
 
@@ -116,7 +119,9 @@ describeBicep('Private DNS zones', () => {
     for (const deployment of Object.values(evaluated)) {
       const links = ofType(deployment, 'Microsoft.Network/privateDnsZones/virtualNetworkLinks');
       expect(links.length).toBe(zonesOf(deployment).length);
-      for (const { properties } of links) expect(properties.resolutionPolicy).toBe('NxDomainRedirect');
+      for (const { properties } of links) {
+        expect(properties.resolutionPolicy).toBe('NxDomainRedirect');
+      }
     }
   });
 });
@@ -135,7 +140,9 @@ describeBicep('What people set', () => {
     const template = await compiled('main.bicep');
     expect(Object.keys(set).sort()).toEqual(Object.keys(template.parameters).sort());
     const readme = readFileSync(path.join(infra, 'README.md'), 'utf8');
-    for (const variable of Object.values(set)) expect(readme).toContain(`\`${variable}\``);
+    for (const variable of Object.values(set)) {
+      expect(readme).toContain(`\`${variable}\``);
+    }
   });
 
   it('means without any of it the same as no parameters at all', async () => {
@@ -156,8 +163,11 @@ describeBicep('What people set', () => {
     const { parameters } = (await compiled('main.bicep')) as unknown as {
       parameters: Record<string, { defaultValue?: unknown }>;
     };
-    for (const [name, { defaultValue }] of Object.entries(parameters))
-      if (defaultValue !== undefined) expect(given[name]?.value, name).toEqual(defaultValue);
+    for (const [name, { defaultValue }] of Object.entries(parameters)) {
+      if (defaultValue !== undefined) {
+        expect(given[name]?.value, name).toEqual(defaultValue);
+      }
+    }
     expect(evaluated.plain.resources.length).toBeGreaterThan(20);
   });
 });

@@ -30,7 +30,9 @@ describeBicep('Diagnostic settings', () => {
           type.split('/').length === 2 && !withoutDiagnostics.some((exempt) => type.startsWith(exempt)),
       );
       expect(needed.length).toBeGreaterThanOrEqual(4);
-      for (const { id } of needed) expect(covered).toContain(id);
+      for (const { id } of needed) {
+        expect(covered).toContain(id);
+      }
       expect(new Set(settings.map(({ properties }) => properties.workspaceId)).size).toBe(1);
     }
   });
@@ -39,7 +41,9 @@ describeBicep('Diagnostic settings', () => {
     const settings = ofType(evaluated['brought-along'], 'Microsoft.Insights/diagnosticSettings');
     const on = settings.map(({ id }) => path.posix.basename(diagnosticsOf(id)));
     expect(on).toEqual(expect.arrayContaining(['dps-contoso', 'sb-contoso']));
-    for (const { properties } of settings) expect(properties.workspaceId).toMatch(/\/log-contoso$/);
+    for (const { properties } of settings) {
+      expect(properties.workspaceId).toMatch(/\/log-contoso$/);
+    }
   });
 
   it("bring DPS's device and service operations", () => {
@@ -109,11 +113,17 @@ describeBicep('Alerts', () => {
     const words = new Set<string>();
     for (const { properties } of ofType(evaluated.plain, 'Microsoft.Insights/scheduledQueryRules')) {
       const query: string = properties.criteria.allOf[0].query;
-      if (/App(?:Traces|Requests)/.test(query))
+      if (/App(?:Traces|Requests)/.test(query)) {
         expect(query).toMatch(new RegExp(`_ResourceId (?:=~|in~) \\(?"${app}"`));
-      if (/AzureDiagnostics/.test(query)) expect(query).toContain(`_ResourceId =~ "${dps}"`);
-      for (const [, list] of query.matchAll(/Message has(?:_any)? \(?([^)\n]*)/g))
-        for (const [, word] of (list ?? '').matchAll(/"([^"]+)"/g)) words.add(word ?? '');
+      }
+      if (/AzureDiagnostics/.test(query)) {
+        expect(query).toContain(`_ResourceId =~ "${dps}"`);
+      }
+      for (const [, list] of query.matchAll(/Message has(?:_any)? \(?([^)\n]*)/g)) {
+        for (const [, word] of (list ?? '').matchAll(/"([^"]+)"/g)) {
+          words.add(word ?? '');
+        }
+      }
     }
     expect(words.size).toBeGreaterThanOrEqual(6);
     // In a call of the log, or among the words of a circuit breaker.
@@ -176,7 +186,9 @@ describeBicep('The workbook', () => {
     const { items } = JSON.parse(text);
     expect(items.length).toBeGreaterThan(10);
     const there = new Set(plain.resources.map(({ id }) => id));
-    for (const id of text.match(/\/subscriptions\/[^"\\]+/g) ?? []) expect(there).toContain(id);
+    for (const id of text.match(/\/subscriptions\/[^"\\]+/g) ?? []) {
+      expect(there).toContain(id);
+    }
     const metrics = [...text.matchAll(/"metric": "[^"]*--([A-Za-z]+)"/g)].map((match) => match[1]);
     expect(metrics).toEqual(
       expect.arrayContaining(['DeadletteredMessages', 'DeviceAssignments', 'RegistrationAttempts']),

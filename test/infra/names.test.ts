@@ -54,13 +54,14 @@ describeBicep('Names', () => {
   );
 
   it('keep to the length and the characters of their type, from the shortest parameters to the longest', () => {
-    for (const { variant, resources } of Object.values(evaluated))
+    for (const { variant, resources } of Object.values(evaluated)) {
       for (const { type, name } of resources) {
         const last = name.split('/').at(-1) ?? '';
         expect(last, `${variant}: ${type} ${name}`).toMatch(
           rules[type] ?? /^there is a rule for every type$/,
         );
       }
+    }
   });
 
   it('are as long, and as short, as they may be in the variants that try just that', () => {
@@ -103,21 +104,27 @@ describeBicep('Names', () => {
   it('and all else stay the same from deployment to deployment: nothing is random, nothing is the time', () => {
     const files = globSync('**/*.{bicep,bicepparam}', { cwd: infra });
     expect(files.length).toBeGreaterThan(20);
-    for (const file of files)
+    for (const file of files) {
       expect(readFileSync(path.join(infra, file), 'utf8'), file).not.toMatch(
         /\b(?:utcNow|newGuid|deployer)\s*\(/,
       );
-    for (const { resources } of Object.values(evaluated))
-      for (const [at, text] of strings(resources)) expect(text, at).not.toMatch(/\b(?:utcNow|newGuid)\s*\(/);
+    }
+    for (const { resources } of Object.values(evaluated)) {
+      for (const [at, text] of strings(resources)) {
+        expect(text, at).not.toMatch(/\b(?:utcNow|newGuid)\s*\(/);
+      }
+    }
   });
 
   it('are ids of resources that exist where one resource names another', () => {
     for (const { variant, resources } of Object.values(evaluated)) {
       const ids = new Set(resources.map(({ id }) => id));
       const own = resources[0]?.id ?? '';
-      for (const [at, text] of strings(resources.map(({ properties }) => properties)))
-        if (text.startsWith(`${own}/`) && !/\/subnets\//.test(text))
+      for (const [at, text] of strings(resources.map(({ properties }) => properties))) {
+        if (text.startsWith(`${own}/`) && !/\/subnets\//.test(text)) {
           expect(ids, `${variant} ${at}`).toContain(text);
+        }
+      }
     }
   });
 });

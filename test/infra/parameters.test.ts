@@ -34,14 +34,21 @@ describeBicep('The parameters', () => {
     const named = given.$ref?.replace('#/definitions/', '');
     const parameter = named === undefined ? given : { ...definitions[named], ...given };
     const missing = parameter.metadata?.description ? [] : [`${name}: a description`];
-    if (parameter.allowedValues) return missing;
-    if (parameter.type === 'string' && parameter.maxLength === undefined)
+    if (parameter.allowedValues) {
+      return missing;
+    }
+    if (parameter.type === 'string' && parameter.maxLength === undefined) {
       missing.push(`${name}: a longest length`);
-    if (parameter.type === 'int' && (parameter.minValue === undefined || parameter.maxValue === undefined))
+    }
+    if (parameter.type === 'int' && (parameter.minValue === undefined || parameter.maxValue === undefined)) {
       missing.push(`${name}: a least and a greatest value`);
-    if (parameter.type === 'array' && parameter.maxLength === undefined)
+    }
+    if (parameter.type === 'array' && parameter.maxLength === undefined) {
       missing.push(`${name}: a longest length`);
-    if (parameter.type === 'array' && !parameter.items) missing.push(`${name}: a type of its items`);
+    }
+    if (parameter.type === 'array' && !parameter.items) {
+      missing.push(`${name}: a type of its items`);
+    }
     const members = { ...parameter.properties, ...definitions[itemOf(parameter)]?.properties };
     return [
       ...missing,
@@ -59,11 +66,13 @@ describeBicep('The parameters', () => {
   });
 
   it('of modules have a description each', () => {
-    for (const file of globSync('modules/*.bicep', { cwd: infra }))
+    for (const file of globSync('modules/*.bicep', { cwd: infra })) {
       for (const [, before] of readFileSync(path.join(infra, file), 'utf8').matchAll(
         /((?:^@.*\n)*)^param /gm,
-      ))
+      )) {
         expect(before, file).toContain('@description(');
+      }
+    }
   });
 
   it('switch to an isolated network by one of them, which is off', () => {

@@ -24,13 +24,15 @@ describeBicep('The queries of alerts and workbook', () => {
   it('are right, by Kusto itself, over the tables as Azure documents them', () => {
     const queries = queriesOf(evaluated.plain);
     expect(Object.keys(queries).length).toBeGreaterThan(15);
-    for (const [name, query] of Object.entries(queries))
+    for (const [name, query] of Object.entries(queries)) {
       expect(errorsOf(query, workspaceTables), name).toEqual([]);
+    }
   });
 
   it('do not fail in a new workspace, which has no table yet', () => {
-    for (const [name, query] of Object.entries(queriesOf(evaluated.plain)))
+    for (const [name, query] of Object.entries(queriesOf(evaluated.plain))) {
       expect(errorsOf(query, {}), name).toEqual([]);
+    }
   });
 
   it('would be found out if they named a column that is not there, or no language at all', () => {

@@ -56,7 +56,9 @@ function scopeOf(assignmentId: string): string {
   const scope = assignmentId.replace(/\/providers\/Microsoft\.Authorization\/.*$/, '');
   for (const [kind, pattern] of scopes) {
     const match = pattern.exec(scope);
-    if (match) return `${kind}${match[1] ?? ''}`;
+    if (match) {
+      return `${kind}${match[1] ?? ''}`;
+    }
   }
   return scope;
 }
@@ -66,8 +68,9 @@ describeBicep('The role assignments', () => {
 
   it('are those of the table in the README, and no others', () => {
     expect(promised(['always'])).toHaveLength(10);
-    for (const variant of ['plain', 'brought-along'] as const)
+    for (const variant of ['plain', 'brought-along'] as const) {
       expect(given(evaluated[variant]), variant).toEqual(promised(['always', 'targetBasedScaling']));
+    }
   });
 
   it('let the app manage its queues, so that the platform sees how long they are, unless that is switched off', () => {
@@ -101,7 +104,9 @@ describeBicep('The role assignments', () => {
       const app = onlyOne(deployment, 'Microsoft.Web/sites') as unknown as { identity: unknown };
       expect(app.identity).toEqual({ type: 'UserAssigned', userAssignedIdentities: { [identity.id]: {} } });
       for (const { properties } of ofType(deployment, 'Microsoft.Authorization/roleAssignments')) {
-        if (properties.principalType === 'User') continue;
+        if (properties.principalType === 'User') {
+          continue;
+        }
         expect(properties.principalType).toBe('ServicePrincipal');
         expect(properties.principalId).toMatch(/format\('identity-.*\.outputs\.principalId\.value\]$/);
       }
@@ -114,10 +119,11 @@ describeBicep('The role assignments', () => {
     );
     const onServiceBus = ids.filter((id) => id.includes('/Microsoft.ServiceBus/'));
     expect(onServiceBus).toHaveLength(7);
-    for (const id of onServiceBus)
+    for (const id of onServiceBus) {
       expect(id).toContain(
         '/subscriptions/00000000-0000-4000-8000-000000000003/resourceGroups/rg-messaging/providers/Microsoft.ServiceBus/namespaces/sb-contoso/',
       );
+    }
     expect(ids.filter((id) => id.includes('/rg-iot/providers/Microsoft.Devices/'))).toHaveLength(1);
   });
 });

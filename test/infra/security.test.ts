@@ -18,9 +18,13 @@ const looksLikeSecret =
 /** Of each resource that has such a switch: how it is set against the public network. */
 function publicAccess(deployment: Deployment): Record<string, string> {
   const found: Record<string, string> = {};
-  for (const { type, properties } of deployment.resources)
-    for (const [key, value] of Object.entries(properties ?? {}))
-      if (/^publicNetworkAccess/.test(key)) found[`${type} ${key}`] = String(value);
+  for (const { type, properties } of deployment.resources) {
+    for (const [key, value] of Object.entries(properties ?? {})) {
+      if (/^publicNetworkAccess/.test(key)) {
+        found[`${type} ${key}`] = String(value);
+      }
+    }
+  }
   return found;
 }
 
@@ -46,14 +50,19 @@ describeBicep('Of secrets', () => {
   });
 
   it('none is an output of the deployment or of a module', () => {
-    for (const { outputs } of Object.values(evaluated))
-      for (const [, text] of strings(outputs)) expect(text).not.toMatch(looksLikeSecret);
+    for (const { outputs } of Object.values(evaluated)) {
+      for (const [, text] of strings(outputs)) {
+        expect(text).not.toMatch(looksLikeSecret);
+      }
+    }
     const modules = globSync('**/*.bicep', { cwd: infra }).map((file) =>
       readFileSync(path.join(infra, file), 'utf8'),
     );
     const outputs = modules.flatMap((text) => text.match(/^output .*$/gm) ?? []);
     expect(outputs.length).toBeGreaterThan(5);
-    for (const output of outputs) expect(output).not.toMatch(looksLikeSecret);
+    for (const output of outputs) {
+      expect(output).not.toMatch(looksLikeSecret);
+    }
   });
 
   it('those of webhook senders are references to the key vault, read by the identity', () => {
@@ -83,8 +92,12 @@ describeBicep('Of secrets', () => {
     for (const deployment of [evaluated.plain, evaluated.isolated]) {
       const storage = onlyOne(deployment, 'Microsoft.Storage/storageAccounts').properties;
       expect(storage).toMatchObject({ allowSharedKeyAccess: false, allowBlobPublicAccess: false });
-      for (const container of ofType(deployment, 'Microsoft.Storage/storageAccounts/blobServices/containers'))
+      for (const container of ofType(
+        deployment,
+        'Microsoft.Storage/storageAccounts/blobServices/containers',
+      )) {
         expect(container.properties.publicAccess).toBe('None');
+      }
       expect(onlyOne(deployment, 'Microsoft.ServiceBus/namespaces').properties.disableLocalAuth).toBe(true);
       const workspace = onlyOne(deployment, 'Microsoft.OperationalInsights/workspaces').properties;
       expect(workspace.features.disableLocalAuth).toBe(true);
@@ -103,8 +116,9 @@ describeBicep('Of secrets', () => {
         supportsHttpsTrafficOnly: true,
       });
       expect(onlyOne(deployment, 'Microsoft.ServiceBus/namespaces').properties.minimumTlsVersion).toBe('1.2');
-      for (const hub of ofType(deployment, 'Microsoft.Devices/IotHubs'))
+      for (const hub of ofType(deployment, 'Microsoft.Devices/IotHubs')) {
         expect(hub.properties.minTlsVersion).toBe('1.2');
+      }
       const { httpsOnly, siteConfig } = onlyOne(deployment, 'Microsoft.Web/sites').properties;
       expect(httpsOnly).toBe(true);
       expect(siteConfig).toMatchObject({ minTlsVersion: '1.2', scmMinTlsVersion: '1.2' });
@@ -136,8 +150,9 @@ describeBicep('Network isolation', () => {
   it('closes everything to the public network, with Service Bus Premium', () => {
     expect(publicAccess(evaluated.isolated)).toEqual(switches('Disabled'));
     expect(onlyOne(evaluated.isolated, 'Microsoft.ServiceBus/namespaces').sku?.name).toBe('Premium');
-    for (const type of ['Microsoft.Storage/storageAccounts', 'Microsoft.KeyVault/vaults'])
+    for (const type of ['Microsoft.Storage/storageAccounts', 'Microsoft.KeyVault/vaults']) {
       expect(onlyOne(evaluated.isolated, type).properties.networkAcls.defaultAction).toBe('Deny');
+    }
   });
 
   it('gives each of them a private endpoint, whose names are resolved in zones that the network knows', () => {
@@ -148,14 +163,18 @@ describeBicep('Network isolation', () => {
       [...zones].map((id) => path.posix.basename(id)).sort(),
     );
     const network = onlyOne(isolated, 'Microsoft.Network/virtualNetworks');
-    for (const { properties } of linked) expect(properties.virtualNetwork.id).toBe(network.id);
+    for (const { properties } of linked) {
+      expect(properties.virtualNetwork.id).toBe(network.id);
+    }
 
     const groups = ofType(isolated, 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups');
     const reached = ofType(isolated, 'Microsoft.Network/privateEndpoints').map(({ name, properties }) => {
       const [connection] = properties.privateLinkServiceConnections;
       const group = groups.find((candidate) => candidate.name === `${name}/default`) as Resource;
       const configs: { properties: { privateDnsZoneId: string } }[] = group.properties.privateDnsZoneConfigs;
-      for (const config of configs) expect(zones).toContain(config.properties.privateDnsZoneId);
+      for (const config of configs) {
+        expect(zones).toContain(config.properties.privateDnsZoneId);
+      }
       expect(properties.subnet.id).toBe(`${network.id}/subnets/private-endpoints`);
       const target = isolated.resources.find(({ id }) => id === connection.properties.privateLinkServiceId);
       const names = configs.map(({ properties }) => path.posix.basename(properties.privateDnsZoneId));

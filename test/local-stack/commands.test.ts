@@ -28,15 +28,18 @@ async function runStart(flags: readonly string[], env: Record<string, string> = 
     env: { ...process.env, ...env },
   });
   let output = '';
-  for (const stream of [child.stdout, child.stderr])
+  for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk) => {
       output += chunk;
     });
+  }
   return { child, output: () => output };
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (!condition()) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 describe('Each command', () => {
@@ -64,8 +67,11 @@ describe('Each command', () => {
   it('names every flag that it takes', () => {
     for (const [, file] of own) {
       const text = readFileSync(path.join(project, file), 'utf8');
-      for (const [, flag] of text.matchAll(/^\s+'?([a-z-]+)'?: \{ type: '(?:string|boolean)'/gm))
-        if (flag !== 'help') expect(text, file).toMatch(new RegExp(`^ {2}--${flag} `, 'm'));
+      for (const [, flag] of text.matchAll(/^\s+'?([a-z-]+)'?: \{ type: '(?:string|boolean)'/gm)) {
+        if (flag !== 'help') {
+          expect(text, file).toMatch(new RegExp(`^ {2}--${flag} `, 'm'));
+        }
+      }
     }
   });
 });

@@ -54,10 +54,11 @@ describe('The deployable folder', () => {
       expect(text).toContain(`${name} ${own?.version} (${own?.licence})`);
     }
     expect(text).toMatch(/Permission is hereby granted, free of charge/);
-    for (const { name, version, licence, text: own } of deployable.packages)
+    for (const { name, version, licence, text: own } of deployable.packages) {
       expect(text).toContain(
         `${name} ${version} (${licence})\n\n${own || 'The package brings no licence file.'}\n`,
       );
+    }
   });
 
   it('takes an event all the way to DPS, with nothing else on disk', async () => {

@@ -207,7 +207,9 @@ describe('npm run devices', () => {
     expect(out).toMatch(/^6 of 6: .*4 assigned/m);
     expect(out).toMatch(/^no key here +gateway-8$/m);
     expect(out).toMatch(/^unauthorized +never-enrolled$/m);
-    for (const protocol of ['http', 'mqtt', 'mqtt-ws']) expect(out).toContain(` ${protocol}`);
+    for (const protocol of ['http', 'mqtt', 'mqtt-ws']) {
+      expect(out).toContain(` ${protocol}`);
+    }
     for (const id of ['sensor-9', 'gateway-9', 'thermostat-9', 'meter-9']) {
       expect(await dps.deviceRegistrationStates.get(id)).toMatchObject({ status: 'assigned' });
     }

@@ -39,14 +39,16 @@ async function contentOf(azurite: Azurite, name: keyof typeof tableNames) {
 it('A ledger that was backed up comes back row by row, and never over another', async () => {
   const devices = new Table(tableNames.devices, accessTo(from));
   const at = new Date('2026-11-23T06:00:00.123Z');
-  for (let device = 0; device < 3; device++)
-    for (let row = 0; row < 130; row++)
+  for (let device = 0; device < 3; device++) {
+    for (let row = 0; row < 130; row++) {
       await devices.insert(`device-${device}`, `event!${row}`, {
         text: 'ř'.repeat(2_000),
         count: row,
         at,
         isHeld: row % 2 === 0,
       });
+    }
+  }
   await new Table(tableNames.batches, accessTo(from)).insert('2026-w47', 'state', {
     json: '{"a":{"$date":1}}',
   });
@@ -56,8 +58,9 @@ it('A ledger that was backed up comes back row by row, and never over another', 
   expect(await backUp(accessTo(from), file)).toBe(391);
   expect(gunzipSync(readFileSync(file)).toString().trim().split('\n')).toHaveLength(391);
   expect(await restore(accessTo(to), file)).toBe(391);
-  for (const name of ['devices', 'batches'] as const)
+  for (const name of ['devices', 'batches'] as const) {
     expect(await contentOf(to, name)).toEqual(await contentOf(from, name));
+  }
   expect(await contentOf(to, 'quota')).toEqual([]);
 
   await expect(restore(accessTo(to), file)).rejects.toThrow('The table devices is not empty.');

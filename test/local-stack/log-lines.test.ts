@@ -40,7 +40,9 @@ describe('The age of the oldest event', () => {
   it('is that of the first one that is due: not of those that are tried again later', async () => {
     expect(await loggedIn(10)).toEqual(line(0));
     const sender = client.createSender(manufacturingEventsQueue.name);
-    for (let i = 0; i < 60; i++) await sender.scheduleMessages({ body: `later ${i}` }, inMinutes(60));
+    for (let i = 0; i < 60; i++) {
+      await sender.scheduleMessages({ body: `later ${i}` }, inMinutes(60));
+    }
     expect(await loggedIn(10)).toEqual(line(0));
     await sender.sendMessages([{ body: 'first' }, { body: 'second' }]);
     const [[, , { ageInSeconds }]] = (await loggedIn(10)) as [[string, string, { ageInSeconds: number }]];
@@ -58,7 +60,9 @@ describe('The age of the oldest event', () => {
     const sender = client.createSender(manufacturingEventsQueue.name);
     const later = Array.from({ length: 250 }, (_, i) => ({ body: `much later ${i}` }));
     const scheduled: Awaited<ReturnType<typeof sender.scheduleMessages>> = [];
-    for (let i = 0; i < 8; i++) scheduled.push(...(await sender.scheduleMessages(later, inMinutes(60))));
+    for (let i = 0; i < 8; i++) {
+      scheduled.push(...(await sender.scheduleMessages(later, inMinutes(60))));
+    }
     expect(await loggedIn(10)).toEqual(line('unknown'));
     await sender.cancelScheduledMessages(scheduled);
   });
@@ -69,10 +73,11 @@ describe('The app logs, in lines that alerts look for,', () => {
   let output = '';
   beforeAll(async () => {
     app = await startAppProcess({ endpoints: stack.endpoints, output: 'pipe' });
-    for (const stream of [app.child.stdout, app.child.stderr])
+    for (const stream of [app.child.stdout, app.child.stderr]) {
       stream?.on('data', (chunk) => {
         output += chunk;
       });
+    }
   });
   afterAll(() => app.kill());
 

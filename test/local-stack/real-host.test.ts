@@ -107,7 +107,9 @@ function postInChunks(text: string): Promise<{ status: number; body: string }> {
     };
     const sent = request(`${app.url}/api/events`, { method: 'POST', headers }, async (response) => {
       let body = '';
-      for await (const chunk of response) body += chunk;
+      for await (const chunk of response) {
+        body += chunk;
+      }
       resolve({ status: response.statusCode ?? 0, body });
     });
     sent.on('error', reject);

@@ -27,7 +27,9 @@ beforeAll(() => {
   endpointsFile = path.join(folder, 'endpoints.json');
 });
 afterEach(() => {
-  for (const child of started) child.kill('SIGKILL');
+  for (const child of started) {
+    child.kill('SIGKILL');
+  }
   started = [];
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -45,7 +47,9 @@ function start(...flags: string[]) {
 }
 
 async function ready(): Promise<Endpoints> {
-  while (!existsSync(endpointsFile)) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (!existsSync(endpointsFile)) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   return readEndpoints(endpointsFile);
 }
 
@@ -62,7 +66,9 @@ async function nothingAnswers(urls: readonly string[]): Promise<void> {
         () => true,
         () => false,
       );
-    while (await answers()) await new Promise((resolve) => setTimeout(resolve, 50));
+    while (await answers()) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 }
 
@@ -98,7 +104,9 @@ describe('npm start', () => {
     const endpoints = await ready();
     shell.kill('SIGKILL');
     await nothingAnswers(everywhere(endpoints));
-    while (existsSync(endpointsFile)) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (existsSync(endpointsFile)) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   });
 
   it('keeps its certificate where it is, and takes nothing from another stack of the same folder', async () => {

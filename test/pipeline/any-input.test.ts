@@ -31,8 +31,9 @@ it(`stops, crashes and loses nothing, whatever 20,000 events hold (SEED=${seed})
     const body = `[${texts.slice(start, start + perBatch).join(',')}]`;
     requests.push(() => post(body, 'application/cloudevents-batch+json'));
   }
-  for (const body of arbitraryBodies(singly, seed + 1))
+  for (const body of arbitraryBodies(singly, seed + 1)) {
     requests.push(() => post(body, 'application/cloudevents+json'));
+  }
   await eightAtOnce(requests);
   expect([...statuses.keys()].sort().filter((status) => ![202, 400, 413].includes(status))).toEqual([]);
   expect(statuses.get(400)).toBeGreaterThan(100);
@@ -47,8 +48,11 @@ it(`stops, crashes and loses nothing, whatever 20,000 events hold (SEED=${seed})
   const sender = chain.serviceBus.createSender('manufacturing-events');
   for (let start = 0; start < messages.length; start += 20) {
     const batch = await sender.createMessageBatch();
-    for (const message of messages.slice(start, start + 20))
-      if (!batch.tryAddMessage(message)) await sender.sendMessages(message);
+    for (const message of messages.slice(start, start + 20)) {
+      if (!batch.tryAddMessage(message)) {
+        await sender.sendMessages(message);
+      }
+    }
     await sender.sendMessages(batch);
   }
   await sender.close();
@@ -79,7 +83,9 @@ it(`stops, crashes and loses nothing, whatever 20,000 events hold (SEED=${seed})
 async function eightAtOnce(work: readonly (() => Promise<void>)[]): Promise<void> {
   let next = 0;
   const worker = async () => {
-    for (let index = next++; index < work.length; index = next++) await work[index]?.();
+    for (let index = next++; index < work.length; index = next++) {
+      await work[index]?.();
+    }
   };
   await Promise.all(Array.from({ length: 8 }, worker));
 }

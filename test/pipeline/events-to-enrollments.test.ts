@@ -164,8 +164,9 @@ describe('manufacturing events become enrollments', () => {
     });
     await chain.control('seed', 'POST', { groups: 1, registrationsPerGroup: 230, individualEnrollments: 0 });
     const groups: string[] = [];
-    for await (const { enrollmentGroupId } of chain.dps.enrollmentGroups.query())
+    for await (const { enrollmentGroupId } of chain.dps.enrollmentGroups.query()) {
       groups.push(enrollmentGroupId);
+    }
     const seeded = groups.find((id) => !id.startsWith('batch-'))!;
     await chain.settle(event('batch.started', seeded, { product: 'beacon-b2' }, { minutesAgo: 2 }));
     const retired = event('batch.retired', seeded, undefined, { minutesAgo: 1 });

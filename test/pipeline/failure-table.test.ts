@@ -12,8 +12,11 @@ describe('what a failure of DPS means', () => {
     const text = readFileSync(readme, 'utf8');
     expect(between.test(text), 'the place for it').toBe(true);
     const current = text.replace(between, (_, begin, end) => `${begin}\n${failureTable()}\n\n${end}`);
-    if (process.env.UPDATE) writeFileSync(readme, current);
-    else expect(text === current, `${readme} has another table than\n${failureTable()}`).toBe(true);
+    if (process.env.UPDATE) {
+      writeFileSync(readme, current);
+    } else {
+      expect(text === current, `${readme} has another table than\n${failureTable()}`).toBe(true);
+    }
   });
 
   it('is no reason to reject an event, except where the request itself is at fault', () => {
@@ -21,8 +24,9 @@ describe('what a failure of DPS means', () => {
       (status) => handlingOfStatus(status).event === 'rejected',
     );
     expect(rejecting).toEqual([400, 405, 406, 411, 413, 414, 415, 422, 431]);
-    for (const code of [...Object.values(networkFailures).flat(), 'UND_ERR_ABORTED', 'SOMETHING_NEW'])
+    for (const code of [...Object.values(networkFailures).flat(), 'UND_ERR_ABORTED', 'SOMETHING_NEW']) {
       expect(handlingOfCode(code), code).toMatchObject({ event: 'retrying', opensAfter: 5 });
+    }
   });
 
   it('is said once for every class of error, the special ones first', () => {

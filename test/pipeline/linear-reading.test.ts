@@ -84,12 +84,13 @@ function expectLinear(run: (length: number) => unknown, length: number): void {
 
 describe('The work grows with the length of', () => {
   it.each(places)('the member %s of an event, whatever it holds', (_name, make) => {
-    for (const [, shape] of shapes)
+    for (const [, shape] of shapes) {
       expectLinear((length) => {
         const text = JSON.stringify(make(shape(length)));
         allRejections(readEventText(text, new Date()), profiles, new Date());
         return keptBody(text);
       }, 92_000);
+    }
   });
 
   it.each(shapes)('a certificate, a text and an error message of %s', (_name, shape) => {

@@ -25,19 +25,25 @@ const operations = Object.entries(document.paths).flatMap(([route, methods]) =>
 
 describe('the OpenAPI document', () => {
   it('has each route that the app registers, under its function’s name and its lock, and no other', async () => {
-    for (const [name, value] of Object.entries(settingsOfNothing)) vi.stubEnv(name, value);
+    for (const [name, value] of Object.entries(settingsOfNothing)) {
+      vi.stubEnv(name, value);
+    }
     const app = new FunctionApp(() => {});
     await loadApp(app, path.resolve(import.meta.dirname, '../..'));
     vi.unstubAllEnvs();
     const registered = [...app.functions.values()].flatMap(({ metadata }) => {
       const trigger = Object.values(metadata.bindings).find(({ type }) => type === 'httpTrigger');
-      if (!trigger) return [];
+      if (!trigger) {
+        return [];
+      }
       const { route, methods, authLevel } = trigger as unknown as {
         route: string;
         methods: string[];
         authLevel: string;
       };
-      if (!route.startsWith('api/')) return []; // pages for people
+      if (!route.startsWith('api/')) {
+        return []; // pages for people
+      }
       return methods.map((method) =>
         `${method} /${route.slice('api/'.length)} ${metadata.name} ${authLevel}`.toLowerCase(),
       );
@@ -115,8 +121,9 @@ describe('what routes answer', () => {
   it('is as the document says: rejected events and their replay', async () => {
     const scrapped = event('device.scrapped', 'thermostat-o2', undefined, { minutesAgo: 5 });
     const late = event('device.changed', 'thermostat-o2', { product: 'thermostat-g2' }, { minutesAgo: 1 });
-    for (const each of [scrapped, late])
+    for (const each of [scrapped, late]) {
       await expectAnswer('/api/events', answers.eventList, post(each, { prefer: 'wait=30' }));
+    }
     await chain.sendToQueue(['no JSON']);
     const { rejected } = await eventually(async () => {
       const page = await chain.json<{ rejected: { key: string }[] }>('/api/rejected');

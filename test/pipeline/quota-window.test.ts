@@ -34,8 +34,9 @@ describe('the operations budget of a minute', () => {
           now += afterMs;
           const taken = take(window, now, want, callerClass, limits);
           window = taken.window;
-          if (taken.granted > 0) granted.push({ at: now, count: taken.granted });
-          else {
+          if (taken.granted > 0) {
+            granted.push({ at: now, count: taken.granted });
+          } else {
             expect(taken.retryInMs).toBeGreaterThan(0);
           }
         }

@@ -34,7 +34,9 @@ describe(`${devices} devices with random lives, in random order, with repeats (S
         ...(actual.initialTwin ? { tags: actual.initialTwin.tags } : {}),
       };
       expect(seen ?? 'absent', `${id}: ${JSON.stringify(life)}`).toEqual(expected.enrollment);
-      if (expected.primaryKey === undefined) continue;
+      if (expected.primaryKey === undefined) {
+        continue;
+      }
       const mechanism = await chain.dps.individualEnrollments.getAttestationMechanism(id);
       expect(mechanism.symmetricKey?.primaryKey, `${id}: ${JSON.stringify(life)}`).toBe(expected.primaryKey);
     }
@@ -77,7 +79,9 @@ function randomLife(random: Random, index: number): TestEvent[] {
 
 function definitionData(random: Random, isMember: boolean, kind: string): object {
   const remanufactured = kind === 'manufactured' && random.chance(0.3) ? { remanufactured: true } : {};
-  if (isMember) return { product: 'beacon-b2', batch: 'batch-random', ...remanufactured };
+  if (isMember) {
+    return { product: 'beacon-b2', batch: 'batch-random', ...remanufactured };
+  }
   const key = () => Buffer.from(Array.from({ length: 32 }, () => random.below(256))).toString('base64');
   const keys = random.chance(0.3)
     ? { attestation: { type: 'symmetricKey', primaryKey: key(), secondaryKey: key() } }

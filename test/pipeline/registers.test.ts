@@ -39,7 +39,9 @@ const anyEvent = (kinds: readonly string[], subject: string) =>
           : undefined,
       };
       const read = readEventValue(text, JSON.stringify(text), arrivedAt);
-      if (read.kind !== 'event') throw new Error(JSON.stringify(read));
+      if (read.kind !== 'event') {
+        throw new Error(JSON.stringify(read));
+      }
       return read.event;
     });
 
@@ -85,8 +87,12 @@ describe.each([
         const registers = merged(events);
         const verdicts = events.map((each) => evaluateEnd(registers, each));
         const ended = registers.life?.life === 'scrapped' || registers.life?.life === 'retired';
-        if (!ended) expect(verdicts).toContain('succeeded');
-        if (registers.life?.life !== 'scrapped') expect(verdicts).not.toContain('device-scrapped');
+        if (!ended) {
+          expect(verdicts).toContain('succeeded');
+        }
+        if (registers.life?.life !== 'scrapped') {
+          expect(verdicts).not.toContain('device-scrapped');
+        }
       }),
       { numRuns: 2_000 },
     );
@@ -97,7 +103,9 @@ describe('what beats what', () => {
   const at = (type: string, time: string, data?: object, id = `${type}-${time}`) => {
     const value = { specversion: '1.0', id, source: '/s', type, subject: 'x-1', time, data };
     const read = readEventValue(value, JSON.stringify(value), arrivedAt);
-    if (read.kind !== 'event') throw new Error(JSON.stringify(read));
+    if (read.kind !== 'event') {
+      throw new Error(JSON.stringify(read));
+    }
     return read.event;
   };
   const time = '2026-11-23T11:00:00Z';

@@ -24,7 +24,9 @@ const loaded = (sender: object) => loadSenders(sendersFile({ sender })).get('sen
 function beyond(sender: object, source: string, type: string, product?: string): string | undefined {
   const data = product === undefined ? undefined : { product };
   const read = readEventText(JSON.stringify(event(type, 'thermostat-1', data, { source })), new Date());
-  if (read.kind !== 'event') throw new Error('This is no event.');
+  if (read.kind !== 'event') {
+    throw new Error('This is no event.');
+  }
   return loaded(sender).violation(read.event)?.pointer;
 }
 
@@ -125,7 +127,7 @@ describe('The settings of webhooks', () => {
       `${good} ${testSecret(65, 16)}`,
       testSecret(65, 65),
       good.replace('=', ''),
-    ])
+    ]) {
       try {
         read({ WEBHOOK_SECRETS_BRNO_MES: bad });
         expect.unreachable();
@@ -135,5 +137,6 @@ describe('The settings of webhooks', () => {
         );
         expect(String(error)).not.toContain(hidden);
       }
+    }
   });
 });

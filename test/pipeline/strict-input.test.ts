@@ -52,7 +52,9 @@ async function webhook(body: Body, headers: Record<string, string> = {}) {
 
 async function queue(...messages: readonly ServiceBusMessage[]) {
   const sender = chain.serviceBus.createSender('manufacturing-events');
-  for (const message of messages) await sender.sendMessages(message);
+  for (const message of messages) {
+    await sender.sendMessages(message);
+  }
   await sender.close();
 }
 
@@ -98,7 +100,9 @@ describe('Certificates', () => {
     expect((await chain.post(gateways[0]!)).status).toBe(202);
     await chain.sendToQueue([gateways[1]!, held]);
     await chain.ended([...gateways, held]);
-    for (const each of [...gateways, held]) expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+    for (const each of [...gateways, held]) {
+      expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+    }
     const signed = manufactured('thermostat-bp4', { ...x509('thermostat-bp4') }, inBrno);
     const answer = await webhook(text(signed));
     expect([answer.status, answer.errors[0]?.reason]).toEqual([400, 'invalid-attestation']);
@@ -126,8 +130,11 @@ describe('Certificates', () => {
       attestation: { type: 'x509', certificate },
     });
     const { status, errors } = await http(text(sent));
-    if (reason === '') expect(status).toBe(202);
-    else expect(errors[0]).toMatchObject({ reason, pointer: '/data/attestation/certificate' });
+    if (reason === '') {
+      expect(status).toBe(202);
+    } else {
+      expect(errors[0]).toMatchObject({ reason, pointer: '/data/attestation/certificate' });
+    }
   });
 
   it('that authorise a batch without saying so are taken with a warning', async () => {
@@ -234,8 +241,9 @@ describe('Text that is not UTF-8', () => {
         })
       ).status,
     ).toBe(400);
-    for (const id of ['thermostat-l1', 'thermostat-l2', 'thermostat-l3', 'thermostat-l4'])
+    for (const id of ['thermostat-l1', 'thermostat-l2', 'thermostat-l3', 'thermostat-l4']) {
       expect((await chain.request(`/api/devices/${id}`)).status).toBe(404);
+    }
   });
 
   it('is malformed-json behind data_base64', async () => {
@@ -361,7 +369,9 @@ describe('An endorsement key', () => {
       }),
     );
     await chain.settle(...sent);
-    for (const each of sent) expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+    for (const each of sent) {
+      expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+    }
   });
 });
 
@@ -380,7 +390,9 @@ describe('An id', () => {
     const two = manufactured('thermostat-k1', {}, { source: '/x\n1', id: '2', minutesAgo: 9 });
     await chain.settle(one);
     await chain.settle(two);
-    for (const each of [one, two]) expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+    for (const each of [one, two]) {
+      expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
+    }
     await isRefused(text(manufactured('thermostat-\u212A1')), 'invalid-registration-id', '/subject');
   });
 
@@ -456,7 +468,7 @@ describe('A message of the queue', () => {
       '2019-01-01T00:00:00Z',
       '1970-01-01T00:00:00Z',
       '+275760-09-13T00:00:00Z',
-    ])
+    ]) {
       for (const name of ['firstSeen', 'dpsPipelineFirstSeen']) {
         const sent = manufactured('thermostat-s6', {}, { minutesAgo: 1 });
         const outcome = await outcomeOfMessage({
@@ -465,6 +477,7 @@ describe('A message of the queue', () => {
         });
         expect(['enrollment.succeeded', 'enrollment.superseded']).toContain(outcome.type);
       }
+    }
     const future = event('device.held', 'thermostat-s6', undefined, { minutesAgo: -60 * 24 * 365 });
     const outcome = await outcomeOfMessage({
       body: text(future),
@@ -575,12 +588,15 @@ describe('A signed sender', () => {
 
 describe('Pages of what was rejected', () => {
   it('answer 400 to continuations that are none', async () => {
-    for (const place of ['x', '9999-12-31 x', '2026-13-01 0000000000000-abc', '9999-12-31'])
-      for (const continuation of [place, Buffer.from(place).toString('base64url')])
-        for (const path of ['/api/rejected', '/api/audit/runs', '/api/devices/thermostat-1/events'])
+    for (const place of ['x', '9999-12-31 x', '2026-13-01 0000000000000-abc', '9999-12-31']) {
+      for (const continuation of [place, Buffer.from(place).toString('base64url')]) {
+        for (const path of ['/api/rejected', '/api/audit/runs', '/api/devices/thermostat-1/events']) {
           expect(
             (await chain.request(`${path}?continuation=${encodeURIComponent(continuation)}`)).status,
           ).toBe(400);
+        }
+      }
+    }
   });
 
   it('know offsets: what was rejected today is since an hour ago, wherever that is said', async () => {

@@ -132,8 +132,9 @@ describe('What DPS says of a request', () => {
     ['its end', key.slice(-12)],
   ])('loses a key that was sent, %s', (_what, form) => {
     const said = redact(`The value '${form}' is not acceptable.`, sent);
-    for (let start = 0; start + 8 <= form.length; start++)
+    for (let start = 0; start + 8 <= form.length; start++) {
       expect(said).not.toContain(form.slice(start, start + 8));
+    }
     expect(said).toMatch(/^The value '.*' is not acceptable\.$/);
   });
 });

@@ -56,20 +56,28 @@ describe('A webhook signature', () => {
     const text = (value: string, bit: number) =>
       Buffer.from(flipped(Buffer.from(value, 'latin1'), bit)).toString('latin1');
     expect(accepts()).toBe(true);
-    for (let bit = 0; bit < message.body.length * 8; bit++)
+    for (let bit = 0; bit < message.body.length * 8; bit++) {
       expect(accepts({ body: flipped(message.body, bit) }), `bit ${bit} of the body`).toBe(false);
-    for (let bit = 0; bit < signature.length * 8; bit++)
+    }
+    for (let bit = 0; bit < signature.length * 8; bit++) {
       expect(accepts({}, text(signature, bit)), `bit ${bit} of the signature`).toBe(false);
-    for (let bit = 0; bit < message.id.length * 8; bit++)
+    }
+    for (let bit = 0; bit < message.id.length * 8; bit++) {
       expect(accepts({ id: text(message.id, bit) }), `bit ${bit} of the id`).toBe(false);
-    for (let bit = 0; bit < timestamp.length * 8; bit++)
+    }
+    for (let bit = 0; bit < timestamp.length * 8; bit++) {
       expect(accepts({ timestamp: text(timestamp, bit) }), `bit ${bit} of the timestamp`).toBe(false);
+    }
   });
 
   it('holds for exactly five minutes, before and after', () => {
     const at = (inMs: number) => accepts({}, signature, new Date(now.getTime() + inMs));
-    for (const inMs of [-300_000, -299_000, 0, 299_000, 300_000]) expect(at(inMs), String(inMs)).toBe(true);
-    for (const inMs of [-301_000, -300_001, 300_001, 301_000]) expect(at(inMs), String(inMs)).toBe(false);
+    for (const inMs of [-300_000, -299_000, 0, 299_000, 300_000]) {
+      expect(at(inMs), String(inMs)).toBe(true);
+    }
+    for (const inMs of [-301_000, -300_001, 300_001, 301_000]) {
+      expect(at(inMs), String(inMs)).toBe(false);
+    }
   });
 
   it('is one of several, anywhere among whatever else', () => {
@@ -124,7 +132,9 @@ describe('A webhook secret', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
         const read = readWebhookSecret(`whsec_${Buffer.from(bytes).toString('base64')}`);
-        if (bytes.length < 24 || bytes.length > 64) return read === undefined;
+        if (bytes.length < 24 || bytes.length > 64) {
+          return read === undefined;
+        }
         return read !== undefined && Buffer.from(bytes).equals(read);
       }),
     );
@@ -145,7 +155,9 @@ describe('Webhook keys', () => {
         ['WEBHOOK_SECRETS_B', [one]],
       ]),
     );
-    for (const sender of ['a-1-b', 'b', 'nobody', '', '__proto__']) expect(keys.of(sender)).toHaveLength(2);
+    for (const sender of ['a-1-b', 'b', 'nobody', '', '__proto__']) {
+      expect(keys.of(sender)).toHaveLength(2);
+    }
     expect(keys.of('a-1-b')).toEqual([one, two]);
     expect(keys.of('b')[0]).toEqual(one);
     expect(keys.of('nobody')).not.toContainEqual(one);

@@ -25,10 +25,11 @@ let seen = '';
 beforeAll(async () => {
   chain = await Chain.start({ apps: 0, env });
   const app = await startAppProcess({ endpoints: chain.stack.endpoints, env, output: 'pipe' });
-  for (const stream of [app.child.stdout, app.child.stderr])
+  for (const stream of [app.child.stdout, app.child.stderr]) {
     stream?.on('data', (chunk) => {
       seen += chunk;
     });
+  }
   chain.apps.push(app);
   const settings = readSettings({ ...settingsFor(chain.stack.endpoints), ...env });
   const log = (...line: unknown[]) => {
@@ -64,8 +65,9 @@ async function send(body: string | Uint8Array<ArrayBuffer>, given: Sent = {}) {
 const post = (sent: TestEvent, given?: Sent) => send(JSON.stringify(sent), given);
 
 async function isUnknown(...events: readonly TestEvent[]): Promise<void> {
-  for (const { subject } of events)
+  for (const { subject } of events) {
     expect((await chain.request(`/api/devices/${subject}`)).status, subject).toBe(404);
+  }
 }
 
 describe('A signed webhook', () => {
@@ -80,8 +82,9 @@ describe('A signed webhook', () => {
   });
 
   it('is taken with the old secret and with the new one', async () => {
-    for (const secret of [oldSecret, newSecret])
+    for (const secret of [oldSecret, newSecret]) {
       expect((await post(made('thermostat-w2'), { secret })).status).toBe(202);
+    }
     const body = JSON.stringify(made('thermostat-w2'));
     const options = { id: 'msg_rotated', timestamp: Math.floor(Date.now() / 1_000) };
     const both = [strange, newSecret].map((each) => signedHeaders(each, body, options)['webhook-signature']);
@@ -164,14 +167,17 @@ describe('Of a webhook that is not signed', () => {
     const headers = signedHeaders(newSecret, body);
     const changed = (text: string, index: number) =>
       text.slice(0, index) + String.fromCharCode(text.charCodeAt(index) ^ 1) + text.slice(index + 1);
-    for (let index = 0; index < body.length; index++)
+    for (let index = 0; index < body.length; index++) {
       expect(await send(changed(body, index), { headers }), `byte ${index} of the body`).toEqual(refused);
-    for (const [name, value] of Object.entries(headers))
-      for (let index = 0; index < value.length; index++)
+    }
+    for (const [name, value] of Object.entries(headers)) {
+      for (let index = 0; index < value.length; index++) {
         expect(
           await send(body, { headers: { ...headers, [name]: changed(value, index) } }),
           `byte ${index} of ${name}`,
         ).toEqual(refused);
+      }
+    }
   });
 
   it('nobody can tell whether its sender exists, and what is lacking', async () => {
@@ -189,7 +195,9 @@ describe('Of a webhook that is not signed', () => {
       send('<a/>', { secret: strange, type: 'text/xml' }),
       post(event('batch.started', 'batch-w1', {}), { secret: strange }),
     ]);
-    for (const answer of answers) expect(answer).toEqual(refused);
+    for (const answer of answers) {
+      expect(answer).toEqual(refused);
+    }
     const bare = await fetch(`${chain.url}/api/webhooks/brno-mes`, { method: 'POST', body });
     expect({ status: bare.status, text: await bare.text() }).toMatchObject({
       status: 401,
@@ -363,9 +371,11 @@ describe('A request that holds URLs', () => {
 describe('The secrets', () => {
   it('are in nothing that the app wrote or answered', async () => {
     await eventually(async () => seen.includes('Standard Webhooks'), 'answers were noted');
-    for (const path of ['/api/rejected', '/api/health/deep', '/api/devices/thermostat-w1'])
-      for (const accept of ['application/json', 'text/html'])
+    for (const path of ['/api/rejected', '/api/health/deep', '/api/devices/thermostat-w1']) {
+      for (const accept of ['application/json', 'text/html']) {
         seen += await (await chain.request(path, { headers: { accept } })).text();
+      }
+    }
     for (const secret of [oldSecret, newSecret, strange]) {
       expect(seen).not.toContain(secret.slice(6));
       expect(seen).not.toContain(Buffer.from(secret.slice(6), 'base64').toString('hex'));

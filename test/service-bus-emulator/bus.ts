@@ -55,7 +55,9 @@ export function useBus(entities: {
 
 export async function receiveOne(receiver: ServiceBusReceiver): Promise<ServiceBusReceivedMessage> {
   const [message] = await receiver.receiveMessages(1, { maxWaitTimeInMs: 10_000 });
-  if (message === undefined) throw new Error('There was no message.');
+  if (message === undefined) {
+    throw new Error('There was no message.');
+  }
   return message;
 }
 
@@ -71,5 +73,7 @@ export async function takeAll(receiver: ServiceBusReceiver, count: number): Prom
 }
 
 export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (!condition()) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }

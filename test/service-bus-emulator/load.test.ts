@@ -27,7 +27,9 @@ describe('A queue of 200,000 messages', () => {
       queue.enqueue(message(`m${i}`));
     }
     let peeked = 0;
-    for (let i = 0; i < 1000; i++) peeked += queue.peek(i * 200, 10).length;
+    for (let i = 0; i < 1000; i++) {
+      peeked += queue.peek(i * 200, 10).length;
+    }
     expect(peeked).toBe(10_000);
     let last = 0;
     let taken = 0;
@@ -48,7 +50,9 @@ describe('A queue of 200,000 messages', () => {
   it('whose locks all run out at once', () => {
     let now = 0;
     const queue = new Queue({ ...settings, name: 'q' }, () => now);
-    for (let i = 0; i < 200_000; i++) queue.enqueue(message(`m${i}`));
+    for (let i = 0; i < 200_000; i++) {
+      queue.enqueue(message(`m${i}`));
+    }
     const consumer = { peekLock: true, capacity: () => 1, deliver: () => {} };
     queue.attach(consumer);
     expect(queue.counts).toMatchObject({ active: 0, locked: 200_000 });
@@ -81,26 +85,39 @@ describe('Whatever a client does with its messages', () => {
         const deferred: number[] = [];
         for (const { name, which } of steps) {
           const [token, stored] = [...held][which % Math.max(held.size, 1)] ?? [];
-          if (name === 'send') queue.enqueue(message(`m${sent++}`));
-          else if (name === 'wait') now += which;
-          else if (name === 'receiveDeferred') {
+          if (name === 'send') {
+            queue.enqueue(message(`m${sent++}`));
+          } else if (name === 'wait') {
+            now += which;
+          } else if (name === 'receiveDeferred') {
             const number = deferred[which % Math.max(deferred.length, 1)];
             try {
-              if (number !== undefined)
-                for (const found of queue.receiveDeferred([number], true)) deliver(found);
+              if (number !== undefined) {
+                for (const found of queue.receiveDeferred([number], true)) {
+                  deliver(found);
+                }
+              }
             } catch {
               // somebody has it, or it is gone
             }
           } else if (token !== undefined && stored !== undefined) {
             held.delete(token);
             try {
-              if (name === 'complete') queue.settle(token, { as: name });
-              else if (name === 'deadLetter')
+              if (name === 'complete') {
+                queue.settle(token, { as: name });
+              } else if (name === 'deadLetter') {
                 queue.settle(token, { as: name, reason: 'r', description: 'd' });
-              else if (name === 'release') queue.settle(token, { as: name });
-              else queue.settle(token, { as: name, properties: {} });
-              if (name === 'complete') completed++;
-              if (name === 'defer') deferred.push(stored.sequenceNumber);
+              } else if (name === 'release') {
+                queue.settle(token, { as: name });
+              } else {
+                queue.settle(token, { as: name, properties: {} });
+              }
+              if (name === 'complete') {
+                completed++;
+              }
+              if (name === 'defer') {
+                deferred.push(stored.sequenceNumber);
+              }
             } catch {
               // its lock had run out: the message is elsewhere
             }
@@ -121,17 +138,25 @@ describe('A heap', () => {
       fc.property(fc.array(fc.tuple(fc.integer(), fc.boolean())), (values) => {
         const heap = new Heap<number>((a, b) => a < b);
         const entries = values.map(([value, stays]) => [heap.push(value), stays] as const);
-        for (const [entry, stays] of entries) if (!stays) heap.remove(entry);
+        for (const [entry, stays] of entries) {
+          if (!stays) {
+            heap.remove(entry);
+          }
+        }
         const expected = values.filter(([, stays]) => stays).map(([value]) => value);
         const found: number[] = [];
         const byValue = new Map<number, HeapEntry<number>[]>();
         for (const [entry, stays] of entries) {
-          if (stays) byValue.set(entry.value, [...(byValue.get(entry.value) ?? []), entry]);
+          if (stays) {
+            byValue.set(entry.value, [...(byValue.get(entry.value) ?? []), entry]);
+          }
         }
         while (heap.top !== undefined) {
           found.push(heap.top);
           const top = byValue.get(heap.top)?.find(({ position }) => position === 0);
-          if (top) heap.remove(top);
+          if (top) {
+            heap.remove(top);
+          }
         }
         expect(found).toEqual(expected.sort((a, b) => a - b));
       }),
@@ -161,8 +186,9 @@ describe('Several receivers and random settlements, through the real client', ()
         });
         for (const message of received) {
           const dice = random();
-          if (dice < 0.2) await receiver.abandonMessage(message);
-          else if (dice < 0.3) {
+          if (dice < 0.2) {
+            await receiver.abandonMessage(message);
+          } else if (dice < 0.3) {
             await receiver.deadLetterMessage(message);
             dead++;
           } else {
@@ -177,7 +203,9 @@ describe('Several receivers and random settlements, through the real client', ()
     expect(new Set(ended).size).toBe(ended.length);
     expect(bus.emulator.counts('busy')).toMatchObject({ active: 0, locked: 0, deadLetter: dead });
     const deadLetters = bus.client.createReceiver('busy', { subQueueType: 'deadLetter' });
-    for (let i = 0; i < dead; i++) ended.push(Number((await receiveOne(deadLetters)).body));
+    for (let i = 0; i < dead; i++) {
+      ended.push(Number((await receiveOne(deadLetters)).body));
+    }
     expect(new Set(ended).size).toBe(total);
   });
 });

@@ -44,8 +44,9 @@ afterAll(async () => {
 });
 
 const nothingIsLeft = () => {
-  for (const entity of ['first', 'second', 'topic/Subscriptions/all'])
+  for (const entity of ['first', 'second', 'topic/Subscriptions/all']) {
     expect(bus.counts(entity)).toEqual({ active: 0, locked: 0, deferred: 0, scheduled: 0, deadLetter: 0 });
+  }
 };
 
 describeWith(
@@ -79,8 +80,9 @@ describeWith(
 
     it('is told what is not there, in words, and goes on', () => {
       expect(refusalOf('an entity that is not there')).toContain('could not be found');
-      for (const name of ['the next session', 'one session'])
+      for (const name of ['the next session', 'one session']) {
         expect(refusalOf(name)).toContain('This emulator does not implement sessions.');
+      }
       expect(refusalOf('a transaction')).toContain('This emulator does not implement transactions.');
       expect(refusalOf('rules of a subscription')).toContain('does not implement the operation');
       expect(refusalOf('the administration client')).toContain(

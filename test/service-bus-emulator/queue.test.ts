@@ -116,7 +116,9 @@ describe('A queue', () => {
     const subscription = receiver.subscribe({
       processMessage: async (message) => {
         seen.push(`${message.body} ${message.deliveryCount}`);
-        if (message.body === 'bad' && message.deliveryCount !== 2) throw new Error('not yet');
+        if (message.body === 'bad' && message.deliveryCount !== 2) {
+          throw new Error('not yet');
+        }
       },
       processError: async () => {},
     });
@@ -161,7 +163,9 @@ describe('A queue', () => {
   it('dead-letters a message after its last delivery', async () => {
     const { sender, receiver } = ends('poison');
     await sender.sendMessages({ body: 'poison', messageId: 'p' });
-    for (let i = 0; i < 3; i++) await receiver.abandonMessage(await receiveOne(receiver));
+    for (let i = 0; i < 3; i++) {
+      await receiver.abandonMessage(await receiveOne(receiver));
+    }
     expect(bus.emulator.counts('poison')).toMatchObject({ active: 0, deadLetter: 1 });
     const deadLetters = bus.client.createReceiver('poison', { subQueueType: 'deadLetter' });
     const dead = await receiveOne(deadLetters);
@@ -253,7 +257,9 @@ describe('A queue', () => {
       await sender.sendMessages([{ body: 1 }, { body: 2 }]);
       const received = await receiver.receiveMessages(10, { maxWaitTimeInMs: 200 });
       expect(received).toHaveLength(2);
-      for (const message of received) await receiver.completeMessage(message);
+      for (const message of received) {
+        await receiver.completeMessage(message);
+      }
     }
     expect(await receiver.receiveMessages(1, { maxWaitTimeInMs: 50 })).toEqual([]);
     await sender.sendMessages({ body: 'after' });
@@ -262,8 +268,9 @@ describe('A queue', () => {
 
   it('keeps one link going for more messages than a session has room for', async () => {
     const { sender, receiver } = ends('many');
-    for (let i = 0; i < 5; i++)
+    for (let i = 0; i < 5; i++) {
       await sender.sendMessages(Array.from({ length: 1000 }, (_, n) => ({ body: n })));
+    }
     let got = 0;
     const processMessage = async () => void got++;
     const processError = async () => {};

@@ -41,11 +41,15 @@ export class AmqpProxy {
 
   /** Resolves when neither the app nor Service Bus has a connection to here any more. */
   async deserted(): Promise<void> {
-    while (this.#sockets.size > 0) await new Promise(setImmediate);
+    while (this.#sockets.size > 0) {
+      await new Promise(setImmediate);
+    }
   }
 
   async close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets) {
+      socket.destroy();
+    }
     this.#server.close();
     await once(this.#server, 'close');
   }
@@ -58,20 +62,30 @@ export class AmqpProxy {
       socket.on('error', () => {});
       socket.on('close', () => {
         this.#sockets.delete(socket);
-        for (const each of both) each.destroy();
+        for (const each of both) {
+          each.destroy();
+        }
       });
     }
     let answerStrikes = false;
     const fromClient = new Frames(async (bytes, frame) => {
       const decided = frame ? fate(frame) : 'pass';
-      if (decided === 'cut-before') return struck();
+      if (decided === 'cut-before') {
+        return struck();
+      }
       service.write(bytes);
-      if (decided === 'cut-after') await struck();
-      if (decided === 'pass-and-tell') answerStrikes = true;
+      if (decided === 'cut-after') {
+        await struck();
+      }
+      if (decided === 'pass-and-tell') {
+        answerStrikes = true;
+      }
     });
     const fromService = new Frames(async (bytes, frame) => {
       client.write(bytes);
-      if (!answerStrikes || frame !== 'disposition') return;
+      if (!answerStrikes || frame !== 'disposition') {
+        return;
+      }
       answerStrikes = false;
       await struck();
     });
@@ -95,7 +109,9 @@ class Frames {
     for (;;) {
       const isHeader = this.#rest.subarray(0, 4).toString('latin1') === 'AMQP';
       const length = isHeader ? protocolHeaderLength : this.#rest.length < 4 ? 4 : this.#rest.readUInt32BE();
-      if (this.#rest.length < Math.max(length, protocolHeaderLength)) return;
+      if (this.#rest.length < Math.max(length, protocolHeaderLength)) {
+        return;
+      }
       const bytes = this.#rest.subarray(0, length);
       this.#rest = this.#rest.subarray(length);
       const frame = isHeader ? undefined : frameOf(bytes);
@@ -107,6 +123,8 @@ class Frames {
 function frameOf(bytes: Buffer): BusFrame | undefined {
   const body = bytes.subarray(4 * (bytes[4] ?? 2));
   // A described type whose descriptor is a small ulong: as every client and the emulator write it.
-  if (bytes[5] !== 0 || body[0] !== 0x00 || body[1] !== 0x53) return undefined;
+  if (bytes[5] !== 0 || body[0] !== 0x00 || body[1] !== 0x53) {
+    return undefined;
+  }
   return performatives[body[2] ?? 0];
 }

@@ -110,7 +110,9 @@ export function der(tag: number, contents: readonly Buffer[]): Buffer {
 }
 
 function lengthOf(length: number): Buffer {
-  if (length < 0x80) return Buffer.from([length]);
+  if (length < 0x80) {
+    return Buffer.from([length]);
+  }
   const hex = length.toString(16);
   const bytes = Buffer.from(hex.length % 2 === 1 ? `0${hex}` : hex, 'hex');
   return Buffer.concat([Buffer.from([0x80 | bytes.length]), bytes]);

@@ -81,7 +81,9 @@ export class AppInstance {
   }
 
   async close(): Promise<void> {
-    for (const receiver of this.#receivers) await receiver.close();
+    for (const receiver of this.#receivers) {
+      await receiver.close();
+    }
     await Promise.all(this.#running);
     await this.#client.close();
     await this.services.close();

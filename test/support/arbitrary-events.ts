@@ -128,10 +128,13 @@ const mutated: fc.Arbitrary<Make<string>> = fc
   )
   .map(([make, changes, encoding]) => (index) => {
     const sent = structuredClone(make(index));
-    for (const [path, value, isRemoved] of changes)
+    for (const [path, value, isRemoved] of changes) {
       applyChange(sent, path, value, isRemoved && path.length > 1);
+    }
     // Two messages with one id would be one event.
-    if (typeof sent.id === 'string') sent.id = `${sent.id.slice(0, 900)}-${index}`;
+    if (typeof sent.id === 'string') {
+      sent.id = `${sent.id.slice(0, 900)}-${index}`;
+    }
     return encoded(JSON.stringify(sent), encoding, index);
   });
 
@@ -144,18 +147,29 @@ function applyChange(
   let target = sent;
   for (const name of path.slice(0, -1)) {
     const inner = target[name];
-    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) target[name] = {};
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) {
+      target[name] = {};
+    }
     target = target[name] as Record<string, unknown>;
   }
   const name = path.at(-1) ?? '';
-  if (isRemoved) delete target[name];
-  else target[name] = value;
+  if (isRemoved) {
+    delete target[name];
+  } else {
+    target[name] = value;
+  }
 }
 
 function encoded(text: string, encoding: string, index: number): string {
-  if (encoding === 'surrogate') return text.replace('brno', `\\ud800${index}`);
-  if (encoding === 'number') return text.replace('"brno"', `${9_007_199_254_740_993n + BigInt(index)}`);
-  if (encoding === 'twice') return JSON.stringify(text);
+  if (encoding === 'surrogate') {
+    return text.replace('brno', `\\ud800${index}`);
+  }
+  if (encoding === 'number') {
+    return text.replace('"brno"', `${9_007_199_254_740_993n + BigInt(index)}`);
+  }
+  if (encoding === 'twice') {
+    return JSON.stringify(text);
+  }
   return encoding === 'array' ? `[${text}]` : text;
 }
 

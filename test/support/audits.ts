@@ -80,7 +80,8 @@ export async function auditWithRepeats(
     await phases.step(run);
     run = await phases.step(run);
   }
-  for await (const _ of store.resolveOthers(run, clock.now()));
+  for await (const _ of store.resolveOthers(run, clock.now())) {
+  }
   const finished: AuditRun = { ...run, status: 'finished', finishedAt: clock.now().toISOString() };
   await store.save(finished, clock.now());
   return new Audited(finished, await store.findingsOf(finished));

@@ -44,7 +44,9 @@ export function describeBicep(name: string, tests: () => void): void {
   }
   describe(name, () => {
     beforeAll(() => {
-      if (bicep === undefined) throw new Error(howToGetBicep);
+      if (bicep === undefined) {
+        throw new Error(howToGetBicep);
+      }
     });
     tests();
   });
@@ -54,7 +56,9 @@ export function describeBicep(name: string, tests: () => void): void {
 export function deployments<Name extends string>(...variants: Name[]): Record<Name, Deployment> {
   const evaluated = {} as Record<Name, Deployment>;
   beforeAll(async () => {
-    for (const variant of variants) evaluated[variant] = await evaluate(variant);
+    for (const variant of variants) {
+      evaluated[variant] = await evaluate(variant);
+    }
   }, 240_000);
   return evaluated;
 }
@@ -65,14 +69,20 @@ export function ofType({ resources }: Deployment, type: string): Resource[] {
 
 export function onlyOne(deployment: Deployment, type: string): Resource {
   const [first, ...others] = ofType(deployment, type);
-  if (!first || others.length > 0) throw new Error(`${deployment.variant}: not one ${type}`);
+  if (!first || others.length > 0) {
+    throw new Error(`${deployment.variant}: not one ${type}`);
+  }
   return first;
 }
 
 /** All strings in a value, with the path to each. */
 export function strings(value: unknown, at = ''): [at: string, text: string][] {
-  if (typeof value === 'string') return [[at, value]];
-  if (value === null || typeof value !== 'object') return [];
+  if (typeof value === 'string') {
+    return [[at, value]];
+  }
+  if (value === null || typeof value !== 'object') {
+    return [];
+  }
   return Object.entries(value).flatMap(([key, member]) => strings(member, at === '' ? key : `${at}.${key}`));
 }
 
@@ -82,11 +92,14 @@ async function evaluate(variant: string): Promise<Deployment> {
   await mkdir(cache, { recursive: true });
   const file = path.join(cache, `${variant}.json`);
   await oneAtATime(`${file}.lock`, async () => {
-    if (!(await exists(file))) await snapshot(variant, file);
+    if (!(await exists(file))) {
+      await snapshot(variant, file);
+    }
   });
   const { predictedResources, outputs, diagnostics } = JSON.parse(await readFile(file, 'utf8'));
-  if (diagnostics.length > 0)
+  if (diagnostics.length > 0) {
     throw new Error(`${variant} cannot be evaluated whole: ${diagnostics.join('\n')}`);
+  }
   return { variant, resources: resolved(predictedResources) as Resource[], outputs: outputs ?? {} };
 }
 
@@ -110,7 +123,9 @@ async function fingerprint(): Promise<string> {
   const hash = createHash('sha256').update(bicep ?? '');
   hash.update(String((await stat(bicep ?? infra)).mtimeMs));
   const files = globSync('**/*.{bicep,bicepparam,json}', { cwd: infra }).sort();
-  for (const file of files) hash.update(`\0${file}\0`).update(await readFile(path.join(infra, file)));
+  for (const file of files) {
+    hash.update(`\0${file}\0`).update(await readFile(path.join(infra, file)));
+  }
   return hash.digest('hex').slice(0, 16);
 }
 
@@ -121,8 +136,11 @@ async function oneAtATime(lock: string, work: () => Promise<void>): Promise<void
       await mkdir(lock);
       break;
     } catch {
-      if (waited < 60_000) await sleep(100);
-      else break; // who took it was killed
+      if (waited < 60_000) {
+        await sleep(100);
+      } else {
+        break; // who took it was killed
+      }
     }
   }
   try {
@@ -141,9 +159,15 @@ async function exists(file: string): Promise<boolean> {
 
 /** What only Azure knows stays an expression, except the names of its public cloud. */
 function resolved(value: unknown): unknown {
-  if (typeof value === 'string') return resolvedText(value);
-  if (Array.isArray(value)) return value.map(resolved);
-  if (value === null || typeof value !== 'object') return value;
+  if (typeof value === 'string') {
+    return resolvedText(value);
+  }
+  if (Array.isArray(value)) {
+    return value.map(resolved);
+  }
+  if (value === null || typeof value !== 'object') {
+    return value;
+  }
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, resolved(member)]));
 }
 
@@ -157,7 +181,9 @@ const known: Record<string, (values: string[]) => string> = {
 
 /** From the inside out: a call of a function above whose arguments are all literal becomes a literal. */
 function resolvedText(text: string): string {
-  if (!text.startsWith('[')) return text;
+  if (!text.startsWith('[')) {
+    return text;
+  }
   const literals = text
     .replaceAll('environment().suffixes.storage', "'core.windows.net'")
     .replaceAll('environment().suffixes.keyvaultDns', "'.vault.azure.net'");

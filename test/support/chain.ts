@@ -47,8 +47,9 @@ export class Chain {
     const set = outcomes.set.bind(outcomes);
     outcomes.set = (id, outcome) => {
       const before = outcomes.get(id);
-      if (before && JSON.stringify(before) !== JSON.stringify(outcome))
+      if (before && JSON.stringify(before) !== JSON.stringify(outcome)) {
         this.contradictions.push(`${JSON.stringify(before)} -> ${JSON.stringify(outcome)}`);
+      }
       return set(id, outcome);
     };
   }
@@ -66,7 +67,9 @@ export class Chain {
 
   get url(): string {
     const [app] = this.apps;
-    if (!app) throw new Error('No app is running.');
+    if (!app) {
+      throw new Error('No app is running.');
+    }
     return app.url;
   }
 
@@ -151,7 +154,9 @@ export class Chain {
     for (const event of events) {
       const text = typeof event === 'string' ? event : JSON.stringify(event);
       const message = { body: Buffer.from(text), contentType: 'application/cloudevents+json' };
-      if (batch.tryAddMessage(message)) continue;
+      if (batch.tryAddMessage(message)) {
+        continue;
+      }
       await sender.sendMessages(batch);
       batch = await sender.createMessageBatch();
       batch.tryAddMessage(message);
@@ -198,15 +203,18 @@ export class Chain {
 
   async enrollments(): Promise<Map<string, IndividualEnrollment>> {
     const found = new Map<string, IndividualEnrollment>();
-    for await (const each of this.dps.individualEnrollments.query())
+    for await (const each of this.dps.individualEnrollments.query()) {
       found.set(each.registrationId.toLowerCase(), each);
+    }
     return found;
   }
 
   /** All of DPS without what must differ from run to run: times, etags and generated keys. */
   async stateOfDps(): Promise<{ enrollments: unknown[]; groups: unknown[] }> {
     const groups: EnrollmentGroup[] = [];
-    for await (const each of this.dps.enrollmentGroups.query()) groups.push(each);
+    for await (const each of this.dps.enrollmentGroups.query()) {
+      groups.push(each);
+    }
     const enrollments = [...(await this.enrollments()).values()];
     return {
       enrollments: enrollments.map(comparable).sort(byId),
@@ -239,8 +247,12 @@ export async function eventually<T>(
   const deadline = Date.now() + timeoutInMs;
   for (;;) {
     const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (Date.now() > deadline) throw new Error(`This did not happen: ${what}`);
+    if (found !== undefined && found !== false) {
+      return found;
+    }
+    if (Date.now() > deadline) {
+      throw new Error(`This did not happen: ${what}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

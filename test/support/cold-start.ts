@@ -48,7 +48,9 @@ const loaded: string[] = [];
 const folder = pathToFileURL(path.join(appDirectory, path.sep)).href;
 registerHooks({
   load(url, context, next) {
-    if (url.startsWith(folder)) loaded.push(url.slice(folder.length));
+    if (url.startsWith(folder)) {
+      loaded.push(url.slice(folder.length));
+    }
     return next(url, context);
   },
 });
@@ -72,7 +74,9 @@ function now(): Moment {
 
 async function invoke(name: string): Promise<string | undefined> {
   const registered = functions.get(name);
-  if (!registered || !model) throw new Error(`There is no function ${name}.`);
+  if (!registered || !model) {
+    throw new Error(`There is no function ${name}.`);
+  }
   const { metadata, callback } = registered;
   const [trigger = ''] = Object.keys(metadata.bindings);
   const headers = { 'content-type': { value: 'application/cloudevents+json' } };

@@ -84,7 +84,9 @@ class Victim {
   }
 
   async close(): Promise<void> {
-    for (const proxy of this.#proxies) await proxy.close();
+    for (const proxy of this.#proxies) {
+      await proxy.close();
+    }
     await this.#bus?.close();
   }
 
@@ -93,7 +95,9 @@ class Victim {
   }
 
   #strikes(step: Moment['step']): Fate {
-    if (this.#armed?.step !== step) return 'pass';
+    if (this.#armed?.step !== step) {
+      return 'pass';
+    }
     return --this.#armed.left === 0 ? this.#armed.fate : 'pass';
   }
 
@@ -103,10 +107,13 @@ class Victim {
   }
 
   #watchKeys({ method, path, headers, body }: SeenRequest): void {
-    if (method !== 'PUT' || headers['if-match'] === undefined || /beacon/.test(path)) return;
+    if (method !== 'PUT' || headers['if-match'] === undefined || /beacon/.test(path)) {
+      return;
+    }
     const { attestation } = JSON.parse(body.toString());
-    if (attestation.type === 'symmetricKey' && !attestation.symmetricKey?.primaryKey)
+    if (attestation.type === 'symmetricKey' && !attestation.symmetricKey?.primaryKey) {
       this.keysLost.push(path);
+    }
   }
 }
 
@@ -118,7 +125,9 @@ export function describeCrashes(what: string, steps: readonly CrashStep[]): void
     let chain: Chain;
     beforeAll(async () => {
       chain = await Chain.start({ apps: 0, env: { DPS_OPERATIONS_PER_MINUTE: '1000000' } });
-      for (const victim of victims) await victim.open(chain);
+      for (const victim of victims) {
+        await victim.open(chain);
+      }
     });
     afterAll(async () => {
       await chain?.close();
@@ -158,14 +167,19 @@ export function describeCrashes(what: string, steps: readonly CrashStep[]): void
           if (await dead) {
             struckAt.set(moment, struckAt.get(moment)! + 1);
             due = due.length > 1 ? due.slice(1) : random.shuffled(moments);
-          } else due = random.shuffled(due);
+          } else {
+            due = random.shuffled(due);
+          }
           starting[round % 2] = victim.start(chain);
           await endedInTime(fresh.flat());
         }
         await Promise.all(starting);
         const events = lives.flat();
-        if (kills >= 2 * moments.length)
-          for (const [moment, count] of struckAt) expect(count, JSON.stringify(moment)).toBeGreaterThan(0);
+        if (kills >= 2 * moments.length) {
+          for (const [moment, count] of struckAt) {
+            expect(count, JSON.stringify(moment)).toBeGreaterThan(0);
+          }
+        }
 
         const enrollments = await chain.enrollments();
         for (const each of lives) {
@@ -177,7 +191,9 @@ export function describeCrashes(what: string, steps: readonly CrashStep[]): void
             ...(actual.initialTwin ? { tags: actual.initialTwin.tags } : {}),
           };
           expect(seen ?? 'absent', JSON.stringify(each)).toEqual(expected.enrollment);
-          if (expected.primaryKey === undefined) continue;
+          if (expected.primaryKey === undefined) {
+            continue;
+          }
           const mechanism = await chain.dps.individualEnrollments.getAttestationMechanism(id);
           expect(mechanism.symmetricKey?.primaryKey, JSON.stringify(each)).toBe(expected.primaryKey);
         }

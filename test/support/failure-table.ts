@@ -73,12 +73,16 @@ export function handlingOfCode(code: string): FailureHandling {
 }
 
 function triesOf({ event, tries }: FailureHandling): string {
-  if (event !== 'retrying') return '';
+  if (event !== 'retrying') {
+    return '';
+  }
   return Number.isFinite(tries) ? String(tries) : 'until its patience ends';
 }
 
 function circuitOf({ opensAfter }: FailureHandling): string {
-  if (!Number.isFinite(opensAfter)) return 'stays closed';
+  if (!Number.isFinite(opensAfter)) {
+    return 'stays closed';
+  }
   return opensAfter === 1 ? 'opens at once' : `opens after ${opensAfter} in a row`;
 }
 

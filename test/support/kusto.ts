@@ -67,7 +67,9 @@ export function errorsOf(query: string, tables: Readonly<Record<string, string>>
   const errors: string[] = [];
   for (let index = 0; index < diagnostics.Count; index++) {
     const { Severity, Message } = diagnostics.getItem(index);
-    if (Severity === 'Error') errors.push(Message);
+    if (Severity === 'Error') {
+      errors.push(Message);
+    }
   }
   return errors;
 }

@@ -45,8 +45,12 @@ export class BadNetwork {
   }
 
   async close(): Promise<void> {
-    for (const wake of this.#timers) wake();
-    for (const socket of this.#sockets) socket.destroy();
+    for (const wake of this.#timers) {
+      wake();
+    }
+    for (const socket of this.#sockets) {
+      socket.destroy();
+    }
     this.#server.close();
     await once(this.#server, 'close');
   }
@@ -61,7 +65,9 @@ export class BadNetwork {
       client.resume();
     });
     client.on('end', () => service.end());
-    for (const socket of [client, service]) socket.on('error', () => socket.destroy());
+    for (const socket of [client, service]) {
+      socket.on('error', () => socket.destroy());
+    }
     client.on('close', () => {
       this.#sockets.delete(client);
       service.destroy();
@@ -72,11 +78,16 @@ export class BadNetwork {
       service.pause();
       const passing = chunk.subarray(0, left);
       left -= passing.length;
-      if (this.conditions.latencyInMs) await this.#pause(this.conditions.latencyInMs);
+      if (this.conditions.latencyInMs) {
+        await this.#pause(this.conditions.latencyInMs);
+      }
       await this.#carry(passing, client);
       this.delivered += passing.length;
-      if (left <= 0) client.end();
-      else service.resume();
+      if (left <= 0) {
+        client.end();
+      } else {
+        service.resume();
+      }
     });
   }
 
@@ -85,8 +96,11 @@ export class BadNetwork {
     const slice = sliceBytes ?? (bytesPerSecond ? Math.ceil(bytesPerSecond / slicesPerSecond) : bytes.length);
     for (let start = 0; start < bytes.length && !to.destroyed; start += slice) {
       to.write(bytes.subarray(start, start + slice));
-      if (bytesPerSecond) await this.#pause(1_000 / slicesPerSecond);
-      else await new Promise(setImmediate);
+      if (bytesPerSecond) {
+        await this.#pause(1_000 / slicesPerSecond);
+      } else {
+        await new Promise(setImmediate);
+      }
     }
   }
 

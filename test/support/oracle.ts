@@ -32,11 +32,16 @@ export function expectedDevice(events: readonly TestEvent[]): ExpectedDevice {
   );
   const scrapped = isScrapped(events);
   const held = hold !== undefined && kindOf(hold) === 'held';
-  if (!definition) return { enrollment: scrapped || held ? { provisioningStatus: 'disabled' } : 'absent' };
-  const { product = '', tags } = dataOf(definition);
-  if (product.startsWith('beacon-'))
+  if (!definition) {
     return { enrollment: scrapped || held ? { provisioningStatus: 'disabled' } : 'absent' };
-  if (scrapped) return { enrollment: 'absent' };
+  }
+  const { product = '', tags } = dataOf(definition);
+  if (product.startsWith('beacon-')) {
+    return { enrollment: scrapped || held ? { provisioningStatus: 'disabled' } : 'absent' };
+  }
+  if (scrapped) {
+    return { enrollment: 'absent' };
+  }
   const keys = newest(
     definitions.filter((each) => dataOf(each).attestation?.primaryKey),
     (each) => (kindOf(each) === 'changed' ? 1 : 0),

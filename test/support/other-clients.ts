@@ -58,10 +58,14 @@ export async function findPython(module: string): Promise<string | undefined> {
 /** Builds the project once for as long as it stays as it is. Undefined where there is no SDK, or no package to be had. */
 export async function buildDotnet(project: string): Promise<string | undefined> {
   const hash = createHash('sha256');
-  for (const file of ['client.csproj', 'Program.cs']) hash.update(readFileSync(path.join(project, file)));
+  for (const file of ['client.csproj', 'Program.cs']) {
+    hash.update(readFileSync(path.join(project, file)));
+  }
   const folder = path.join(tmpdir(), `dotnet-client-${hash.digest('hex').slice(0, 16)}`);
   const output = path.join(folder, 'out', 'client.dll');
-  if (existsSync(output)) return output;
+  if (existsSync(output)) {
+    return output;
+  }
   await mkdir(folder, { recursive: true });
   const properties = [`-p:BaseIntermediateOutputPath=${folder}/obj/`, '-nologo', '-v:q'];
   try {
@@ -78,7 +82,9 @@ export async function stepsOf(command: string, parameters: readonly string[]): P
     (error: ExecFileException) => error,
   );
   const lines = (said.stdout ?? '').split('\n').filter((line) => line.startsWith('{'));
-  if (lines.length === 0) throw new Error(`${command} printed no step: ${said.stderr}`);
+  if (lines.length === 0) {
+    throw new Error(`${command} printed no step: ${said.stderr}`);
+  }
   const steps = lines.map((line) => JSON.parse(line) as Step);
   return Object.fromEntries(steps.map((step) => [step.name, step]));
 }

@@ -89,9 +89,14 @@ async function handle(
     return;
   }
   response.writeHead(answer.status, answer.headers);
-  if (options.answersBy) await options.answersBy(answer.body, response);
-  else response.end(answer.body);
-  if (fate === 'pass-and-tell') await options.struck?.();
+  if (options.answersBy) {
+    await options.answersBy(answer.body, response);
+  } else {
+    response.end(answer.body);
+  }
+  if (fate === 'pass-and-tell') {
+    await options.struck?.();
+  }
 }
 
 async function forward({ target, headers }: ProxyOptions, agent: http.Agent, seen: SeenRequest) {
@@ -114,7 +119,9 @@ async function forward({ target, headers }: ProxyOptions, agent: http.Agent, see
 
 async function bodyOf(message: http.IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of message) chunks.push(chunk as Buffer);
+  for await (const chunk of message) {
+    chunks.push(chunk as Buffer);
+  }
   return Buffer.concat(chunks);
 }
 

@@ -6,7 +6,9 @@ export async function allQuiet(chain: Chain, timeoutInMs = 20_000): Promise<void
   for (let quiet = 0; quiet < 3; ) {
     const { active, locked } = chain.stack.serviceBus.counts('manufacturing-events');
     quiet = active + locked === 0 ? quiet + 1 : 0;
-    if (Date.now() > deadline) throw new Error('The queue does not come to rest.');
+    if (Date.now() > deadline) {
+      throw new Error('The queue does not come to rest.');
+    }
     await new Promise((resolve) => setTimeout(resolve, 4));
   }
 }
@@ -15,8 +17,12 @@ export async function allQuiet(chain: Chain, timeoutInMs = 20_000): Promise<void
 export async function requestsSoFar(chain: Chain, operation = /./, status = /./): Promise<number> {
   const { requests } = await chain.stats();
   let sum = 0;
-  for (const [name, byStatus] of Object.entries(requests))
-    for (const [answered, count] of Object.entries(byStatus))
-      if (operation.test(name) && status.test(answered)) sum += count;
+  for (const [name, byStatus] of Object.entries(requests)) {
+    for (const [answered, count] of Object.entries(byStatus)) {
+      if (operation.test(name) && status.test(answered)) {
+        sum += count;
+      }
+    }
+  }
   return sum;
 }

@@ -24,7 +24,9 @@ export class Random {
 
   pick<T>(from: readonly T[]): T {
     const picked = from[this.below(from.length)];
-    if (picked === undefined) throw new Error('There is nothing to pick from.');
+    if (picked === undefined) {
+      throw new Error('There is nothing to pick from.');
+    }
     return picked;
   }
 

@@ -11,9 +11,13 @@ export async function contentsOfTables(chain: Chain): Promise<string> {
       allowInsecureConnection: true,
     });
     try {
-      for await (const row of client.listEntities()) rows.push(row);
+      for await (const row of client.listEntities()) {
+        rows.push(row);
+      }
     } catch (error) {
-      if ((error as { statusCode?: number }).statusCode !== 404) throw error;
+      if ((error as { statusCode?: number }).statusCode !== 404) {
+        throw error;
+      }
     }
   }
   return JSON.stringify(rows);

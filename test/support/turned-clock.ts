@@ -17,8 +17,11 @@ export class TurnedClock implements Clock {
   turn(inMs: number): void {
     this.#ahead += inMs;
     for (const sleeper of this.#sleepers) {
-      if (inMs < 0) sleeper.wakesAt += inMs;
-      else if (sleeper.wakesAt <= this.milliseconds()) sleeper.wake();
+      if (inMs < 0) {
+        sleeper.wakesAt += inMs;
+      } else if (sleeper.wakesAt <= this.milliseconds()) {
+        sleeper.wake();
+      }
     }
   }
 
@@ -35,7 +38,9 @@ export class TurnedClock implements Clock {
       const timer = setTimeout(() => end(resolve), Math.min(Math.max(0, inMs), 2 ** 31 - 1));
       this.#sleepers.add(sleeper);
       signal?.addEventListener('abort', abort, { once: true });
-      if (signal?.aborted) abort();
+      if (signal?.aborted) {
+        abort();
+      }
     });
   }
 }

@@ -49,7 +49,9 @@ export class CircuitBreaker {
 
   succeeded(access: Access): void {
     this.#all.succeeded(access);
-    if (isCreation(access)) this.#creations.get(access)?.succeeded(access);
+    if (isCreation(access)) {
+      this.#creations.get(access)?.succeeded(access);
+    }
   }
 
   failed(failure: DeviceProvisioningError, access: Access): void {
@@ -90,14 +92,17 @@ class Circuit {
   }
 
   enter(): 'probe' | 'pass' {
-    if (this.#openUntil === undefined) return 'pass';
+    if (this.#openUntil === undefined) {
+      return 'pass';
+    }
     const now = this.#clock.now().getTime();
     // A clock that was set back must not keep the circuit open for as long.
-    if (now < this.#openUntil && this.#openUntil - now <= probeEveryInMs)
+    if (now < this.#openUntil && this.#openUntil - now <= probeEveryInMs) {
       throw new RetryLaterError(`${this.#service.name} cannot be used at present: ${this.#lastFailure}`, {
         notBefore: this.#openUntil,
         soon: true,
       });
+    }
     this.#openUntil = now + probeEveryInMs;
     return 'probe';
   }
@@ -105,11 +110,15 @@ class Circuit {
   succeeded(access: Access): void {
     if (this.#forbidsWriting && access === 'read') {
       // The prober reads before it writes: the next call may go.
-      if (this.#openUntil !== undefined) this.#openUntil = this.#clock.now().getTime();
+      if (this.#openUntil !== undefined) {
+        this.#openUntil = this.#clock.now().getTime();
+      }
       return;
     }
     const { name, available } = this.#service;
-    if (this.#openUntil !== undefined) this.#log('information', `${available}: ${name} can be used again.`);
+    if (this.#openUntil !== undefined) {
+      this.#log('information', `${available}: ${name} can be used again.`);
+    }
     this.#failures = 0;
     this.#openUntil = undefined;
     this.#forbidsWriting = false;
@@ -119,10 +128,13 @@ class Circuit {
     this.#failures++;
     this.#lastFailure = failure.message;
     this.#forbidsWriting ||= failure instanceof ForbiddenError && access !== 'read';
-    if (this.#failures < handlingOf(failure).opensAfter) return;
+    if (this.#failures < handlingOf(failure).opensAfter) {
+      return;
+    }
     const { name, unavailable } = this.#service;
-    if (this.#openUntil === undefined)
+    if (this.#openUntil === undefined) {
       this.#log('error', `${unavailable}: events wait until ${name} can be used again. ${failure.message}`);
+    }
     this.#openUntil = this.#clock.now().getTime() + probeEveryInMs;
   }
 

@@ -81,17 +81,23 @@ export class OperationsBudget {
   }
 
   async #serve(callerClass: CallerClass): Promise<void> {
-    if (this.#fetching[callerClass]) return;
+    if (this.#fetching[callerClass]) {
+      return;
+    }
     this.#fetching[callerClass] = true;
     const waiting = this.#waiting[callerClass];
     try {
       while (waiting.length > 0) {
         const retryInMs = await this.#fetch(callerClass);
         this.#expel(waiting);
-        if (retryInMs > 0 && waiting.length > 0) await this.#clock.sleep(this.#pause(waiting, retryInMs));
+        if (retryInMs > 0 && waiting.length > 0) {
+          await this.#clock.sleep(this.#pause(waiting, retryInMs));
+        }
       }
     } catch (error) {
-      for (const waiter of waiting.splice(0)) waiter.refuse(error);
+      for (const waiter of waiting.splice(0)) {
+        waiter.refuse(error);
+      }
     } finally {
       this.#fetching[callerClass] = false;
     }
@@ -108,7 +114,9 @@ export class OperationsBudget {
     const now = this.#clock.now().getTime();
     const served = this.#waiting[callerClass].splice(0, granted);
     this.#tokens[callerClass] = { left: granted - served.length, until: now + tokensLastInMs };
-    for (const waiter of served) waiter.grant();
+    for (const waiter of served) {
+      waiter.grant();
+    }
     return granted > 0 ? 0 : retryInMs;
   }
 
@@ -144,7 +152,9 @@ export class OperationsBudget {
           return result;
         } catch (error) {
           this.#known = undefined;
-          if (!(error instanceof RowConflictError)) throw error;
+          if (!(error instanceof RowConflictError)) {
+            throw error;
+          }
           await this.#clock.sleep(Math.random() * 20);
         }
       }
@@ -155,13 +165,17 @@ export class OperationsBudget {
 
   async #read(): Promise<{ window: QuotaWindow; etag: string | undefined }> {
     const row = await this.#table.get(this.#host, 'tokens');
-    if (!row) return { window: emptyWindow, etag: undefined };
+    if (!row) {
+      return { window: emptyWindow, etag: undefined };
+    }
     return { window: { ...emptyWindow, ...JSON.parse(String(row.values.window)) }, etag: row.etag };
   }
 
   #write(window: QuotaWindow, etag: string | undefined): Promise<string> {
     const values = { window: JSON.stringify(window) };
-    if (etag === undefined) return this.#table.insert(this.#host, 'tokens', values);
+    if (etag === undefined) {
+      return this.#table.insert(this.#host, 'tokens', values);
+    }
     return this.#table.replace(this.#host, 'tokens', values, etag);
   }
 }

@@ -81,7 +81,9 @@ export function take(
   const credit = Math.min(mostCredit, window.credit + elapsed * ratePerMs);
   const { pipelineWaitsUntil } = window;
   const settled = { ...window, slots, credit, creditAt: now, auditUntil, closedUntil };
-  if (isClosed) return { window: settled, granted: 0, retryInMs: closedUntil - now };
+  if (isClosed) {
+    return { window: settled, granted: 0, retryInMs: closedUntil - now };
+  }
 
   const pipelineWaits =
     now < pipelineWaitsUntil && !isFromTheFuture(pipelineWaitsUntil - pipelineWaitsForMs, now);

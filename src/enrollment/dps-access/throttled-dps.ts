@@ -62,14 +62,18 @@ export class ThrottledDps {
         return undefined;
       }
       // Others may have found out meanwhile that DPS is down.
-      if (entered === 'pass') this.#breaker.enter(access);
+      if (entered === 'pass') {
+        this.#breaker.enter(access);
+      }
       let failure: DeviceProvisioningError;
       try {
         const result = await operation();
         this.#breaker.succeeded(access);
         return result;
       } catch (error) {
-        if (!(error instanceof DeviceProvisioningError)) throw error;
+        if (!(error instanceof DeviceProvisioningError)) {
+          throw error;
+        }
         failure = error;
       }
       if (handlingOf(failure).event !== 'retrying') {
@@ -101,7 +105,9 @@ export class ThrottledDps {
     const now = this.#clock.now().getTime();
     const told = Math.min(failure.retryAfterInMs ?? 0, longestRetryAfterInMs);
     const throttled = failure instanceof ThrottledError;
-    if (!throttled) this.#breaker.failed(failure, access);
+    if (!throttled) {
+      this.#breaker.failed(failure, access);
+    }
     const later = new RetryLaterError(failure.message, {
       ...(told > 0 ? { notBefore: now + told } : {}),
       trackingId: failure.trackingId,
@@ -111,12 +117,16 @@ export class ThrottledDps {
     if (throttled) {
       await this.#budget.throttled(told || throttledPauseInMs);
       // The next token comes no earlier than that.
-      if (now + told > deadline) throw later;
+      if (now + told > deadline) {
+        throw later;
+      }
       return;
     }
     const pause = Math.max(told, firstPauseInMs * 2 ** (attempt - 1) * (0.75 + Math.random() / 2));
     const isOver = attempt >= handlingOf(failure).tries || now + pause > deadline;
-    if (isOver || this.#breaker.isOpen(access)) throw later;
+    if (isOver || this.#breaker.isOpen(access)) {
+      throw later;
+    }
     await this.#clock.sleep(pause);
   }
 }

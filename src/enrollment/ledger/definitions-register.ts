@@ -27,7 +27,9 @@ export function withDefinition(
   version: Version,
   said: DefinitionData,
 ): readonly VersionedDefinition[] {
-  if (definitions.some((each) => each.version.key === version.key)) return definitions;
+  if (definitions.some((each) => each.version.key === version.key)) {
+    return definitions;
+  }
   const { remanufactured: _, ...lasting } = said;
   const sorted = [...definitions, { version, definition: withoutSymmetricKeys(lasting) }].sort(
     (left, right) => compareVersions(right.version, left.version),
@@ -38,7 +40,9 @@ export function withDefinition(
 /** DPS has accepted the newest: there is no falling back behind it any more. */
 export function newestAccepted(definitions: readonly VersionedDefinition[]): readonly VersionedDefinition[] {
   const [newest] = definitions;
-  if (!newest || (newest.accepted && definitions.length === 1)) return definitions;
+  if (!newest || (newest.accepted && definitions.length === 1)) {
+    return definitions;
+  }
   return [{ ...newest, accepted: true }];
 }
 
@@ -56,7 +60,9 @@ function downToAccepted(sorted: readonly VersionedDefinition[]): readonly Versio
 }
 
 function withoutSymmetricKeys(definition: Definition): Definition {
-  if (definition.attestation?.type !== 'symmetricKey') return definition;
+  if (definition.attestation?.type !== 'symmetricKey') {
+    return definition;
+  }
   const attestation: AttestationData = { type: 'symmetricKey' };
   return { ...definition, attestation };
 }

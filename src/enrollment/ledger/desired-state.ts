@@ -35,20 +35,28 @@ export function desiredState(
   profiles: EnrollmentProfiles,
 ): DesiredState {
   const definition = registers.definitions[0]?.definition;
-  if (subjectKind === 'batch') return desiredGroup(id, definition, registers, profiles);
+  if (subjectKind === 'batch') {
+    return desiredGroup(id, definition, registers, profiles);
+  }
   const scrapped = registers.life?.life === 'scrapped';
   if (!definition) {
     return undefinedSubject(registers, scrapped);
   }
   const profile = profiles.for(definition.product);
-  if (!profile) return { kind: 'no-profile', product: definition.product };
+  if (!profile) {
+    return { kind: 'no-profile', product: definition.product };
+  }
   if (profile.enrollment === 'individual') {
-    if (scrapped) return { kind: 'no-enrollment' };
+    if (scrapped) {
+      return { kind: 'no-enrollment' };
+    }
     return { kind: 'enrollment', enrollment: individualEnrollment(id, definition, registers, profile) };
   }
   const enrollmentGroupId = profile.enrollmentGroup ?? definition.batch ?? '';
   const keptOut = scrapped || isHeld(registers, profile);
-  if (!keptOut) return { kind: 'member', enrollmentGroupId };
+  if (!keptOut) {
+    return { kind: 'member', enrollmentGroupId };
+  }
   const leaf = registers.leaf?.certificate;
   return { kind: 'blocked', enrollmentGroupId, ...(leaf === undefined ? {} : { leafCertificate: leaf }) };
 }
@@ -69,16 +77,22 @@ function desiredGroup(
   if (!definition) {
     return undefinedSubject(registers, registers.life !== undefined);
   }
-  if (registers.life?.life === 'retired') return { kind: 'no-group' };
+  if (registers.life?.life === 'retired') {
+    return { kind: 'no-group' };
+  }
   const profile = profiles.for(definition.product);
-  if (!profile) return { kind: 'no-profile', product: definition.product };
+  if (!profile) {
+    return { kind: 'no-profile', product: definition.product };
+  }
   const attestation: AttestationMechanism = groupAttestation(definition.attestation);
   const group: EnrollmentGroup = {
     enrollmentGroupId: id,
     attestation,
     ...commonMembers(definition, registers, profile),
   };
-  if (registers.life?.life === 'recalled') group.provisioningStatus = 'disabled';
+  if (registers.life?.life === 'recalled') {
+    group.provisioningStatus = 'disabled';
+  }
   return { kind: 'group', group };
 }
 
@@ -118,24 +132,31 @@ function isHeld(registers: Registers, profile: EnrollmentProfile): boolean {
 }
 
 function deviceAttestation(attestation: Definition['attestation']): AttestationMechanism {
-  if (attestation && 'asStored' in attestation) return { type: 'x509', x509: attestation.asStored };
+  if (attestation && 'asStored' in attestation) {
+    return { type: 'x509', x509: attestation.asStored };
+  }
   if (attestation?.type === 'tpm') {
     const { type: _, ...tpm } = attestation;
     return { type: 'tpm', tpm };
   }
-  if (attestation?.type === 'x509')
+  if (attestation?.type === 'x509') {
     return {
       type: 'x509',
       x509: { clientCertificates: certificates(attestation.certificate, attestation.secondaryCertificate) },
     };
+  }
   return { type: 'symmetricKey' };
 }
 
 function groupAttestation(attestation: Definition['attestation']): AttestationMechanism {
-  if (attestation && 'asStored' in attestation) return { type: 'x509', x509: attestation.asStored };
-  if (attestation?.type !== 'x509') return { type: 'symmetricKey' };
+  if (attestation && 'asStored' in attestation) {
+    return { type: 'x509', x509: attestation.asStored };
+  }
+  if (attestation?.type !== 'x509') {
+    return { type: 'symmetricKey' };
+  }
   const { caReference, secondaryCaReference, signingCertificate, secondarySigningCertificate } = attestation;
-  if (caReference !== undefined)
+  if (caReference !== undefined) {
     return {
       type: 'x509',
       x509: {
@@ -145,6 +166,7 @@ function groupAttestation(attestation: Definition['attestation']): AttestationMe
         },
       },
     };
+  }
   return {
     type: 'x509',
     x509: { signingCertificates: certificates(signingCertificate, secondarySigningCertificate) },
@@ -164,13 +186,17 @@ function mergeTwin(
 ): IndividualEnrollment['initialTwin'] | undefined {
   const tags = mergeMembers(profileTwin?.tags, definition.tags);
   const desired = mergeMembers(profileTwin?.properties?.desired, definition.desired);
-  if (!tags && !desired) return undefined;
+  if (!tags && !desired) {
+    return undefined;
+  }
   return { ...(tags ? { tags } : {}), ...(desired ? { properties: { desired } } : {}) };
 }
 
 /** Objects member by member; all else replaces. Every name passes through, `__proto__` too. */
 function mergeMembers(base: JsonObject | undefined, over: JsonObject | undefined): JsonObject | undefined {
-  if (!base || !over) return over ?? base;
+  if (!base || !over) {
+    return over ?? base;
+  }
   const merged = new Map(Object.entries(base));
   for (const [name, value] of Object.entries(over)) {
     const old = merged.get(name);

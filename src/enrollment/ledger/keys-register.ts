@@ -23,7 +23,9 @@ export interface KeysRegister {
 
 export function mergeKeys<T extends KeysRegister>(registers: T, version: Version, data: SymmetricKeyData): T {
   const known = all(registers);
-  if (known.some((each) => each.version.key === version.key)) return registers;
+  if (known.some((each) => each.version.key === version.key)) {
+    return registers;
+  }
   const candidate: SuppliedKeys = { version, fingerprint: fingerprintOf(data), applied: false };
   return withAll(
     registers,
@@ -42,7 +44,9 @@ export function bringsUnappliedKeys({ keys, olderKeys }: KeysRegister, key: Even
 }
 
 export function keysApplied<T extends KeysRegister>(registers: T): T {
-  if (!registers.keys || registers.keys.applied) return registers;
+  if (!registers.keys || registers.keys.applied) {
+    return registers;
+  }
   return withAll(registers, [{ ...registers.keys, applied: true }]);
 }
 

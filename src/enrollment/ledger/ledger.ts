@@ -174,8 +174,11 @@ export class Ledger {
     let state: SubjectState | undefined;
     const events: EventRecord[] = [];
     for await (const row of this.#tables[subject.kind].rows(filter)) {
-      if (row.rowKey === stateRow) state = stateOf(row);
-      else if (row.rowKey.startsWith(eventPrefix)) events.push(eventOf(row));
+      if (row.rowKey === stateRow) {
+        state = stateOf(row);
+      } else if (row.rowKey.startsWith(eventPrefix)) {
+        events.push(eventOf(row));
+      }
     }
     const told = events.map((event) => withWaiting(event, state));
     return { state, events: told.sort(newestFirst) };
@@ -204,7 +207,9 @@ export class Ledger {
       await table.delete(partition, stateRow, row.etag);
       return true;
     } catch (error) {
-      if (!(error instanceof RowConflictError)) throw error;
+      if (!(error instanceof RowConflictError)) {
+        throw error;
+      }
       return false;
     }
   }
@@ -224,7 +229,9 @@ export class Ledger {
     try {
       await table.insert(partitionKey(subject.id), row, eventValues(event));
     } catch (error) {
-      if (!(error instanceof RowConflictError)) throw error;
+      if (!(error instanceof RowConflictError)) {
+        throw error;
+      }
     }
   }
 

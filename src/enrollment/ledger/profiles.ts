@@ -59,22 +59,30 @@ const fileSchema = z
     file.profiles.forEach((profile, index) => {
       const complain = (member: string, message: string) =>
         context.addIssue({ code: 'custom', path: ['profiles', index, member], message });
-      if (seen.has(profile.product)) complain('product', `says ${profile.product} a second time`);
+      if (seen.has(profile.product)) {
+        complain('product', `says ${profile.product} a second time`);
+      }
       seen.add(profile.product);
-      if (profile.enrollment === 'individual' && profile.enrollmentGroup !== undefined)
+      if (profile.enrollment === 'individual' && profile.enrollmentGroup !== undefined) {
         complain('enrollmentGroup', 'belongs to profiles with enrollment "group"');
-      if (profile.enrollment === 'individual' && profile.members !== undefined)
+      }
+      if (profile.enrollment === 'individual' && profile.members !== undefined) {
         complain('members', 'belongs to profiles with enrollment "group"');
-      for (const [name, content] of twinContents(profile.initialTwin))
-        for (const { path, detail } of twinProblems(name, content))
+      }
+      for (const [name, content] of twinContents(profile.initialTwin)) {
+        for (const { path, detail } of twinProblems(name, content)) {
           complain(
             ['initialTwin', ...(name === 'tags' ? [] : ['properties']), name, ...path].join('.'),
             detail,
           );
-      if (profile.enrollment === 'group' && profile.attestation === 'tpm')
+        }
+      }
+      if (profile.enrollment === 'group' && profile.attestation === 'tpm') {
         complain('attestation', 'cannot be tpm for a group: DPS has no such groups');
-      if (profile.allocationPolicy === 'custom' && !profile.customAllocationDefinition)
+      }
+      if (profile.allocationPolicy === 'custom' && !profile.customAllocationDefinition) {
         complain('customAllocationDefinition', 'is required where allocationPolicy is custom');
+      }
     });
   });
 
@@ -105,8 +113,11 @@ export class EnrollmentProfiles {
     this.all = profiles;
     const prefixes: { prefix: string; profile: EnrollmentProfile }[] = [];
     for (const profile of profiles) {
-      if (profile.product.endsWith('*')) prefixes.push({ prefix: profile.product.slice(0, -1), profile });
-      else this.#exact.set(profile.product, profile);
+      if (profile.product.endsWith('*')) {
+        prefixes.push({ prefix: profile.product.slice(0, -1), profile });
+      } else {
+        this.#exact.set(profile.product, profile);
+      }
     }
     this.#prefixes = prefixes.sort((left, right) => right.prefix.length - left.prefix.length);
   }
@@ -125,7 +136,9 @@ export function loadProfiles(file: string | undefined): EnrollmentProfiles {
   const parsed = fileSchema.safeParse(
     file === undefined ? packagedProfiles : readJsonFile(file, ProfilesError),
   );
-  if (parsed.success) return new EnrollmentProfiles(parsed.data.profiles as EnrollmentProfile[]);
+  if (parsed.success) {
+    return new EnrollmentProfiles(parsed.data.profiles as EnrollmentProfile[]);
+  }
   const issue = parsed.error.issues[0];
   throw new ProfilesError(`${name}: ${issue?.path.join('.')} ${issue?.message}`);
 }

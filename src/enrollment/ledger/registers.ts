@@ -42,7 +42,9 @@ export const noRegisters: Registers = { definitions: [] };
 /** Merges one valid event, which arrived first at `arrivedAt`. */
 export function mergeEvent(registers: Registers, event: ManufacturingEvent, arrivedAt: Date): Registers {
   let merged = mergeLeaf(registers, event);
-  if (isDefinitionKind(event.kind)) merged = mergeDefinition(merged, event);
+  if (isDefinitionKind(event.kind)) {
+    merged = mergeDefinition(merged, event);
+  }
   switch (event.kind) {
     case 'device.held':
     case 'device.released':
@@ -60,7 +62,9 @@ export function mergeEvent(registers: Registers, event: ManufacturingEvent, arri
     case 'device.scrapped':
       return mergeReturn(mergeLife(merged, versionOf(event, 2), 'scrapped'), versionOf(event, 2), arrivedAt);
     case 'device.manufactured':
-      if (event.definition?.remanufactured !== true) return merged;
+      if (event.definition?.remanufactured !== true) {
+        return merged;
+      }
       return mergeReturn(
         mergeLife(merged, versionOf(event, 1), 'remanufactured'),
         versionOf(event, 1),
@@ -77,13 +81,17 @@ export function mergeEvent(registers: Registers, event: ManufacturingEvent, arri
 
 /** Of an event that is rejected, only the leaf certificate counts: whatever became of the event. */
 export function mergeLeaf(registers: Registers, event: ManufacturingEvent): Registers {
-  if (event.leafCertificate === undefined) return registers;
+  if (event.leafCertificate === undefined) {
+    return registers;
+  }
   const leaf = { version: versionOf(event, 0), certificate: event.leafCertificate };
   return { ...registers, leaf: newer(registers.leaf, leaf) };
 }
 
 function mergeDefinition(registers: Registers, event: ManufacturingEvent): Registers {
-  if (!event.definition) return registers;
+  if (!event.definition) {
+    return registers;
+  }
   const version = definitionVersion(event);
   const definitions = withDefinition(registers.definitions, version, event.definition);
   const spelling = older(registers.spelling, { version, subject: event.subject });
@@ -95,10 +103,13 @@ function mergeDefinition(registers: Registers, event: ManufacturingEvent): Regis
 function mergeLife(registers: Registers, version: Version, life: Life): Registers {
   const old = registers.life;
   // Of a batch's ends the graver stays, whatever the times.
-  if (old && (life === 'recalled' || life === 'retired') && old.life !== life)
+  if (old && (life === 'recalled' || life === 'retired') && old.life !== life) {
     return old.life === 'retired' ? registers : { ...registers, life: { version, life } };
+  }
   const known = [...(old ? [old] : []), ...(registers.olderLives ?? [])];
-  if (known.some((each) => each.version.key === version.key)) return registers;
+  if (known.some((each) => each.version.key === version.key)) {
+    return registers;
+  }
   return withLives(
     registers,
     [...known, { version, life }].sort((left, right) => compareVersions(right.version, left.version)),
@@ -137,7 +148,9 @@ export function rollBackDefinition(registers: Registers, key: EventKey): Registe
 }
 
 export function returnDone(registers: Registers): Registers {
-  if (!registers.return || registers.return.done) return registers;
+  if (!registers.return || registers.return.done) {
+    return registers;
+  }
   return { ...registers, return: { ...registers.return, done: true } };
 }
 
@@ -150,10 +163,15 @@ export type MergedEvent = Pick<ManufacturingEvent, 'key' | 'kind' | 'instant' | 
 export function evaluateEnd(registers: Registers, event: MergedEvent): End {
   const holds = (register: { readonly version: Version } | undefined) => register?.version.key === event.key;
   const others = [registers.hold, registers.life, registers.return].some(holds);
-  if (!isDefinitionKind(event.kind)) return others ? 'succeeded' : 'superseded';
-  if (registers.life?.life === 'retired') return 'superseded';
-  if (registers.life?.life === 'scrapped')
+  if (!isDefinitionKind(event.kind)) {
+    return others ? 'succeeded' : 'superseded';
+  }
+  if (registers.life?.life === 'retired') {
+    return 'superseded';
+  }
+  if (registers.life?.life === 'scrapped') {
     return event.instant > registers.life.version.at ? 'device-scrapped' : 'superseded';
+  }
   return others || holds(registers.definitions[0]) || holds(registers.keys) ? 'succeeded' : 'superseded';
 }
 
@@ -170,7 +188,11 @@ function older<T extends { readonly version: Version }>(old: T | undefined, cand
 }
 
 function newer<T extends { readonly version: Version }>(old: T | undefined, candidate: T): T {
-  if (old === undefined) return candidate;
-  if (old.version.key === candidate.version.key) return old;
+  if (old === undefined) {
+    return candidate;
+  }
+  if (old.version.key === candidate.version.key) {
+    return old;
+  }
   return compareVersions(candidate.version, old.version) > 0 ? candidate : old;
 }

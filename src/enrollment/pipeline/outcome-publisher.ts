@@ -17,7 +17,9 @@ export class OutcomePublisher {
   /** Of an event that has not ended there is nothing to tell. */
   async publishEnd(record: EventRecord): Promise<void> {
     const { key, status, finishedAt, subject, reason, detail, warnings, facts, messageId, about } = record;
-    if (!isFinal(status) || finishedAt === undefined) return;
+    if (!isFinal(status) || finishedAt === undefined) {
+      return;
+    }
     await this.publish({
       id: key,
       status,

@@ -41,12 +41,13 @@ const fileSchema = z
   .object({ $schema: z.string().optional() })
   .catchall(senderSchema)
   .superRefine((file, context) => {
-    for (const name of Object.keys(file).filter((each) => each !== '$schema' && !senderName.test(each)))
+    for (const name of Object.keys(file).filter((each) => each !== '$schema' && !senderName.test(each))) {
       context.addIssue({
         code: 'custom',
         path: [name],
         message: 'must be 1 to 60 lower-case letters, digits and hyphens',
       });
+    }
   })
   .meta({ propertyNames: { pattern: `${senderName.source}|^\\$schema$` } });
 

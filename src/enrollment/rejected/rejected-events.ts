@@ -78,14 +78,18 @@ export class RejectedEvents {
     try {
       await this.#table.insert(partition, row, { ...valuesOf(event), ...splitText('body', body) });
     } catch (error) {
-      if (!(error instanceof RowConflictError)) throw error;
+      if (!(error instanceof RowConflictError)) {
+        throw error;
+      }
       await this.#noteAnew(partition, row, event, body);
     }
   }
 
   async #noteAnew(partition: string, row: string, event: RejectedEvent, body: string): Promise<void> {
     const known = await this.#table.get(partition, row);
-    if (!known) return;
+    if (!known) {
+      return;
+    }
     const before: RejectedEvent = eventOf(known);
     // Its message may come twice.
     if (event.replay === before.replay) {
@@ -112,7 +116,9 @@ export class RejectedEvents {
     const rows = await this.#newest(filter, size + 1, continuation);
     const events = rows.slice(0, size).map(eventOf);
     const last = rows[size - 1];
-    if (rows.length <= size || !last) return { events };
+    if (rows.length <= size || !last) {
+      return { events };
+    }
     return { events, continuation: continuationAfter(last) };
   }
 
@@ -125,7 +131,9 @@ export class RejectedEvents {
     const rows = await this.#newest(filter, size + 1, continuation);
     const rejections = rows.slice(0, size).map(storedOf);
     const last = rows[size - 1];
-    if (rows.length <= size || !last) return { rejections };
+    if (rows.length <= size || !last) {
+      return { rejections };
+    }
     return { rejections, continuation: continuationAfter(last) };
   }
 
@@ -138,7 +146,11 @@ export class RejectedEvents {
 
   /** By its key alone: it is looked for. */
   async find(key: string): Promise<StoredRejection | undefined> {
-    for await (const rejection of this.all({})) if (rejection.event.key === key) return rejection;
+    for await (const rejection of this.all({})) {
+      if (rejection.event.key === key) {
+        return rejection;
+      }
+    }
     return undefined;
   }
 
@@ -150,12 +162,16 @@ export class RejectedEvents {
       const rows: Row[] = await this.#newest(filter, size, continuation);
       for (const row of rows) {
         const place = `${row.partitionKey} ${row.rowKey}`;
-        if (seen.has(place)) continue;
+        if (seen.has(place)) {
+          continue;
+        }
         seen.add(place);
         yield storedOf(row);
       }
       const last = rows.at(-1);
-      if (rows.length < size || !last) return;
+      if (rows.length < size || !last) {
+        return;
+      }
       continuation = continuationAfter(last);
     }
   }
@@ -168,7 +184,9 @@ export class RejectedEvents {
       await this.#table.replace(row.partitionKey, row.rowKey, values, row.etag);
       return true;
     } catch (error) {
-      if (error instanceof RowConflictError) return false;
+      if (error instanceof RowConflictError) {
+        return false;
+      }
       throw error;
     }
   }
@@ -176,8 +194,9 @@ export class RejectedEvents {
   /** What arrived before that day goes. */
   async purge(before: Date): Promise<void> {
     const filter = odata`PartitionKey lt ${dayOf(before)}`;
-    for await (const row of this.#table.rows(filter, ['PartitionKey', 'RowKey']))
+    for await (const row of this.#table.rows(filter, ['PartitionKey', 'RowKey'])) {
       await this.#table.delete(row.partitionKey, row.rowKey);
+    }
   }
 
   /** Days are partitions, and partitions sort oldest first: so days are walked one by one from the newest. */
@@ -223,8 +242,9 @@ function placeOf(continuation: string): { readonly day: string; readonly row: st
 }
 
 function* daysBack(from: string, to: string): Generator<string> {
-  for (let day = new Date(`${from}T00:00:00Z`); dayOf(day) >= to; day = new Date(day.getTime() - dayInMs))
+  for (let day = new Date(`${from}T00:00:00Z`); dayOf(day) >= to; day = new Date(day.getTime() - dayInMs)) {
     yield dayOf(day);
+  }
 }
 
 function dayOf(date: Date): string {
@@ -255,9 +275,13 @@ function storedOf(row: Row): StoredRejection {
 }
 
 function isWithin(row: Row, filter: RejectedFilter): boolean {
-  if (filter.source !== undefined && storedOf(row).event.source !== filter.source) return false;
+  if (filter.source !== undefined && storedOf(row).event.source !== filter.source) {
+    return false;
+  }
   const arrived = new Date(endOfTime - Number(row.rowKey.slice(0, 13))).toISOString();
-  if (filter.since !== undefined && arrived < new Date(filter.since).toISOString()) return false;
+  if (filter.since !== undefined && arrived < new Date(filter.since).toISOString()) {
+    return false;
+  }
   return filter.until === undefined || arrived <= new Date(filter.until).toISOString();
 }
 

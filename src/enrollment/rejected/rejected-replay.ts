@@ -34,25 +34,38 @@ export class RejectedReplay {
     const filter: RejectedFilter = 'keys' in choice ? {} : choice;
     for await (const rejection of this.#events.all(filter)) {
       const { event } = rejection;
-      if ('keys' in choice && !unseen.delete(event.key)) continue;
-      if (event.replayedAt !== undefined) continue;
-      if (event.replayable) next.push(rejection);
-      else refused.push({ key: event.key, why: event.notReplayable ?? 'it cannot be replayed' });
+      if ('keys' in choice && !unseen.delete(event.key)) {
+        continue;
+      }
+      if (event.replayedAt !== undefined) {
+        continue;
+      }
+      if (event.replayable) {
+        next.push(rejection);
+      } else {
+        refused.push({ key: event.key, why: event.notReplayable ?? 'it cannot be replayed' });
+      }
       if (next.length === atOnce) {
         await this.#queue(next, now);
         replayed += next.length;
         next = [];
       }
-      if ('keys' in choice && unseen.size === 0) break;
+      if ('keys' in choice && unseen.size === 0) {
+        break;
+      }
     }
     await this.#queue(next, now);
-    for (const key of unseen) refused.push({ key, why: 'no rejected event has this key' });
+    for (const key of unseen) {
+      refused.push({ key, why: 'no rejected event has this key' });
+    }
     return { replayed: replayed + next.length, refused };
   }
 
   /** A replay is named after its rejection: sent twice, it is one message and one evaluation. */
   async #queue(rejections: readonly StoredRejection[], now: Date): Promise<void> {
-    if (rejections.length === 0) return;
+    if (rejections.length === 0) {
+      return;
+    }
     await this.#bus.queueEvents(
       rejections.map(({ event, body, firstSeen }) => {
         const replay = bodyKey(`${event.key} ${event.rejectedAt}`);

@@ -48,7 +48,9 @@ export interface DemoSummary {
 
 export function count(values: Iterable<string>): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
+  for (const value of values) {
+    counts[value] = (counts[value] ?? 0) + 1;
+  }
   return counts;
 }
 

@@ -9,11 +9,16 @@ export type EventJson = Record<string, unknown>;
  */
 export function readEventFile(file: string): string[] {
   const text = decodeUtf8(readFileSync(file));
-  if (text === undefined) throw new Error(`${file} is not UTF-8. Save it as UTF-8, and send it again.`);
-  if (!text.trimStart().startsWith('[')) return text.split(/\r?\n/).filter((line) => line.trim() !== '');
+  if (text === undefined) {
+    throw new Error(`${file} is not UTF-8. Save it as UTF-8, and send it again.`);
+  }
+  if (!text.trimStart().startsWith('[')) {
+    return text.split(/\r?\n/).filter((line) => line.trim() !== '');
+  }
   const { value, problem } = { value: undefined, ...decodeJsonText(text) };
-  if (problem)
+  if (problem) {
     throw new Error(`${file} cannot be sent${problem.pointer && `: ${problem.pointer}`}. ${problem.detail}`);
+  }
   return (value as unknown[]).map((event) => JSON.stringify(event));
 }
 

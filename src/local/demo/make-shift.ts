@@ -91,13 +91,14 @@ async function makeShift(): Promise<void> {
   }
 
   // In August: meters in Gdańsk; their TPMs were read at the end of the line. They have lain in the warehouse since.
-  for (let index = 1; index <= 4; index++)
+  for (let index = 1; index <= 4; index++) {
     add(50 + index - 100 * minutesADay, gdansk, 'device.manufactured', meter(index), {
       product: 'meter-e1',
       attestation: { type: 'tpm', endorsementKey: simulatedTpm(meter(index)).endorsementKey },
       tags: { plant: 'gdansk', tariff: 'night' },
       labels: { plant: 'gdansk', serial: `GM-${100 + index}` },
     });
+  }
 
   // 06:30: the batches come off the line.
   for (let index = 1; index <= 12; index++) {
@@ -109,12 +110,13 @@ async function makeShift(): Promise<void> {
       ...(index === 5 ? { attestation: { type: 'x509', certificate } } : {}),
     });
   }
-  for (let index = 1; index <= 12; index++)
+  for (let index = 1; index <= 12; index++) {
     add(60 + index, gdansk, 'device.manufactured', beacon(index), {
       product: 'beacon-b2',
       batch: '2026-W47-B1',
       labels: { plant: 'gdansk' },
     });
+  }
 
   // 08:00: quality has doubts, and settles some of them.
   add(150, brno, 'device.held', thermostat(7), { reason: 'display flickers' });
@@ -184,23 +186,25 @@ async function makeShift(): Promise<void> {
 function makeNextDay(): void {
   const day = minutesADay;
   // 05:30: more thermostats and a second batch of beacons.
-  for (let index = 21; index <= 26; index++)
+  for (let index = 21; index <= 26; index++) {
     add(day + index, brno, 'device.manufactured', `thermostat-${number(index)}`, {
       product: 'thermostat-g3',
       tags: { plant: 'brno', order: '450022' },
       labels: { plant: 'brno', line: 'L2', serial: `BR-${2600 + index}` },
     });
+  }
   add(day + 40, gdansk, 'batch.started', '2026-W48-B2', {
     product: 'beacon-b2',
     tags: { plant: 'gdansk' },
     labels: { plant: 'gdansk' },
   });
-  for (let index = 21; index <= 26; index++)
+  for (let index = 21; index <= 26; index++) {
     add(day + 40 + index, gdansk, 'device.manufactured', `beacon-${number(index)}`, {
       product: 'beacon-b2',
       batch: '2026-W48-B2',
       labels: { plant: 'gdansk' },
     });
+  }
 
   // 08:00: quality lets go of a relay, and looks at another fan.
   add(day + 150, brno, 'device.released', 'thermostat-0008');
@@ -238,7 +242,9 @@ function cloudEvents(): object[] {
     const original = `${minute} ${source} ${type} ${subject}`;
     if (id === 'repeat') {
       const first = sent.get(original);
-      if (!first) throw new Error(`Nothing to repeat: ${original}`);
+      if (!first) {
+        throw new Error(`Nothing to repeat: ${original}`);
+      }
       return first;
     }
     const count = (counters.get(source) ?? 0) + 1;

@@ -37,7 +37,9 @@ export class OutcomeListener {
       processMessage: async ({ body, subject, correlationId, applicationProperties: properties }) => {
         this.addresses.set(body.id, { subject, correlationId, properties });
         this.outcomes.set(body.id, body);
-        for (const look of this.#waiting) look();
+        for (const look of this.#waiting) {
+          look();
+        }
       },
       processError: async () => {},
     });
@@ -57,7 +59,9 @@ export class OutcomeListener {
       };
       const timer = setTimeout(() => end(() => reject(new Error(missing()))), timeoutInMs);
       const look = () => {
-        if (enough(this.outcomes)) end(resolve);
+        if (enough(this.outcomes)) {
+          end(resolve);
+        }
       };
       this.#waiting.add(look);
       look();

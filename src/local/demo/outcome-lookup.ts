@@ -38,17 +38,26 @@ export async function waitForEnd(
   const headers = { 'x-functions-key': key };
   const lookUp = async (path: string) => {
     const response = await fetch(`${functions}${path}`, { headers });
-    if (response.status === 404) return undefined;
-    if (!response.ok) throw new Error(`GET ${path} answered ${response.status}.`);
+    if (response.status === 404) {
+      return undefined;
+    }
+    if (!response.ok) {
+      throw new Error(`GET ${path} answered ${response.status}.`);
+    }
     return (await response.json()) as StatusDocument & { rejected?: (StatusDocument & { key: string })[] };
   };
   for (;;) {
     const rejection = await rejectionOf(text, event, lookUp);
-    if (rejection) return { label, ...rejection, status: 'rejected' };
+    if (rejection) {
+      return { label, ...rejection, status: 'rejected' };
+    }
     const status = event ? await lookUp(statusPath(event)) : undefined;
-    if (status && finalStatuses.has(status.status))
+    if (status && finalStatuses.has(status.status)) {
       return { label, status: status.status, reason: status.reason, detail: status.detail };
-    if (Date.now() > deadline) return { label, status: status?.status ?? 'unknown', detail: status?.detail };
+    }
+    if (Date.now() > deadline) {
+      return { label, status: status?.status ?? 'unknown', detail: status?.detail };
+    }
     await new Promise((resolve) => setTimeout(resolve, lookEveryInMs));
   }
 }

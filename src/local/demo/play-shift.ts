@@ -53,12 +53,16 @@ async function postAll(
       headers: { 'content-type': 'application/cloudevents+json', 'x-functions-key': key },
       body: JSON.stringify(event),
     });
-    if (response.status === 202) queued.push(event);
-    else if (response.status === 400) {
+    if (response.status === 202) {
+      queued.push(event);
+    } else if (response.status === 400) {
       const { errors } = (await response.json()) as { errors: { reason: string; detail: string }[] };
-      for (const { reason, detail } of errors) refused.push({ id: String(event.id), reason, detail });
-    } else
+      for (const { reason, detail } of errors) {
+        refused.push({ id: String(event.id), reason, detail });
+      }
+    } else {
       throw new Error(`POST ${functions}/api/events answered ${response.status}: ${await response.text()}`);
+    }
     await response.body?.cancel().catch(() => {});
   }
   return queued;
@@ -68,8 +72,9 @@ async function sendAll(events: readonly EventJson[], connectionString: string): 
   const client = new ServiceBusClient(connectionString);
   try {
     const sender = client.createSender(manufacturingEventsQueue.name);
-    for (const body of events)
+    for (const body of events) {
       await sender.sendMessages({ body, contentType: 'application/cloudevents+json' });
+    }
   } finally {
     await client.close();
   }

@@ -67,7 +67,9 @@ function attestationFrom({ group, certificate, key, tpm }: AttestationFlags): At
   if (certificate !== undefined && key !== undefined) {
     return { kind: 'x509', chain: readPem('--certificate', certificate), privateKey: readPem('--key', key) };
   }
-  if (tpm) return { kind: 'tpm' };
+  if (tpm) {
+    return { kind: 'tpm' };
+  }
   return group === undefined ? { kind: 'enrolledKey' } : { kind: 'groupKey', group };
 }
 
@@ -81,10 +83,13 @@ function readPem(flag: string, file: string): string {
 
 function protocolFrom(text: string | undefined, { kind }: Attestation): Protocol {
   const isTpm = kind === 'tpm';
-  if (text === undefined) return isTpm ? 'http' : 'mqtt';
+  if (text === undefined) {
+    return isTpm ? 'http' : 'mqtt';
+  }
   const protocol = protocols.find((each) => each === text);
-  if (protocol === undefined)
+  if (protocol === undefined) {
     throw new Error(`--protocol must be one of ${protocols.join(', ')}, not '${text}'.`);
+  }
   if (isTpm && protocol !== 'http') {
     throw new Error('DPS does not offer TPM attestation over MQTT: leave --protocol away, or say http.');
   }

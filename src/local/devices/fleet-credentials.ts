@@ -27,12 +27,17 @@ export class FleetCredentials {
   async of(device: FleetDevice): Promise<DeviceCredential | undefined> {
     const { registrationId, batch } = device;
     const group = batch === undefined ? undefined : await this.#group(batch);
-    if (batch !== undefined && group !== undefined)
+    if (batch !== undefined && group !== undefined) {
       return this.#memberCredential(registrationId, batch, group);
+    }
     const { individualEnrollments } = this.#client;
     const mechanism = await ifFound(individualEnrollments.getAttestationMechanism(registrationId));
-    if (mechanism?.type === 'tpm') return { kind: 'tpm', tpm: simulatedTpm(registrationId) };
-    if (mechanism?.type === 'x509') return ownCertificate(device);
+    if (mechanism?.type === 'tpm') {
+      return { kind: 'tpm', tpm: simulatedTpm(registrationId) };
+    }
+    if (mechanism?.type === 'x509') {
+      return ownCertificate(device);
+    }
     // What was scrapped keeps a key that is worthless.
     const key = mechanism?.symmetricKey?.primaryKey ?? demoSymmetricKey(registrationId, 'primary');
     return { kind: 'symmetricKey', key };
@@ -40,7 +45,9 @@ export class FleetCredentials {
 
   #group(batch: string): Promise<AttestationMechanism | undefined> {
     const known = this.#groups.get(batch);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      return known;
+    }
     const asked = ifFound(this.#client.enrollmentGroups.getAttestationMechanism(batch));
     this.#groups.set(batch, asked);
     return asked;
@@ -55,9 +62,13 @@ export class FleetCredentials {
       return { kind: 'symmetricKey', key: deriveDeviceKey(symmetricKey.primaryKey, registrationId) };
     }
     const signing = this.#signingCertificates.get(batch.toLowerCase());
-    if (signing === undefined) return undefined;
+    if (signing === undefined) {
+      return undefined;
+    }
     const issuer = commonNameOf(signing);
-    if (!isKeyOf(signing, demoPrivateKey(issuer))) return undefined;
+    if (!isKeyOf(signing, demoPrivateKey(issuer))) {
+      return undefined;
+    }
     const { certificate, privateKey } = await issueCertificate(registrationId, { issuer });
     return { kind: 'x509', chain: certificate + signing, privateKey };
   }
@@ -65,7 +76,9 @@ export class FleetCredentials {
 
 function ownCertificate({ registrationId, certificate }: FleetDevice): DeviceCredential | undefined {
   const privateKey = demoPrivateKey(registrationId);
-  if (certificate === undefined || !isKeyOf(certificate, privateKey)) return undefined;
+  if (certificate === undefined || !isKeyOf(certificate, privateKey)) {
+    return undefined;
+  }
   return { kind: 'x509', chain: certificate, privateKey };
 }
 

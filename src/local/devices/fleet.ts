@@ -27,7 +27,9 @@ export function fleetOf(events: readonly EventJson[]): Fleet {
   for (const { type, subject, data } of events) {
     const { batch, attestation } = (data ?? {}) as EventData;
     const id = String(subject);
-    if (!isDpsId(id)) continue;
+    if (!isDpsId(id)) {
+      continue;
+    }
     if (String(type).endsWith('device.manufactured')) {
       const certificate = attestation?.certificate;
       devices.set(id.toLowerCase(), {

@@ -96,6 +96,8 @@ class MqttChannel implements DeviceChannel {
   }
 
   #failAll(error: Error): void {
-    for (const waiting of this.#waiting.values()) waiting.reject(error);
+    for (const waiting of this.#waiting.values()) {
+      waiting.reject(error);
+    }
   }
 }

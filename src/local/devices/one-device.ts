@@ -42,7 +42,9 @@ async function enrolledKey(registrationId: string, client: DeviceProvisioningCli
     );
   }
   const key = mechanism.symmetricKey?.primaryKey;
-  if (key !== undefined) return key;
+  if (key !== undefined) {
+    return key;
+  }
   const advice = mechanism.type === 'tpm' ? '--tpm' : '--certificate FILE --key FILE';
   throw new Error(`${registrationId} is enrolled with ${mechanism.type} attestation: say ${advice}.`);
 }
@@ -55,7 +57,9 @@ async function groupKey(group: string, client: DeviceProvisioningClient): Promis
     );
   }
   const key = mechanism.symmetricKey?.primaryKey;
-  if (key !== undefined) return key;
+  if (key !== undefined) {
+    return key;
+  }
   throw new Error(
     `The members of ${group} prove themselves with certificates: say --certificate FILE --key FILE.`,
   );

@@ -13,7 +13,9 @@ export class Progress {
 
   constructor(total: number) {
     this.#total = total;
-    if (process.stdout.isTTY) this.#timer = setInterval(() => this.#write(), progressEveryMs);
+    if (process.stdout.isTTY) {
+      this.#timer = setInterval(() => this.#write(), progressEveryMs);
+    }
   }
 
   add(result: FleetResult): void {
@@ -31,7 +33,9 @@ export class Progress {
     for (const { status, registrationId, detail } of others.slice(0, listedAtMost)) {
       console.log(`${status.padEnd(12)}  ${registrationId}${detail === undefined ? '' : `: ${detail}`}`);
     }
-    if (others.length > listedAtMost) console.log(`… and ${others.length - listedAtMost} more`);
+    if (others.length > listedAtMost) {
+      console.log(`… and ${others.length - listedAtMost} more`);
+    }
   }
 
   #write(): void {

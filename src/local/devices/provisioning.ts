@@ -27,7 +27,9 @@ export function provisioningOf({ dps }: Pick<Endpoints, 'dps'>): Provisioning {
 
 /** The address that a device of this protocol connects to. */
 export function addressFor(protocol: Protocol, provisioning: Provisioning): string {
-  if (protocol === 'http') return provisioning.endpoint;
+  if (protocol === 'http') {
+    return provisioning.endpoint;
+  }
   return protocol === 'mqtt'
     ? provisioning.mqttEndpoint
     : `${provisioning.mqttWebSocketEndpoint}/$iothub/websocket`;

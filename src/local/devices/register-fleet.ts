@@ -32,7 +32,9 @@ export async function registerFleet(
   const worker = async () => {
     for (let index = next++; index < devices.length; index = next++) {
       const device = devices[index];
-      if (device === undefined) continue;
+      if (device === undefined) {
+        continue;
+      }
       const turn = protocols[index % protocols.length] ?? 'mqtt';
       const result = await registerOne(device, options.protocol ?? turn, provisioning, options);
       results.push(result);

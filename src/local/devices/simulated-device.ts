@@ -72,15 +72,21 @@ async function openChannel(
   token: string | undefined,
   provisioning: Provisioning,
 ): Promise<DeviceChannel> {
-  if (protocol === 'http') return openHttpChannel(registrationId, credential, provisioning);
-  if (credential.kind === 'tpm') throw new Error('DPS does not offer TPM attestation over MQTT: use http.');
+  if (protocol === 'http') {
+    return openHttpChannel(registrationId, credential, provisioning);
+  }
+  if (credential.kind === 'tpm') {
+    throw new Error('DPS does not offer TPM attestation over MQTT: use http.');
+  }
   // mqtt.js takes its time to load.
   const { openMqttChannel } = await import('./mqtt-channel.ts');
   return openMqttChannel(protocol, registrationId, credential, token, provisioning);
 }
 
 function bodyOf(registrationId: string, credential: DeviceCredential): object {
-  if (credential.kind !== 'tpm') return { registrationId };
+  if (credential.kind !== 'tpm') {
+    return { registrationId };
+  }
   const { endorsementKey, storageRootKey } = credential.tpm;
   return { registrationId, tpm: { endorsementKey, storageRootKey } };
 }
@@ -96,8 +102,9 @@ async function awaitDecision(
   const deadline = Date.now() + timeoutInMs;
   let response = first;
   for (let poll = 0; response.status === 202; poll++) {
-    if (Date.now() > deadline)
+    if (Date.now() > deadline) {
       throw new Error(`DPS is still assigning the device after ${timeoutInMs / 1_000} s.`);
+    }
     const told = response.retryAfterInSeconds || defaultWaitInSeconds;
     onStep('assigning', `operation ${operationId}, come back in ${told} s`);
     const wait = pace === 'as-told' ? told * 1_000 : poll > 0 ? fastWaitInMs : 0;
@@ -113,10 +120,14 @@ function resultOf(
   { status: code, body }: DeviceResponse,
   onStep: DeviceStep,
 ): RegistrationResult {
-  if (code === 401) return { registrationId, status: 'unauthorized', body };
+  if (code === 401) {
+    return { registrationId, status: 'unauthorized', body };
+  }
   const { status = `refused with ${code}`, registrationState = {} } = body;
   const { assignedHub, deviceId, substatus, tpm } = registrationState;
-  if (assignedHub === undefined) return { registrationId, status, body };
+  if (assignedHub === undefined) {
+    return { registrationId, status, body };
+  }
   onStep('assigned', `${assignedHub} as ${deviceId} (${substatus})`);
   if (credential.kind === 'tpm' && tpm?.authenticationKey !== undefined) {
     credential.tpm.activate(tpm.authenticationKey);

@@ -12,7 +12,9 @@ const made = new Map<string, SoftwareTpm>();
  */
 export function simulatedTpm(name: string): SoftwareTpm {
   const known = made.get(name);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    return known;
+  }
   const tpm = createSoftwareTpm(derivedRsaKey(`${name} endorsement`), derivedRsaKey(`${name} storage root`));
   made.set(name, tpm);
   return tpm;
@@ -40,7 +42,9 @@ function derivedRsaKey(seed: string): KeyObject {
 function derivedPrime(seed: string): bigint {
   const blocks = [0, 1].map((block) => createHash('sha512').update(`${seed} ${block}`).digest('hex'));
   let candidate = BigInt(`0x${blocks.join('')}`) | (3n << BigInt(primeBits - 2)) | 1n;
-  while (candidate % publicExponent === 1n || !checkPrimeSync(candidate)) candidate += 2n;
+  while (candidate % publicExponent === 1n || !checkPrimeSync(candidate)) {
+    candidate += 2n;
+  }
   return candidate;
 }
 

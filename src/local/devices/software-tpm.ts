@@ -38,7 +38,9 @@ function publicArea(template: string, key: KeyObject): Buffer {
 
 function activate(blob: Buffer, ek: KeyObject, srk: KeyObject, srkName: Buffer): Buffer {
   const parts = split(blob);
-  if (parts.length !== 6) throw new Error('The sealed key does not have six parts.');
+  if (parts.length !== 6) {
+    throw new Error('The sealed key does not have six parts.');
+  }
   const [credential, ekSecret, duplicate, srkSecret, identity] = parts as [
     Buffer,
     Buffer,
@@ -53,12 +55,14 @@ function activate(blob: Buffer, ek: KeyObject, srk: KeyObject, srkName: Buffer):
   const outerSeed = unwrap(srk, 'DUPLICATE', srkSecret);
   const inner = decrypt(kdf(outerSeed, 'STORAGE', name, 128), verified(outerSeed, duplicate, name));
   const [digest, sensitive] = split(decrypt(innerKey, inner)) as [Buffer, Buffer];
-  if (!digest.equals(createHash('sha256').update(sized(sensitive)).update(name).digest()))
+  if (!digest.equals(createHash('sha256').update(sized(sensitive)).update(name).digest())) {
     throw new Error('The sealed key was changed, or is sealed for another TPM.');
+  }
   const [, seedValue, key] = split(sensitive.subarray(2)) as [Buffer, Buffer, Buffer];
   const unique = createHash('sha256').update(seedValue).update(key).digest();
-  if (!identity.subarray(-32).equals(unique))
+  if (!identity.subarray(-32).equals(unique)) {
     throw new Error('The public area of the sealed key is of another key.');
+  }
   return key;
 }
 
@@ -69,8 +73,9 @@ function verified(seed: Buffer, object: Buffer, name: Buffer): Buffer {
     .update(encrypted)
     .update(name)
     .digest();
-  if (!integrity.equals(expected))
+  if (!integrity.equals(expected)) {
     throw new Error('The sealed key was changed, or is sealed for another TPM.');
+  }
   return encrypted;
 }
 

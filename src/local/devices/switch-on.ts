@@ -33,9 +33,15 @@ export async function switchOn(flags: DeviceFlags): Promise<boolean> {
 }
 
 function describe(credential: DeviceCredential): void {
-  if (credential.kind === 'tpm') print('TPM', `endorsement key ${credential.tpm.endorsementKey}`);
-  if (credential.kind === 'symmetricKey') print('key', 'the symmetric key that the line would write into it');
-  if (credential.kind === 'x509') print('certificate', 'shown in the TLS handshake');
+  if (credential.kind === 'tpm') {
+    print('TPM', `endorsement key ${credential.tpm.endorsementKey}`);
+  }
+  if (credential.kind === 'symmetricKey') {
+    print('key', 'the symmetric key that the line would write into it');
+  }
+  if (credential.kind === 'x509') {
+    print('certificate', 'shown in the TLS handshake');
+  }
 }
 
 function refusalOf({ status, body }: RegistrationResult): string {

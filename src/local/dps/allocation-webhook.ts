@@ -29,7 +29,9 @@ export async function askWebhook(
       signal: AbortSignal.timeout(WEBHOOK_TIMEOUT_MS),
     });
     const text = await readText(response);
-    if (!response.ok) return failure('customAllocation', ` with status code: ${response.status}`);
+    if (!response.ok) {
+      return failure('customAllocation', ` with status code: ${response.status}`);
+    }
     return readDecision(text, linkedHubs);
   } catch {
     // The reason may hold the URL, and that a function key: it is not passed on.
@@ -42,7 +44,9 @@ async function readText(response: Response): Promise<string> {
   let size = 0;
   for await (const chunk of response.body ?? []) {
     size += chunk.length;
-    if (size > MAX_WEBHOOK_ANSWER_BYTES) throw new Error('The answer is too large.');
+    if (size > MAX_WEBHOOK_ANSWER_BYTES) {
+      throw new Error('The answer is too large.');
+    }
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
@@ -60,8 +64,9 @@ function readDecision(text: string, linkedHubs: readonly string[]): WebhookDecis
       ? answer.iotHubHostName.toLowerCase()
       : undefined;
   const hub = linkedHubs.find((linked) => linked.toLowerCase() === name);
-  if (!isObject(answer) || hub === undefined)
+  if (!isObject(answer) || hub === undefined) {
     return failure('customAllocation', ': the answer names no linked IoT hub');
+  }
   return {
     hub,
     payload: isObject(answer.payload) ? JSON.stringify(answer.payload) : undefined,

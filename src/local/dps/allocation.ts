@@ -20,7 +20,9 @@ export function candidateHubs(rules: AllocationRules, linked: readonly LinkedHub
   const named = rules.iotHubs?.length
     ? rules.iotHubs
     : [rules.iotHubHostName].filter((name) => name !== undefined);
-  if (named.length === 0) return linked.filter((hub) => hub.applyAllocationPolicy);
+  if (named.length === 0) {
+    return linked.filter((hub) => hub.applyAllocationPolicy);
+  }
   const names = new Set(named.map((name) => name.toLowerCase()));
   return linked.filter((hub) => names.has(hub.hostName.toLowerCase()));
 }
@@ -32,10 +34,15 @@ export function allocate(
   hubs: readonly LinkedHub[],
 ): { hub: string } | AllocationFailure {
   const [first] = hubs;
-  if (first === undefined) return failure('noHub');
-  if (rules.allocationPolicy === 'static')
+  if (first === undefined) {
+    return failure('noHub');
+  }
+  if (rules.allocationPolicy === 'static') {
     return hubs.length === 1 ? { hub: first.hostName } : failure('severalHubs');
-  if (rules.allocationPolicy !== 'geoLatency') return { hub: byHash(registrationId, hubs) };
+  }
+  if (rules.allocationPolicy !== 'geoLatency') {
+    return { hub: byHash(registrationId, hubs) };
+  }
   const nearest = Math.min(...hubs.map((hub) => hub.latencyMs));
   return {
     hub: byHash(

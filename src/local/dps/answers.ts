@@ -20,7 +20,9 @@ export interface ReplyChannel {
 /** The error body of both APIs. An error that is none of the service's is a defect of the emulator. */
 export function errorAnswer(error: unknown, timestampUtc: string): Answer {
   const known = error instanceof ServiceError ? error : new ServiceError('internal');
-  if (known !== error) console.error('The DPS emulator failed on a request:', error);
+  if (known !== error) {
+    console.error('The DPS emulator failed on a request:', error);
+  }
   const trackingId = randomUUID();
   return {
     status: known.status,

@@ -46,17 +46,27 @@ const TYPES = ['none', 'tpm', 'x509', 'symmetricKey'] as const;
  */
 export function readAttestation(enrollment: JsonObject, context: AttestationContext): ReadAttestation {
   const input = optionalObject(enrollment, 'attestation');
-  if (input === undefined) throw invalid('attestation', 'is required');
+  if (input === undefined) {
+    throw invalid('attestation', 'is required');
+  }
   const type = optionalEnum(input, 'type', TYPES);
-  if (type === 'symmetricKey') return readSymmetricKey(input);
-  if (type === 'tpm') return readTpm(input, context.kind);
-  if (type === 'x509') return readX509(input, context);
+  if (type === 'symmetricKey') {
+    return readSymmetricKey(input);
+  }
+  if (type === 'tpm') {
+    return readTpm(input, context.kind);
+  }
+  if (type === 'x509') {
+    return readX509(input, context);
+  }
   throw invalid('attestation.type', 'must be tpm, x509 or symmetricKey');
 }
 
 /** The answer of the attestation mechanism operations and of PUT: with the keys. */
 export function withKeys(stored: StoredAttestation, shown: JsonObject): JsonObject {
-  if (stored.type !== 'symmetricKey') return shown;
+  if (stored.type !== 'symmetricKey') {
+    return shown;
+  }
   return {
     type: 'symmetricKey',
     symmetricKey: { primaryKey: stored.primaryKey, secondaryKey: stored.secondaryKey },
@@ -100,9 +110,13 @@ function readSymmetricKey(input: JsonObject): ReadAttestation {
 
 function readKey(keys: JsonObject, member: string): string | undefined {
   const key = present(keys[member]);
-  if (key === undefined) return undefined;
+  if (key === undefined) {
+    return undefined;
+  }
   const bytes = typeof key === 'string' ? decodeBase64(key)?.length : undefined;
-  if (typeof key !== 'string' || bytes === undefined) throw invalid(member, 'must be base64');
+  if (typeof key !== 'string' || bytes === undefined) {
+    throw invalid(member, 'must be base64');
+  }
   if (bytes < MIN_KEY_BYTES || bytes > MAX_KEY_BYTES) {
     throw invalid(member, `must have ${MIN_KEY_BYTES} to ${MAX_KEY_BYTES} bytes`);
   }
@@ -110,15 +124,21 @@ function readKey(keys: JsonObject, member: string): string | undefined {
 }
 
 function readTpm(input: JsonObject, kind: EnrollmentKind): ReadAttestation {
-  if (kind.name === 'group') throw invalid('attestation.type', 'cannot be tpm for an enrollment group');
+  if (kind.name === 'group') {
+    throw invalid('attestation.type', 'cannot be tpm for an enrollment group');
+  }
   const tpm = optionalObject(input, 'tpm');
-  if (tpm === undefined) throw invalid('attestation.tpm', 'is required');
+  if (tpm === undefined) {
+    throw invalid('attestation.tpm', 'is required');
+  }
   const endorsementKey = requiredString(tpm, 'endorsementKey');
   const storageRootKey = optionalString(tpm, 'storageRootKey');
-  if (!readTpmPublic(endorsementKey))
+  if (!readTpmPublic(endorsementKey)) {
     throw invalid('endorsementKey', 'must be base64 of a TPM2B_PUBLIC of an RSA or ECC key');
-  if (storageRootKey !== undefined && !decodeBase64(storageRootKey))
+  }
+  if (storageRootKey !== undefined && !decodeBase64(storageRootKey)) {
     throw invalid('storageRootKey', 'must be base64');
+  }
   return {
     stored: { type: 'tpm', endorsementKey },
     shown: { type: 'tpm', tpm: { endorsementKey, storageRootKey } },
@@ -127,7 +147,9 @@ function readTpm(input: JsonObject, kind: EnrollmentKind): ReadAttestation {
 
 function readX509(input: JsonObject, context: AttestationContext): ReadAttestation {
   const x509 = optionalObject(input, 'x509');
-  if (x509 === undefined) throw invalid('attestation.x509', 'is required');
+  if (x509 === undefined) {
+    throw invalid('attestation.x509', 'is required');
+  }
   const given = ['clientCertificates', 'signingCertificates', 'caReferences'].filter(
     (member) => present(x509[member]) !== undefined,
   );
@@ -147,9 +169,13 @@ function readCaReferences(slots: JsonObject, context: AttestationContext): ReadA
   const primary = optionalString(slots, 'primary');
   const secondary = optionalString(slots, 'secondary');
   const names = [primary, secondary].filter((name) => name !== undefined);
-  if (names.length === 0) throw invalid('caReferences', 'must name a certificate');
+  if (names.length === 0) {
+    throw invalid('caReferences', 'must name a certificate');
+  }
   const unknown = names.find((name) => !context.isKnownCa(name));
-  if (unknown !== undefined) throw invalid('caReferences', 'names a certificate that was not uploaded');
+  if (unknown !== undefined) {
+    throw invalid('caReferences', 'names a certificate that was not uploaded');
+  }
   return {
     stored: { type: 'caReferences', names },
     shown: { type: 'x509', x509: { caReferences: { primary, secondary } } },
@@ -167,7 +193,9 @@ function readCertificates(member: string, slots: JsonObject, context: Attestatio
   const primary = readSlot(member, slots, 'primary', context);
   const secondary = readSlot(member, slots, 'secondary', context);
   const filled = [primary, secondary].filter((slot) => slot !== undefined);
-  if (filled.length === 0) throw invalid(member, 'must have a certificate');
+  if (filled.length === 0) {
+    throw invalid(member, 'must have a certificate');
+  }
   return {
     stored: {
       type: 'x509',
@@ -193,14 +221,19 @@ function readSlot(
   context: AttestationContext,
 ): Slot | undefined {
   const slot = optionalObject(slots, name);
-  if (slot === undefined) return undefined;
+  if (slot === undefined) {
+    return undefined;
+  }
   const text = optionalString(slot, 'certificate');
-  if (text === undefined) return keptSlot(member, slot, context);
+  if (text === undefined) {
+    return keptSlot(member, slot, context);
+  }
   const certificate = parseCertificate(text);
   const isSigning = member === 'signingCertificates';
   // The service was seen to take one without any extension.
-  if (isSigning && certificate.authority === 'no')
+  if (isSigning && certificate.authority === 'no') {
     throw invalid(member, 'must be certificates of an authority (CA)');
+  }
   return {
     info: certificateInfo(certificate),
     thumbprint: certificate.sha256Thumbprint,
@@ -221,7 +254,9 @@ function keptSlot(member: string, slot: JsonObject, { previous }: AttestationCon
 }
 
 function findInfo(shown: unknown, member: string, thumbprint: unknown): JsonObject | undefined {
-  if (!isObject(shown)) return undefined;
+  if (!isObject(shown)) {
+    return undefined;
+  }
   const slots = optionalObject(optionalObject(shown, 'x509') ?? {}, member) ?? {};
   return ['primary', 'secondary']
     .map((name) => optionalObject(optionalObject(slots, name) ?? {}, 'info'))

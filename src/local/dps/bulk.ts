@@ -21,14 +21,18 @@ export interface BulkResult {
  */
 export function runBulk(kind: EnrollmentKind, body: JsonObject, context: WriteContext): BulkResult {
   const mode = optionalEnum(body, 'mode', MODES);
-  if (mode === undefined) throw invalid('mode', 'is required');
+  if (mode === undefined) {
+    throw invalid('mode', 'is required');
+  }
   const items = readItems(kind, body);
   const errors = items.flatMap((item) => {
     try {
       runItem(kind, mode, item, context);
       return [];
     } catch (error) {
-      if (!(error instanceof ServiceError)) throw error;
+      if (!(error instanceof ServiceError)) {
+        throw error;
+      }
       return [{ [kind.idMember]: bodyId(kind, item), errorCode: error.code, errorStatus: error.message }];
     }
   });
@@ -38,24 +42,32 @@ export function runBulk(kind: EnrollmentKind, body: JsonObject, context: WriteCo
 function readItems(kind: EnrollmentKind, body: JsonObject): JsonObject[] {
   const member = kind.name === 'individual' ? 'enrollments' : 'enrollmentGroups';
   const items = body[member];
-  if (!Array.isArray(items) || !items.every(isObject)) throw invalid(member, 'must be an array of objects');
-  if (items.length === 0 || items.length > MAX_BULK_ITEMS)
+  if (!Array.isArray(items) || !items.every(isObject)) {
+    throw invalid(member, 'must be an array of objects');
+  }
+  if (items.length === 0 || items.length > MAX_BULK_ITEMS) {
     throw invalid(member, `must have 1 to ${MAX_BULK_ITEMS} items`);
+  }
   const keys = new Set(items.map((item) => keyOf(bodyId(kind, item))));
-  if (keys.size < items.length) throw invalid(member, 'must not name an id twice');
+  if (keys.size < items.length) {
+    throw invalid(member, 'must not name an id twice');
+  }
   return items;
 }
 
 function runItem(kind: EnrollmentKind, mode: Mode, item: JsonObject, context: WriteContext): void {
   const id = bodyId(kind, item);
-  if (!isValidId(id)) throw invalid(kind.idMember, 'is no valid id');
+  if (!isValidId(id)) {
+    throw invalid(kind.idMember, 'is no valid id');
+  }
   const ifMatch = mode === 'create' ? undefined : parseIfMatch(optionalString(item, 'etag'));
   if (mode === 'delete') {
     deleteEnrollment(kind, id, ifMatch, context);
     return;
   }
-  if (mode === 'updateIfMatchETag' && ifMatch === undefined)
+  if (mode === 'updateIfMatchETag' && ifMatch === undefined) {
     throw invalid('etag', 'is required by this mode');
+  }
   // `update` without an etag means create: the live service answers 409201 for what is there (seen in recordings).
   writeEnrollment(kind, item, id, ifMatch, context);
 }

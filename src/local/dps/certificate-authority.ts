@@ -37,10 +37,12 @@ export async function openAuthority(directory: string, name: string, subject: st
   const certificatePath = join(directory, `${name}.pem`);
   const pem = (await readIfThere(secretPath)) ?? (await makeAuthority(secretPath, subject));
   const [keyPem, certificatePem] = pem.split(/(?=-----BEGIN CERTIFICATE-----)/);
-  if (keyPem === undefined || certificatePem === undefined)
+  if (keyPem === undefined || certificatePem === undefined) {
     throw new Error(`${secretPath} holds no authority; delete it`);
-  if ((await readIfThere(certificatePath)) !== certificatePem)
+  }
+  if ((await readIfThere(certificatePath)) !== certificatePem) {
     await writeWhole(certificatePath, certificatePem);
+  }
   return {
     certificate: new x509.X509Certificate(certificatePem),
     key: await importKey(keyPem),
@@ -93,15 +95,18 @@ export async function issueDeviceCertificate(
     extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])],
   });
   const name = parseCertificate(leaf.toString('base64')).subject.commonName;
-  if (name === undefined || keyOf(name) !== keyOf(registrationId))
+  if (name === undefined || keyOf(name) !== keyOf(registrationId)) {
     throw invalid('csr', 'must have the registration id as its common name');
+  }
   return [leaf.toString('base64'), authority.certificate.toString('base64')];
 }
 
 async function readRequest(csr: string): Promise<x509.Pkcs10CertificateRequest> {
   try {
     const request = new x509.Pkcs10CertificateRequest(Buffer.from(csr, 'base64'));
-    if (await request.verify()) return request;
+    if (await request.verify()) {
+      return request;
+    }
   } catch {
     // Whatever the parser's reason, it is told below.
   }
@@ -156,7 +161,9 @@ async function makeAuthority(path: string, subject: string): Promise<string> {
     mode: 0o600,
   });
   await link(draft, path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
+    if (error.code !== 'EEXIST') {
+      throw error;
+    }
   });
   await unlink(draft);
   return readFile(path, 'utf8');
@@ -172,7 +179,9 @@ async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return undefined;
+    }
     throw error;
   }
 }

@@ -50,7 +50,9 @@ export function isValidAt(certificate: ReadCertificate, ms: number): boolean {
 export function isIssuedBy(child: ReadCertificate, issuer: ReadCertificate): boolean {
   const { type, curve } = issuer.publicKey;
   const isKnownKey = type === 'ec' ? curve !== undefined : type.startsWith('rsa') || type.startsWith('ed');
-  if (!isKnownKey || child.issuer.text !== issuer.subject.text) return false;
+  if (!isKnownKey || child.issuer.text !== issuer.subject.text) {
+    return false;
+  }
   try {
     const certificate = new X509Certificate(child.der);
     const authority = new X509Certificate(issuer.der);

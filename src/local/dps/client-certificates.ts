@@ -12,14 +12,18 @@ const chains = new WeakMap<TLSSocket, ReadCertificate[]>();
  */
 export function presentedChain(socket: TLSSocket): ReadCertificate[] {
   const known = chains.get(socket);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    return known;
+  }
   const chain: ReadCertificate[] = [];
   let certificate = socket.getPeerX509Certificate();
   while (certificate !== undefined && chain.length < MAX_CHAIN) {
     const { raw } = certificate;
     const read = readCertificateDer(raw);
     // A self-signed certificate is its own issuer there.
-    if (read === undefined || chain.some(({ der }) => raw.equals(der))) break;
+    if (read === undefined || chain.some(({ der }) => raw.equals(der))) {
+      break;
+    }
     chain.push(read);
     certificate = certificate.issuerCertificate;
   }

@@ -11,8 +11,9 @@ export function createTimestamps(now: () => number): () => string {
   let prefix = '';
   return () => {
     const ms = Math.floor(now());
-    if (ms === lastMs) ticks = Math.min(ticks + 1 + Math.floor(Math.random() * 9), TICKS_PER_MS - 1);
-    else {
+    if (ms === lastMs) {
+      ticks = Math.min(ticks + 1 + Math.floor(Math.random() * 9), TICKS_PER_MS - 1);
+    } else {
       ticks = Math.floor(Math.random() * (TICKS_PER_MS / 2));
       prefix = new Date(ms).toISOString().slice(0, -1);
       lastMs = ms;

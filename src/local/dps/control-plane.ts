@@ -56,8 +56,9 @@ export async function handleControl(
   response: ServerResponse,
 ): Promise<void> {
   try {
-    if (!isLoopbackAddress(request.socket.remoteAddress) || isFromForeignPage(request))
+    if (!isLoopbackAddress(request.socket.remoteAddress) || isFromForeignPage(request)) {
       throw new ControlError(403, 'The control plane answers to this machine only.');
+    }
     const path = (request.url ?? '')
       .replace(/\?.*$/s, '')
       .slice(CONTROL_PREFIX.length + 1)
@@ -69,7 +70,9 @@ export async function handleControl(
       throw new ControlError(404, 'There is no such call; see the README beside the code.');
     }
     const body = await readBody(request, MAX_CONTROL_BODY_BYTES);
-    if (body === undefined) throw new ControlError(413, 'The body is too large.');
+    if (body === undefined) {
+      throw new ControlError(413, 'The body is too large.');
+    }
     respond(response, await call(service, body, name));
   } catch (error) {
     respond(response, refusal(error));
@@ -119,11 +122,13 @@ function putQuota({ quota }: Service, body: Buffer): ControlAnswer {
 
 function putCertificate(service: Service, body: Buffer, name: string): ControlAnswer {
   const { certificates } = service.state.configuration;
-  if (!/^[A-Za-z0-9._-]{1,128}$/.test(name))
+  if (!/^[A-Za-z0-9._-]{1,128}$/.test(name)) {
     throw new ControlError(400, 'The name of the certificate is not valid.');
+  }
   const certificate = readCertificateText(body.toString('latin1'));
-  if (typeof certificate === 'string' || certificate.authority === 'no')
+  if (typeof certificate === 'string' || certificate.authority === 'no') {
     throw new ControlError(400, 'The body must be the PEM of a certificate authority.');
+  }
   if (!Object.hasOwn(certificates, name) && Object.keys(certificates).length >= MAX_CA_CERTIFICATES) {
     throw new ControlError(400, `There is room for ${MAX_CA_CERTIFICATES} certificates.`);
   }
@@ -145,13 +150,17 @@ function read<Schema extends z.ZodType>(schema: Schema, body: Buffer): z.infer<S
     throw new ControlError(400, 'The body is not valid JSON.');
   }
   const parsed = schema.safeParse(value);
-  if (!parsed.success) throw new ControlError(400, z.prettifyError(parsed.error));
+  if (!parsed.success) {
+    throw new ControlError(400, z.prettifyError(parsed.error));
+  }
   return parsed.data;
 }
 
 function refusal(error: unknown): ControlAnswer {
   const status = error instanceof ControlError || error instanceof ServiceError ? error.status : 500;
-  if (status === 500) console.error('The control plane of the DPS emulator failed:', error);
+  if (status === 500) {
+    console.error('The control plane of the DPS emulator failed:', error);
+  }
   return {
     status,
     json: { message: error instanceof Error ? error.message : 'Internal error of the emulator.' },
@@ -159,10 +168,13 @@ function refusal(error: unknown): ControlAnswer {
 }
 
 function respond(response: ServerResponse, { status, json, page }: ControlAnswer): void {
-  if (page !== undefined) response.writeHead(status, PAGE_HEADERS).end(page);
-  else if (json === undefined) response.writeHead(status).end();
-  else
+  if (page !== undefined) {
+    response.writeHead(status, PAGE_HEADERS).end(page);
+  } else if (json === undefined) {
+    response.writeHead(status).end();
+  } else {
     response
       .writeHead(status, { 'Content-Type': 'application/json; charset=utf-8' })
       .end(JSON.stringify(json));
+  }
 }

@@ -46,12 +46,15 @@ export function admitDevice(
   const individual = context.state.individual.get(keyOf(registrationId));
   if (individual !== undefined) {
     const isDisabled = isDisabledEnrollment(individual);
-    if (!proof.matches(individual) && !(isDisabled && proof.findGroup() !== undefined))
+    if (!proof.matches(individual) && !(isDisabled && proof.findGroup() !== undefined)) {
       throw new ServiceError(proof.refusal);
+    }
     return { kind: INDIVIDUAL, enrollment: individual, proof: proof.name(individual), isDisabled };
   }
   const group = proof.findGroup();
-  if (group === undefined) throw new ServiceError(proof.refusal);
+  if (group === undefined) {
+    throw new ServiceError(proof.refusal);
+  }
   return {
     kind: GROUP,
     enrollment: group,
@@ -77,7 +80,9 @@ function readProof(
       ? sasProof(registrationId, credentials.authorization, context, 'unauthorizedDevice')
       : mqttSasProof(registrationId, credentials.authorization, context);
   }
-  if (credentials.chain.length > 0) return x509Proof(registrationId, credentials.chain, context);
+  if (credentials.chain.length > 0) {
+    return x509Proof(registrationId, credentials.chain, context);
+  }
   throw new ServiceError('unauthorized');
 }
 
@@ -103,8 +108,9 @@ function sasProof(
     refusal,
     name: ({ attestation }) => (attestation.type === 'tpm' ? 'tpm' : 'symmetricKey'),
     matches: ({ key, attestation }) => {
-      if (attestation.type === 'tpm')
+      if (attestation.type === 'tpm') {
         return context.tpmKeys(key).some((tpmKey) => isSignedWith(token, tpmKey));
+      }
       return (
         attestation.type === 'symmetricKey' &&
         symmetricKeys(attestation).some((own) => isSignedWith(token, own))
@@ -120,11 +126,15 @@ function findSymmetricGroup(
   state: EmulatorState,
 ): StoredEnrollment | undefined {
   for (const group of state.group.values()) {
-    if (group.attestation.type !== 'symmetricKey') continue;
+    if (group.attestation.type !== 'symmetricKey') {
+      continue;
+    }
     const isSigned = symmetricKeys(group.attestation).some((groupKey) =>
       isSignedWith(token, deriveDeviceKey(groupKey, registrationId)),
     );
-    if (isSigned) return group;
+    if (isSigned) {
+      return group;
+    }
   }
   return undefined;
 }
@@ -142,8 +152,9 @@ function x509Proof(
   const name = leaf?.subject.commonName;
   const isNamed =
     name !== undefined && name.length <= MAX_COMMON_NAME && keyOf(name) === keyOf(registrationId);
-  if (leaf === undefined || !isNamed || !isValidAt(leaf, context.now()))
+  if (leaf === undefined || !isNamed || !isValidAt(leaf, context.now())) {
     throw new ServiceError('invalidCertificate');
+  }
   return {
     refusal: 'invalidCertificate',
     name: () => 'x509',
@@ -164,14 +175,20 @@ function findX509Group(
   }));
   let current = presented[0];
   for (const next of [...presented.slice(1), undefined]) {
-    if (current === undefined || !isValidAt(current, context.now())) return undefined;
+    if (current === undefined || !isValidAt(current, context.now())) {
+      return undefined;
+    }
     const child = current;
     // The service has taken signing certificates without any extension; only one that says that it is none is not one.
     const isIssuer = (anchor: ReadCertificate) =>
       anchor.authority !== 'no' && isValidAt(anchor, context.now()) && isIssuedBy(child, anchor);
     const found = groups.find(({ anchors }) => anchors.some(isIssuer));
-    if (found !== undefined) return found.group;
-    if (next?.authority !== 'yes' || !isIssuedBy(child, next)) return undefined;
+    if (found !== undefined) {
+      return found.group;
+    }
+    if (next?.authority !== 'yes' || !isIssuedBy(child, next)) {
+      return undefined;
+    }
     current = next;
   }
   return undefined;
@@ -181,8 +198,12 @@ const anchorCache = new Map<string, readonly ReadCertificate[]>();
 const MAX_CACHED_ANCHORS = 1_000;
 
 function anchorsOf({ attestation }: StoredEnrollment, state: EmulatorState): ReadCertificate[] {
-  if (attestation.type === 'x509') return attestation.signingCertificates.flatMap(parseDer);
-  if (attestation.type !== 'caReferences') return [];
+  if (attestation.type === 'x509') {
+    return attestation.signingCertificates.flatMap(parseDer);
+  }
+  if (attestation.type !== 'caReferences') {
+    return [];
+  }
   return attestation.names.flatMap((name) => {
     const der = Object.hasOwn(state.configuration.certificates, name)
       ? state.configuration.certificates[name]
@@ -194,8 +215,12 @@ function anchorsOf({ attestation }: StoredEnrollment, state: EmulatorState): Rea
 /** None if it cannot be read, as one of a journal that another version has written may be. */
 function parseDer(base64: string): readonly ReadCertificate[] {
   const known = anchorCache.get(base64);
-  if (known !== undefined) return known;
-  if (anchorCache.size >= MAX_CACHED_ANCHORS) anchorCache.clear();
+  if (known !== undefined) {
+    return known;
+  }
+  if (anchorCache.size >= MAX_CACHED_ANCHORS) {
+    anchorCache.clear();
+  }
   const certificate = readCertificateDer(Buffer.from(base64, 'base64'));
   const anchors = certificate === undefined ? [] : [certificate];
   anchorCache.set(base64, anchors);

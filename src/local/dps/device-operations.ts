@@ -43,13 +43,17 @@ export async function operationStatus(call: DeviceApiCall): Promise<Answer> {
 /** @throws ServiceError */
 export async function registrationStatus(call: DeviceApiCall): Promise<Answer> {
   checkDeviceCall(call);
-  if (call.isPreview && call.body.csr !== undefined) throw invalid('csr', 'is for registering only');
+  if (call.isPreview && call.body.csr !== undefined) {
+    throw invalid('csr', 'is for registering only');
+  }
   return device(200, call.registrations.status(deviceCall(call)));
 }
 
 /** An unknown id scope: the code is not established. */
 function checkDeviceCall({ route, idScope, body }: DeviceApiCall): void {
-  if (keyOf(route.idScope) !== keyOf(idScope)) throw new ServiceError('unauthorized');
+  if (keyOf(route.idScope) !== keyOf(idScope)) {
+    throw new ServiceError('unauthorized');
+  }
   const named = optionalString(body, 'registrationId');
   if (named !== undefined && !sameId(named, validId(route))) {
     throw invalid('registrationId', 'must be the id of the device that asks');

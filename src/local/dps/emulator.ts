@@ -163,6 +163,8 @@ function hostsOf(host: string, ports: readonly number[]): string[] {
 
 /** A host that listens on all addresses, or on the usual one, goes by a name of the loopback interface. */
 function reachableName(host: string, loopback: string): string {
-  if (['127.0.0.1', '0.0.0.0', '::', 'localhost'].includes(host)) return loopback;
+  if (['127.0.0.1', '0.0.0.0', '::', 'localhost'].includes(host)) {
+    return loopback;
+  }
   return isIPv6(host) ? `[${host}]` : host;
 }

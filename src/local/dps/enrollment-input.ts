@@ -46,11 +46,12 @@ export function bodyId(kind: EnrollmentKind, body: JsonObject): string {
 export function readEnrollment(body: JsonObject, context: InputContext): EnrollmentInput {
   const { kind } = context;
   const id = bodyId(kind, body);
-  if (!isValidId(id))
+  if (!isValidId(id)) {
     throw invalid(
       kind.idMember,
       'must be 1 to 128 of A-Z a-z 0-9 - . _ :, with no special character at its ends',
     );
+  }
   const individual = kind.name === 'individual';
   return {
     kind,
@@ -111,7 +112,9 @@ export function enrollmentTexts(
 
 /** The text of an enrollment for a client of an api-version that knows no preview members. */
 export function textForVersion(enrollment: StoredEnrollment, isPreview: boolean): string {
-  if (isPreview || !enrollment.text.includes(`"${PREVIEW_MEMBER}"`)) return enrollment.text;
+  if (isPreview || !enrollment.text.includes(`"${PREVIEW_MEMBER}"`)) {
+    return enrollment.text;
+  }
   return JSON.stringify({ ...JSON.parse(enrollment.text), [PREVIEW_MEMBER]: undefined });
 }
 
@@ -127,8 +130,9 @@ export function sameId(left: string, right: string): boolean {
 
 function readDeviceId(body: JsonObject): string | undefined {
   const deviceId = optionalString(body, 'deviceId');
-  if (deviceId !== undefined && !DEVICE_ID.test(deviceId))
+  if (deviceId !== undefined && !DEVICE_ID.test(deviceId)) {
     throw invalid('deviceId', 'is no device id of IoT Hub');
+  }
   return deviceId;
 }
 
@@ -140,7 +144,9 @@ function readCapabilities(body: JsonObject): JsonObject | undefined {
 /** Twin content is the client's: every key passes through as it is, nulls too. */
 function readInitialTwin(body: JsonObject): JsonObject | undefined {
   const twin = optionalObject(body, 'initialTwin');
-  if (twin === undefined) return undefined;
+  if (twin === undefined) {
+    return undefined;
+  }
   const properties = optionalObject(twin, 'properties');
   return {
     tags: optionalObject(twin, 'tags'),
@@ -150,7 +156,9 @@ function readInitialTwin(body: JsonObject): JsonObject | undefined {
 
 /** The one member whose null is kept and answered; the default is for an absent member only (seen in recordings). */
 function readProvisioningStatus(body: JsonObject): string | null {
-  if (body.provisioningStatus === null) return null;
+  if (body.provisioningStatus === null) {
+    return null;
+  }
   return optionalEnum(body, 'provisioningStatus', PROVISIONING_STATUSES) ?? 'enabled';
 }
 
@@ -179,17 +187,22 @@ function readAllocation(body: JsonObject): JsonObject {
 
 function readHubs(body: JsonObject): readonly unknown[] | undefined {
   const hubs = present(body.iotHubs);
-  if (hubs === undefined) return undefined;
+  if (hubs === undefined) {
+    return undefined;
+  }
   const areNames = Array.isArray(hubs) && hubs.every((hub) => typeof hub === 'string' && hub !== '');
-  if (!areNames) throw invalid('iotHubs', 'must be an array of host names');
+  if (!areNames) {
+    throw invalid('iotHubs', 'must be an array of host names');
+  }
   return hubs;
 }
 
 function readWebhook(definition: JsonObject): JsonObject {
   const webhookUrl = requiredString(definition, 'webhookUrl');
   const apiVersion = requiredString(definition, 'apiVersion');
-  if (!/^https?:$/.test(URL.parse(webhookUrl)?.protocol ?? ''))
+  if (!/^https?:$/.test(URL.parse(webhookUrl)?.protocol ?? '')) {
     throw invalid('webhookUrl', 'must be an http(s) URL');
+  }
   if (!WEBHOOK_API_VERSION.test(apiVersion) || apiVersion < OLDEST_WEBHOOK_API_VERSION) {
     throw invalid('apiVersion', `must be ${OLDEST_WEBHOOK_API_VERSION} or later`);
   }

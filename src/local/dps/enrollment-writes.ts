@@ -75,15 +75,18 @@ export function deleteEnrollment(
   { state }: Pick<WriteContext, 'state'>,
 ): void {
   const existing = findEnrollment(kind, id, state);
-  if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== existing.etag)
+  if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== existing.etag) {
     throw new ServiceError('preconditionFailed');
+  }
   state.commit({ delete: kind.name, key: existing.key });
 }
 
 /** @throws ServiceError `enrollmentNotFound` or `groupNotFound` */
 export function findEnrollment(kind: EnrollmentKind, id: string, state: EmulatorState): StoredEnrollment {
   const enrollment = state.enrollments(kind).get(keyOf(id));
-  if (enrollment === undefined) throw new ServiceError(kind.notFound);
+  if (enrollment === undefined) {
+    throw new ServiceError(kind.notFound);
+  }
   return enrollment;
 }
 
@@ -96,10 +99,15 @@ function refuseConflict(
   existing: StoredEnrollment | undefined,
   ifMatch: string | undefined,
 ): void {
-  if (existing !== undefined && ifMatch === undefined) throw new ServiceError(kind.exists);
-  if (existing === undefined && ifMatch === '*') throw new ServiceError(kind.notFound);
-  if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== existing?.etag)
+  if (existing !== undefined && ifMatch === undefined) {
+    throw new ServiceError(kind.exists);
+  }
+  if (existing === undefined && ifMatch === '*') {
+    throw new ServiceError(kind.notFound);
+  }
+  if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== existing?.etag) {
     throw new ServiceError('preconditionFailed');
+  }
 }
 
 function refuseOverflow(
@@ -108,15 +116,19 @@ function refuseOverflow(
   state: EmulatorState,
 ): void {
   if (input.kind !== GROUP) {
-    if (existing === undefined && state.individual.size >= MAX_ENROLLMENTS)
+    if (existing === undefined && state.individual.size >= MAX_ENROLLMENTS) {
       throw new ServiceError('limitReached');
+    }
     return;
   }
   const isSymmetric = input.attestation.stored.type === 'symmetricKey';
   let others = 0;
   for (const group of state.group.values()) {
-    if (group !== existing && (group.attestation.type === 'symmetricKey') === isSymmetric) others += 1;
+    if (group !== existing && (group.attestation.type === 'symmetricKey') === isSymmetric) {
+      others += 1;
+    }
   }
-  if (others >= (isSymmetric ? MAX_SYMMETRIC_KEY_GROUPS : MAX_X509_GROUPS))
+  if (others >= (isSymmetric ? MAX_SYMMETRIC_KEY_GROUPS : MAX_X509_GROUPS)) {
     throw new ServiceError('limitReached');
+  }
 }

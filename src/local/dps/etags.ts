@@ -29,11 +29,16 @@ export function rawEtag(etag: string): string {
  * @throws ServiceError `invalidEtag` for anything else.
  */
 export function parseIfMatch(value: string | undefined): string | undefined {
-  if (value === undefined) return undefined;
+  if (value === undefined) {
+    return undefined;
+  }
   const bare = /^"(.*)"$/.exec(value.trim())?.[1] ?? value.trim();
-  if (bare === '*') return bare;
-  if (!QUOTED_ETAG.test(rawEtag(bare)) || !/^[A-Za-z0-9+/]{51}=$/.test(bare))
+  if (bare === '*') {
+    return bare;
+  }
+  if (!QUOTED_ETAG.test(rawEtag(bare)) || !/^[A-Za-z0-9+/]{51}=$/.test(bare)) {
     throw new ServiceError('invalidEtag');
+  }
   return bare;
 }
 

@@ -19,7 +19,9 @@ export async function runFault(
   reply: ReplyChannel,
   refuse: (fault: FaultRule, status: number) => Answer = refusal,
 ): Promise<number | 'reset'> {
-  if (fault.latencyMs !== undefined) await delay(fault.latencyMs);
+  if (fault.latencyMs !== undefined) {
+    await delay(fault.latencyMs);
+  }
   if (fault.reset === 'before') {
     reply.cut();
     return 'reset';

@@ -40,8 +40,12 @@ export class Faults {
 
   pick(operation: string): FaultRule | undefined {
     for (const armed of this.#rules) {
-      if (armed.left <= 0 || !armed.pattern.test(operation)) continue;
-      if (armed.rule.rate !== undefined && armed.random() >= armed.rule.rate) continue;
+      if (armed.left <= 0 || !armed.pattern.test(operation)) {
+        continue;
+      }
+      if (armed.rule.rate !== undefined && armed.random() >= armed.rule.rate) {
+        continue;
+      }
       armed.left -= 1;
       return armed.rule;
     }

@@ -15,7 +15,9 @@ export function httpReply(request: IncomingMessage, response: ServerResponse): R
 }
 
 function send(response: ServerResponse, { status, text, headers }: Answer): void {
-  if (response.destroyed || response.headersSent) return;
+  if (response.destroyed || response.headersSent) {
+    return;
+  }
   // No Content-Length: the service answers in chunks, too.
   response.writeHead(
     status,

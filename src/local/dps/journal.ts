@@ -41,7 +41,9 @@ export async function openJournal(directory: string, state: EmulatorState): Prom
   const { lines, wholeBytes } = await replay(path, state);
   const records = state.individual.size + state.group.size + state.registrations.size + state.identities.size;
   const isWorthwhile = lines > records * LINES_PER_RECORD + SPARE_LINES;
-  if (lines === 0 || isWorthwhile) await rewrite(path, state);
+  if (lines === 0 || isWorthwhile) {
+    await rewrite(path, state);
+  }
 
   const file = openSync(path, 'r+');
   fchmodSync(file, 0o600);
@@ -75,12 +77,17 @@ async function replay(path: string, state: EmulatorState): Promise<{ lines: numb
   let wholeBytes = 0;
   let isBroken = false;
   for await (const line of wholeLines(path)) {
-    if (isBroken) throw new Error(`${path} is broken in line ${lines + 1}; delete it to start anew.`);
+    if (isBroken) {
+      throw new Error(`${path} is broken in line ${lines + 1}; delete it to start anew.`);
+    }
     const change = parse(line.toString('utf8'));
     isBroken = change === undefined;
-    if (change === undefined) continue;
-    if (lines > 0) state.apply(change);
-    else if (line.toString('latin1') !== HEADER) {
+    if (change === undefined) {
+      continue;
+    }
+    if (lines > 0) {
+      state.apply(change);
+    } else if (line.toString('latin1') !== HEADER) {
       throw new Error(`${path} is no journal of this DPS emulator; delete or move it.`);
     }
     lines += 1;
@@ -91,7 +98,9 @@ async function replay(path: string, state: EmulatorState): Promise<{ lines: numb
 
 /** Lines that have their end. What comes after the last of them was torn. */
 async function* wholeLines(path: string): AsyncGenerator<Buffer> {
-  if (!existsSync(path)) return;
+  if (!existsSync(path)) {
+    return;
+  }
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) {
     const data: Buffer = Buffer.concat([rest, chunk]);
@@ -126,9 +135,13 @@ function* chunks(state: EmulatorState): Generator<string> {
   let lines: string[] = [HEADER];
   for (const change of state.snapshot()) {
     lines.push(JSON.stringify(change));
-    if (lines.length < LINES_PER_WRITE) continue;
+    if (lines.length < LINES_PER_WRITE) {
+      continue;
+    }
     yield `${lines.join('\n')}\n`;
     lines = [];
   }
-  if (lines.length > 0) yield `${lines.join('\n')}\n`;
+  if (lines.length > 0) {
+    yield `${lines.join('\n')}\n`;
+  }
 }

@@ -10,7 +10,9 @@ export type JsonObject = { readonly [member: string]: unknown };
  */
 export function parseJsonObject(body: Buffer): JsonObject {
   const text = isUtf8(body) ? body.toString('utf8') : undefined;
-  if (text === undefined) throw new ServiceError('invalidArgument', 'The body is not UTF-8.');
+  if (text === undefined) {
+    throw new ServiceError('invalidArgument', 'The body is not UTF-8.');
+  }
   if (isTooDeep(text)) {
     throw new ServiceError('invalidArgument', `The body is nested deeper than ${MAX_JSON_DEPTH} levels.`);
   }
@@ -20,7 +22,9 @@ export function parseJsonObject(body: Buffer): JsonObject {
   } catch {
     throw new ServiceError('invalidArgument', 'The body is not valid JSON.');
   }
-  if (!isObject(value)) throw new ServiceError('invalidArgument', 'The body must be a JSON object.');
+  if (!isObject(value)) {
+    throw new ServiceError('invalidArgument', 'The body must be a JSON object.');
+  }
   return value;
 }
 
@@ -35,26 +39,36 @@ export function present(value: unknown): unknown {
 
 export function optionalObject(parent: JsonObject, member: string): JsonObject | undefined {
   const value = present(parent[member]);
-  if (value === undefined || isObject(value)) return value;
+  if (value === undefined || isObject(value)) {
+    return value;
+  }
   throw invalid(member, 'must be an object');
 }
 
 export function optionalString(parent: JsonObject, member: string): string | undefined {
   const value = present(parent[member]);
-  if (value === undefined) return undefined;
-  if (typeof value !== 'string' || value === '') throw invalid(member, 'must be a non-empty string');
+  if (value === undefined) {
+    return undefined;
+  }
+  if (typeof value !== 'string' || value === '') {
+    throw invalid(member, 'must be a non-empty string');
+  }
   return value;
 }
 
 export function requiredString(parent: JsonObject, member: string): string {
   const value = optionalString(parent, member);
-  if (value === undefined) throw invalid(member, 'is required');
+  if (value === undefined) {
+    throw invalid(member, 'is required');
+  }
   return value;
 }
 
 export function requiredBoolean(parent: JsonObject, member: string): boolean {
   const value = parent[member];
-  if (typeof value !== 'boolean') throw invalid(member, 'must be true or false');
+  if (typeof value !== 'boolean') {
+    throw invalid(member, 'must be true or false');
+  }
   return value;
 }
 
@@ -65,10 +79,14 @@ export function optionalEnum<Value extends string>(
   values: readonly Value[],
 ): Value | undefined {
   const value = present(parent[member]);
-  if (value === undefined) return undefined;
+  if (value === undefined) {
+    return undefined;
+  }
   const wanted = typeof value === 'string' ? value.toLowerCase() : undefined;
   const found = values.find((candidate) => candidate.toLowerCase() === wanted);
-  if (found === undefined) throw invalid(member, `must be one of ${values.join(', ')}`);
+  if (found === undefined) {
+    throw invalid(member, `must be one of ${values.join(', ')}`);
+  }
   return found;
 }
 
@@ -84,8 +102,9 @@ function isTooDeep(text: string): boolean {
       let at = text.indexOf(bracket);
       at >= 0 && opened <= MAX_JSON_DEPTH;
       at = text.indexOf(bracket, at + 1)
-    )
+    ) {
       opened += 1;
+    }
   }
   return opened > MAX_JSON_DEPTH && depthOf(text) > MAX_JSON_DEPTH;
 }
@@ -94,8 +113,11 @@ function depthOf(text: string): number {
   let depth = 0;
   let deepest = 0;
   for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"?|[[\]{}]/gs)) {
-    if (token === '{' || token === '[') depth += 1;
-    else if (token === '}' || token === ']') depth -= 1;
+    if (token === '{' || token === '[') {
+      depth += 1;
+    } else if (token === '}' || token === ']') {
+      depth -= 1;
+    }
     deepest = Math.max(deepest, depth);
   }
   return deepest;

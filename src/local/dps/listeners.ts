@@ -69,7 +69,9 @@ function tlsOptions(certificate: ServerCertificate) {
 }
 
 function listen(server: HttpServer | TlsServer, host: string, port: number): Promise<Listener> {
-  if ('keepAliveTimeout' in server) server.keepAliveTimeout = KEEP_ALIVE_MS;
+  if ('keepAliveTimeout' in server) {
+    server.keepAliveTimeout = KEEP_ALIVE_MS;
+  }
   // The server knows its HTTP connections only, not those that are still in their TLS handshake.
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
@@ -79,7 +81,9 @@ function listen(server: HttpServer | TlsServer, host: string, port: number): Pro
   const close = () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve());
-      for (const socket of sockets) socket.destroy();
+      for (const socket of sockets) {
+        socket.destroy();
+      }
     });
   return new Promise((resolve, reject) => {
     server.once('error', reject);

@@ -14,7 +14,9 @@ const USAGE = `Usage: dps-emulator [options]     (in its own project: npm run dp
 /** Runs the emulator until Ctrl-C. */
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
-  if (options === undefined) return;
+  if (options === undefined) {
+    return;
+  }
   // Loaded only now, so that a wrong flag is told at once.
   const { startDpsEmulator } = await import('./emulator.ts');
   const emulator = await startDpsEmulator(options);
@@ -74,8 +76,9 @@ function readOptions(args: readonly string[]): DpsEmulatorOptions | undefined {
 
 function wholeNumber(flag: string, text: string, most = 10_000_000): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || value > most)
+  if (!/^\d+$/.test(text) || value > most) {
     throw new Error(`${flag} must be a whole number up to ${most}, not '${text}'.`);
+  }
   return value;
 }
 

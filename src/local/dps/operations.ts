@@ -124,7 +124,9 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
 function getEnrollment(kind: EnrollmentKind, call: Call): Answer {
   const enrollment = findEnrollment(kind, validId(call.route), call.state);
   const text = textForVersion(enrollment, call.isPreview);
-  if (kind === GROUP) return ok(text);
+  if (kind === GROUP) {
+    return ok(text);
+  }
   const registration = call.state.registrations.get(enrollment.key);
   const state = registration
     ? registrationStateText(registration)
@@ -145,7 +147,9 @@ function registrationIdOf({ text }: StoredEnrollment): string {
 function putEnrollment(kind: EnrollmentKind, call: Call): Answer {
   const id = validId(call.route);
   const named = optionalString(call.body, kind.idMember);
-  if (named !== undefined && !sameId(named, id)) throw invalid(kind.idMember, 'must be the id in the path');
+  if (named !== undefined && !sameId(named, id)) {
+    throw invalid(kind.idMember, 'must be the id in the path');
+  }
   return ok(writeEnrollment(kind, call.body, id, parseIfMatch(call.ifMatch), call)());
 }
 
@@ -160,16 +164,21 @@ function queryEnrollments(kind: EnrollmentKind, call: Call): Answer {
 
 function getRegistration(call: Call): Answer {
   const registration = call.state.registrations.get(keyOf(validId(call.route)));
-  if (registration === undefined) throw new ServiceError('registrationNotFound');
+  if (registration === undefined) {
+    throw new ServiceError('registrationNotFound');
+  }
   return ok(registrationStateText(registration));
 }
 
 function deleteRegistration(call: Call): Answer {
   const ifMatch = parseIfMatch(call.ifMatch);
   const registration = call.state.registrations.get(keyOf(validId(call.route)));
-  if (registration === undefined) throw new ServiceError('registrationNotFound');
-  if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== registration.etag)
+  if (registration === undefined) {
+    throw new ServiceError('registrationNotFound');
+  }
+  if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== registration.etag) {
     throw new ServiceError('preconditionFailed');
+  }
   call.state.commit({ delete: 'registration', key: registration.key });
   return { status: 204 };
 }
@@ -187,7 +196,9 @@ function queryRegistrations(call: Call): Answer {
 /** Over HTTP a registration that is under way has an address, too. */
 async function registerOverHttp(call: Call): Promise<Answer> {
   const answer = await deviceOperations.register(call);
-  if (answer.status !== 202) return answer;
+  if (answer.status !== 202) {
+    return answer;
+  }
   const { origin, route } = call;
   const location = `${origin}/${route.idScope}/registrations/${encodeURIComponent(route.id)}/register`;
   return { ...answer, headers: { ...answer.headers, Location: location } };

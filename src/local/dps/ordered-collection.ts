@@ -31,26 +31,37 @@ export class OrderedCollection<Item extends Sequenced> {
 
   /** Adds an item, whose sequence must be above all before it, or replaces the one of the same key and sequence. */
   put(item: Item): void {
-    if (this.#byKey.has(item.key)) this.#slots[this.#slotAtOrAfter(item.sequence)] = item;
-    else this.#slots.push(item);
+    if (this.#byKey.has(item.key)) {
+      this.#slots[this.#slotAtOrAfter(item.sequence)] = item;
+    } else {
+      this.#slots.push(item);
+    }
     this.#byKey.set(item.key, item);
   }
 
   delete(key: string): void {
     const item = this.#byKey.get(key);
-    if (item === undefined) return;
+    if (item === undefined) {
+      return;
+    }
     this.#byKey.delete(key);
     this.#slots[this.#slotAtOrAfter(item.sequence)] = item.sequence;
     const removed = this.#slots.length - this.#byKey.size;
-    if (removed > COMPACT_FROM && removed > this.#byKey.size) this.#slots = this.#slots.filter(isItem);
+    if (removed > COMPACT_FROM && removed > this.#byKey.size) {
+      this.#slots = this.#slots.filter(isItem);
+    }
   }
 
   page(after: number, limit: number): Page<Item> {
     const items: Item[] = [];
     for (let slot = this.#slotAtOrAfter(after + 1); slot < this.#slots.length; slot += 1) {
       const item = this.#slots[slot];
-      if (!isItem<Item>(item)) continue;
-      if (items.length === limit) return { items, continueAfter: items.at(-1)?.sequence };
+      if (!isItem<Item>(item)) {
+        continue;
+      }
+      if (items.length === limit) {
+        return { items, continueAfter: items.at(-1)?.sequence };
+      }
       items.push(item);
     }
     return { items, continueAfter: undefined };
@@ -60,7 +71,9 @@ export class OrderedCollection<Item extends Sequenced> {
     const items: Item[] = [];
     for (let slot = this.#slots.length - 1; slot >= 0 && items.length < count; slot -= 1) {
       const item = this.#slots[slot];
-      if (isItem<Item>(item)) items.push(item);
+      if (isItem<Item>(item)) {
+        items.push(item);
+      }
     }
     return items;
   }
@@ -79,8 +92,11 @@ export class OrderedCollection<Item extends Sequenced> {
     let high = this.#slots.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (sequenceOf(this.#slots[middle]) < sequence) low = middle + 1;
-      else high = middle;
+      if (sequenceOf(this.#slots[middle]) < sequence) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
     }
     return low;
   }
@@ -91,6 +107,8 @@ function isItem<Item extends Sequenced>(slot: Item | number | undefined): slot i
 }
 
 function sequenceOf(slot: Sequenced | number | undefined): number {
-  if (slot === undefined) return Number.POSITIVE_INFINITY;
+  if (slot === undefined) {
+    return Number.POSITIVE_INFINITY;
+  }
   return typeof slot === 'number' ? slot : slot.sequence;
 }

@@ -30,17 +30,24 @@ export function takePage<Item extends { readonly key: string; readonly sequence:
  */
 export function checkQuery(body: JsonObject, from: string): void {
   const query = body.query;
-  if (typeof query !== 'string') throw invalid('query', 'must be a string');
+  if (typeof query !== 'string') {
+    throw invalid('query', 'must be a string');
+  }
   const match = /^\s*(?:\*|select\s+\*(?:\s+from\s+(\w+))?)\s*;?\s*$/i.exec(query);
   const named = match?.[1]?.toLowerCase() ?? from.toLowerCase();
-  if (match === null || named !== from.toLowerCase()) throw invalid('query', `must be SELECT * FROM ${from}`);
+  if (match === null || named !== from.toLowerCase()) {
+    throw invalid('query', `must be SELECT * FROM ${from}`);
+  }
 }
 
 function pageSize(header: string | undefined): number {
-  if (header === undefined) return MAX_PAGE_SIZE;
+  if (header === undefined) {
+    return MAX_PAGE_SIZE;
+  }
   const size = /^\d{1,9}$/.test(header) ? Number(header) : 0;
-  if (size < 1)
+  if (size < 1) {
     throw new ServiceError('invalidArgument', "'x-ms-max-item-count' must be a positive integer.");
+  }
   return Math.min(size, MAX_PAGE_SIZE);
 }
 
@@ -57,7 +64,8 @@ function readToken(listing: string, token: string): number {
     /"\+RID:~([A-Za-z0-9_-]+)"/.exec(Buffer.from(token, 'base64').toString('latin1'))?.[1] ?? '';
   const text = Buffer.from(position, 'base64url').toString('utf8');
   const after = text.startsWith(`${listing}#`) ? text.slice(listing.length + 1) : '';
-  if (!/^\d{1,15}$/.test(after))
+  if (!/^\d{1,15}$/.test(after)) {
     throw new ServiceError('invalidArgument', "'x-ms-continuation' is no token of this query.");
+  }
   return Number(after);
 }

@@ -23,11 +23,15 @@ class SlidingWindow {
 
   /** @returns undefined if the call is accepted, else the milliseconds until there is room. */
   take(nowMs: number): number | undefined {
-    if (this.#limit === 0) return this.#windowMs;
+    if (this.#limit === 0) {
+      return this.#windowMs;
+    }
     const oldest = this.#accepted[this.#next];
     const age = oldest === undefined ? Number.POSITIVE_INFINITY : nowMs - oldest;
     // A negative age means that the clock was turned back.
-    if (age >= 0 && age <= this.#windowMs) return this.#windowMs - age + 1;
+    if (age >= 0 && age <= this.#windowMs) {
+      return this.#windowMs - age + 1;
+    }
     this.#accepted[this.#next] = nowMs;
     this.#next = (this.#next + 1) % this.#limit;
     return undefined;
@@ -74,19 +78,27 @@ export class Quota {
   /** Whether a hub takes so many registry operations more. */
   takeHubOperations(hub: string, count: number): boolean {
     const limit = this.#hubOperationsPerMinute;
-    if (limit === undefined) return true;
+    if (limit === undefined) {
+      return true;
+    }
     const operations = this.#hubs.get(hub) ?? new SlidingWindow(limit, RATE_WINDOW_MS);
     this.#hubs.set(hub, operations);
     for (let taken = 0; taken < count; taken++) {
-      if (operations.take(this.#now()) !== undefined) return false;
+      if (operations.take(this.#now()) !== undefined) {
+        return false;
+      }
     }
     return true;
   }
 
   takePoll(registrationKey: string): number | undefined {
-    if (this.#registrations === undefined) return undefined;
+    if (this.#registrations === undefined) {
+      return undefined;
+    }
     const polls = this.#polls.get(registrationKey) ?? new SlidingWindow(MAX_POLLS, POLL_WINDOW_MS);
-    if (this.#polls.size >= MAX_REMEMBERED_OPERATIONS) this.#polls.clear();
+    if (this.#polls.size >= MAX_REMEMBERED_OPERATIONS) {
+      this.#polls.clear();
+    }
     this.#polls.set(registrationKey, polls);
     return seconds(polls.take(this.#now()));
   }

@@ -20,10 +20,14 @@ const reflection: MetadataReflection = {
   },
   getMetadata(key, target) {
     const own = metadata.get(target);
-    if (own?.has(key)) return own.get(key);
+    if (own?.has(key)) {
+      return own.get(key);
+    }
     const parent: object | null = Object.getPrototypeOf(target);
     return parent === null ? undefined : reflection.getMetadata(key, parent);
   },
 };
 
-if (!('getMetadata' in Reflect)) Object.assign(Reflect, reflection);
+if (!('getMetadata' in Reflect)) {
+  Object.assign(Reflect, reflection);
+}

@@ -69,7 +69,9 @@ export class Registrations {
     if (state.registrations.get(key) === undefined && state.registrations.size >= MAX_REGISTRATIONS) {
       throw new ServiceError('limitReached');
     }
-    if (admission.isDisabled) return this.#disable(call, admission);
+    if (admission.isDisabled) {
+      return this.#disable(call, admission);
+    }
     const chain =
       certificateRequest && (await this.#context.issueCertificate(certificateRequest, call.registrationId));
 
@@ -79,15 +81,20 @@ export class Registrations {
     const proof = this.#proofMember(call, admission);
     const finish = (outcome: Outcome) => {
       // After a reset nobody waits for this any more, and nothing of it may appear.
-      if (!this.#operations.has(operationId)) return;
+      if (!this.#operations.has(operationId)) {
+        return;
+      }
       this.#writeIdentity(call, admission, outcome);
       const registration = this.#commitOutcome(call.registrationId, admission, outcome);
       operation.result = (isOldVersion) =>
         registrationResultText(proof, registration, isOldVersion, chain || undefined);
     };
     const outcome = this.#assign(call.registrationId, admission, body);
-    if (outcome instanceof Promise) outcome.then(finish).catch(() => this.#operations.delete(operationId));
-    else finish(outcome);
+    if (outcome instanceof Promise) {
+      outcome.then(finish).catch(() => this.#operations.delete(operationId));
+    } else {
+      finish(outcome);
+    }
     return { isFinal: false, text: JSON.stringify({ operationId, status: 'assigning' }) };
   }
 
@@ -95,8 +102,9 @@ export class Registrations {
   operationStatus(call: DeviceCall, operationId: string): OperationAnswer {
     admitDevice(call.registrationId, call.credentials, this.#authentication());
     const operation = this.#operations.get(operationId);
-    if (operation?.registrationKey !== keyOf(call.registrationId))
+    if (operation?.registrationKey !== keyOf(call.registrationId)) {
       throw new ServiceError('operationNotFound');
+    }
     if (operation.result === undefined) {
       const registrationState = { registrationId: call.registrationId, status: 'assigning' };
       return {
@@ -116,7 +124,9 @@ export class Registrations {
   status(call: DeviceCall): string {
     const admission = admitDevice(call.registrationId, call.credentials, this.#authentication());
     const registration = this.#context.state.registrations.get(keyOf(call.registrationId));
-    if (registration === undefined) throw new ServiceError('registrationNotFound');
+    if (registration === undefined) {
+      throw new ServiceError('registrationNotFound');
+    }
     return registrationResultText(
       attestationMember(admission),
       registration,
@@ -131,7 +141,9 @@ export class Registrations {
 
   #remember(operationId: string, operation: Operation): void {
     this.#operations.set(operationId, operation);
-    if (this.#operations.size <= MAX_REMEMBERED_OPERATIONS) return;
+    if (this.#operations.size <= MAX_REMEMBERED_OPERATIONS) {
+      return;
+    }
     for (const oldest of this.#operations.keys()) {
       this.#operations.delete(oldest);
       return;
@@ -149,7 +161,9 @@ export class Registrations {
 
   /** For a TPM the final state carries a second sealed key, that for the IoT hub. */
   #proofMember(call: DeviceCall, admission: Admission): Record<string, unknown> {
-    if (admission.proof !== 'tpm') return attestationMember(admission);
+    if (admission.proof !== 'tpm') {
+      return attestationMember(admission);
+    }
     return { tpm: { authenticationKey: this.#context.challenges.sealAnother(keyOf(call.registrationId)) } };
   }
 
@@ -175,7 +189,9 @@ export class Registrations {
 
     const hubs = candidateHubs(rules, this.#context.state.configuration.hubs);
     const webhook = rules.allocationPolicy === 'custom' ? rules.customAllocationDefinition : undefined;
-    if (webhook === undefined) return settle(allocate(rules, registrationId, hubs));
+    if (webhook === undefined) {
+      return settle(allocate(rules, registrationId, hubs));
+    }
     const linkedHubs = hubs.map((hub) => hub.hostName);
     const request = {
       [kind === GROUP ? 'enrollmentGroup' : 'individualEnrollment']: {
@@ -196,7 +212,9 @@ export class Registrations {
 
   /** Before the record: a crash in between leaves an identity that the device's next registration finds. */
   #writeIdentity({ registrationId, credentials }: DeviceCall, admission: Admission, outcome: Outcome): void {
-    if (outcome.status !== 'assigned') return;
+    if (outcome.status !== 'assigned') {
+      return;
+    }
     const { state, now } = this.#context;
     const { hub, deviceId } = outcome;
     const before = state.registrations.get(keyOf(registrationId));
@@ -270,14 +288,20 @@ function substatusOf(
   decision: { hub: string; bringsTwin?: boolean },
   policy: ReprovisionPolicy,
 ): Substatus {
-  if (current === undefined) return 'initialAssignment';
-  if (current === decision.hub) return 'reprovisionedToInitialAssignment';
+  if (current === undefined) {
+    return 'initialAssignment';
+  }
+  if (current === decision.hub) {
+    return 'reprovisionedToInitialAssignment';
+  }
   return policy.migrateDeviceData && !decision.bringsTwin ? 'deviceDataMigrated' : 'deviceDataReset';
 }
 
 /** An individual symmetric key shows no member; `x509` is there and empty (seen in traffic); groups name themselves. */
 function attestationMember({ kind, proof, enrollment }: Admission): Record<string, unknown> {
   const isGroup = kind === GROUP;
-  if (!isGroup) return proof === 'x509' ? { x509: {} } : {};
+  if (!isGroup) {
+    return proof === 'x509' ? { x509: {} } : {};
+  }
   return { [proof]: { enrollmentGroupId: JSON.parse(enrollment.text).enrollmentGroupId } };
 }

@@ -13,9 +13,14 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
     let size = 0;
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size <= limit) chunks.push(chunk);
-      else chunks.length = 0;
-      if (size > limit * PATIENCE) request.destroy();
+      if (size <= limit) {
+        chunks.push(chunk);
+      } else {
+        chunks.length = 0;
+      }
+      if (size > limit * PATIENCE) {
+        request.destroy();
+      }
     });
     request.on('end', () => resolve(size > limit ? undefined : joined(chunks)));
     request.on('error', () => request.destroy());

@@ -45,8 +45,12 @@ async function answerOf(
 ): Promise<Answer> {
   const operation = OPERATIONS[route.operation];
   const apiVersion = /(?:^|&)api-version=([^&]*)/.exec(query)?.[1] ?? '';
-  if (!API_VERSIONS.has(apiVersion)) throw new ServiceError('unsupportedApiVersion');
-  if (isFromForeignPage(request)) throw new ServiceError('foreignPage');
+  if (!API_VERSIONS.has(apiVersion)) {
+    throw new ServiceError('unsupportedApiVersion');
+  }
+  if (isFromForeignPage(request)) {
+    throw new ServiceError('foreignPage');
+  }
   const { headers, socket } = request;
   const isTls = socket instanceof TLSSocket;
   if (operation.right !== 'device') {
@@ -83,13 +87,18 @@ async function readJson(operation: Operation, request: IncomingMessage): Promise
     return NO_BODY;
   }
   const body = await readBody(request, MAX_BODY_BYTES);
-  if (body === undefined) throw new ServiceError('bodyTooLarge');
+  if (body === undefined) {
+    throw new ServiceError('bodyTooLarge');
+  }
   if (body.length === 0) {
-    if (operation.body === 'optional') return NO_BODY;
+    if (operation.body === 'optional') {
+      return NO_BODY;
+    }
     throw new ServiceError('invalidArgument', 'The body is missing.');
   }
-  if (!/^application\/json\b/i.test(request.headers['content-type'] ?? ''))
+  if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
     throw new ServiceError('unsupportedMediaType');
+  }
   return parseJsonObject(body);
 }
 

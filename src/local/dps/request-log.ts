@@ -23,7 +23,9 @@ export class RequestLog {
   add(request: LoggedRequest): void {
     this.#recent[this.#next] = request;
     this.#next = (this.#next + 1) % RECENT_REQUESTS;
-    if (request.operation === undefined) return;
+    if (request.operation === undefined) {
+      return;
+    }
     const statuses = this.#counts[request.operation] ?? {};
     this.#counts[request.operation] = statuses;
     statuses[request.status] = (statuses[request.status] ?? 0) + 1;

@@ -54,5 +54,7 @@ export function takeQuota({ quota }: Service, { operation, id }: Route): void {
   } else if (!operation.startsWith('Runtime')) {
     wait = quota.takeOperation();
   }
-  if (wait !== undefined) throw new ServiceError('throttled', undefined, { 'Retry-After': String(wait) });
+  if (wait !== undefined) {
+    throw new ServiceError('throttled', undefined, { 'Retry-After': String(wait) });
+  }
 }

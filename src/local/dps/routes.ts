@@ -62,9 +62,13 @@ export function findRoute(method: string, path: string): Route {
   const segments = path.replace(/^\/+|\/+$/g, '').split('/');
   const [first = '', second = '', third = '', fourth = ''] = segments;
   const methods = methodsOf(segments);
-  if (methods === undefined) throw new ServiceError('unknownRoute');
+  if (methods === undefined) {
+    throw new ServiceError('unknownRoute');
+  }
   const operation = Object.hasOwn(methods, method) ? methods[method] : undefined;
-  if (operation === undefined) throw new ServiceError('methodNotAllowed');
+  if (operation === undefined) {
+    throw new ServiceError('methodNotAllowed');
+  }
   return operation.startsWith('Runtime')
     ? { operation, idScope: decode(first), id: decode(third), operationId: decode(segments[4] ?? '') }
     : { operation, idScope: '', id: second === '' ? '' : decode(second), operationId: decode(fourth) };
@@ -73,16 +77,30 @@ export function findRoute(method: string, path: string): Route {
 function methodsOf(segments: readonly string[]): Methods | undefined {
   const lower = segments.map((segment) => segment.toLowerCase());
   const [first, second, third, fourth] = lower;
-  if (first === 'enrollments') return enrollmentMethods(ENROLLMENTS, lower);
-  if (first === 'enrollmentgroups') return enrollmentMethods(GROUPS, lower);
+  if (first === 'enrollments') {
+    return enrollmentMethods(ENROLLMENTS, lower);
+  }
+  if (first === 'enrollmentgroups') {
+    return enrollmentMethods(GROUPS, lower);
+  }
   if (first === 'registrations') {
-    if (segments.length === 1) return NOTHING;
-    if (segments.length === 2) return REGISTRATION;
+    if (segments.length === 1) {
+      return NOTHING;
+    }
+    if (segments.length === 2) {
+      return REGISTRATION;
+    }
     return segments.length === 3 && third === 'query' ? REGISTRATION_QUERY : undefined;
   }
-  if (second !== 'registrations' || !third) return undefined;
-  if (segments.length === 3) return REGISTRATION_STATUS;
-  if (segments.length === 4 && fourth === 'register') return REGISTER;
+  if (second !== 'registrations' || !third) {
+    return undefined;
+  }
+  if (segments.length === 3) {
+    return REGISTRATION_STATUS;
+  }
+  if (segments.length === 4 && fourth === 'register') {
+    return REGISTER;
+  }
   return segments.length === 5 && fourth === 'operations' ? OPERATION_STATUS : undefined;
 }
 
@@ -91,13 +109,19 @@ function enrollmentMethods(
   lower: readonly string[],
 ): Methods | undefined {
   const [, id, rest] = lower;
-  if (lower.length === 1) return routes.collection;
-  if (lower.length === 2) return id === 'query' ? routes.query : routes.item;
+  if (lower.length === 1) {
+    return routes.collection;
+  }
+  if (lower.length === 2) {
+    return id === 'query' ? routes.query : routes.item;
+  }
   return lower.length === 3 && rest === 'attestationmechanism' ? routes.attestation : undefined;
 }
 
 function decode(segment: string): string {
-  if (!segment.includes('%')) return segment;
+  if (!segment.includes('%')) {
+    return segment;
+  }
   try {
     return decodeURIComponent(segment);
   } catch {
@@ -107,6 +131,8 @@ function decode(segment: string): string {
 
 /** The id in the path. @throws ServiceError `invalidArgument` if it is none. */
 export function validId({ id }: Route): string {
-  if (!isValidId(id)) throw new ServiceError('invalidArgument', 'The id in the path is not valid.');
+  if (!isValidId(id)) {
+    throw new ServiceError('invalidArgument', 'The id in the path is not valid.');
+  }
   return id;
 }

@@ -18,11 +18,15 @@ export interface SasToken {
  * @returns undefined if it is none.
  */
 export function parseSas(authorization: string | undefined): SasToken | undefined {
-  if (!authorization?.startsWith(SCHEME)) return undefined;
+  if (!authorization?.startsWith(SCHEME)) {
+    return undefined;
+  }
   const fields = new Map<string, string>();
   for (const field of authorization.slice(SCHEME.length).split('&')) {
     const equals = field.indexOf('=');
-    if (equals < 1 || fields.has(field.slice(0, equals))) return undefined;
+    if (equals < 1 || fields.has(field.slice(0, equals))) {
+      return undefined;
+    }
     fields.set(field.slice(0, equals), field.slice(equals + 1));
   }
   const rawResource = fields.get('sr');
@@ -30,7 +34,9 @@ export function parseSas(authorization: string | undefined): SasToken | undefine
   const resource = decode(rawResource);
   const signature = decode(fields.get('sig'));
   const keyName = decode(fields.get('skn')) ?? '';
-  if (!rawResource || !resource || !signature || !expiry || !/^\d{1,15}$/.test(expiry)) return undefined;
+  if (!rawResource || !resource || !signature || !expiry || !/^\d{1,15}$/.test(expiry)) {
+    return undefined;
+  }
   return {
     rawResource,
     resource: resource.toLowerCase().replace(/\/+$/, ''),
@@ -56,7 +62,9 @@ export function deriveDeviceKey(groupKey: Buffer, registrationId: string): Buffe
 }
 
 function decode(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
+  if (text === undefined) {
+    return undefined;
+  }
   try {
     return decodeURIComponent(text);
   } catch {

@@ -33,25 +33,35 @@ export async function seed(
     seedEnrollment(GROUP, groupId, context);
     for (let device = 0; device < registrationsPerGroup; device += 1) {
       seedRegistration(`seed-${group}-${device}`, groupId, context);
-      if (device % SLICE === SLICE - 1) await setImmediate();
+      if (device % SLICE === SLICE - 1) {
+        await setImmediate();
+      }
     }
   }
   for (let device = 0; device < individualEnrollments; device += 1) {
     seedEnrollment(INDIVIDUAL, `seed-device-${device}`, context);
-    if (device % SLICE === SLICE - 1) await setImmediate();
+    if (device % SLICE === SLICE - 1) {
+      await setImmediate();
+    }
   }
 }
 
 function seedEnrollment(kind: EnrollmentKind, id: string, context: WriteContext): void {
-  if (context.state.enrollments(kind).get(id) !== undefined) return;
+  if (context.state.enrollments(kind).get(id) !== undefined) {
+    return;
+  }
   const own = kind === INDIVIDUAL ? { deviceId: id } : {};
   writeEnrollment(kind, { [kind.idMember]: id, ...own, ...TYPICAL }, id, undefined, context);
 }
 
 function seedRegistration(registrationId: string, groupKey: string, context: WriteContext): void {
   const { state } = context;
-  if (state.registrations.get(registrationId) !== undefined) return;
-  if (state.registrations.size >= MAX_REGISTRATIONS) throw new ServiceError('limitReached');
+  if (state.registrations.get(registrationId) !== undefined) {
+    return;
+  }
+  if (state.registrations.size >= MAX_REGISTRATIONS) {
+    throw new ServiceError('limitReached');
+  }
   const stamp = context.timestamp();
   state.commit({
     put: 'registration',

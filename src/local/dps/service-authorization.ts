@@ -41,16 +41,22 @@ export class ServiceAuthorization {
   /** @throws ServiceError `unauthorized` or `forbidden` */
   require(right: Right, { authorization, path, isTls }: ServiceCredentials): void {
     if (authorization?.startsWith('Bearer ')) {
-      if (!isTls) throw new ServiceError('unauthorized', 'Bearer tokens are taken over HTTPS only.');
+      if (!isTls) {
+        throw new ServiceError('unauthorized', 'Bearer tokens are taken over HTTPS only.');
+      }
       requireRole(authorization.slice('Bearer '.length).trim(), right, this.#now());
       return;
     }
-    if (!this.#policyOf(authorization, path).rights.includes(right)) throw new ServiceError('forbidden');
+    if (!this.#policyOf(authorization, path).rights.includes(right)) {
+      throw new ServiceError('forbidden');
+    }
   }
 
   #policyOf(authorization: string | undefined, path: string): Policy {
     const entry = this.#remembered(authorization) ?? this.#verify(authorization);
-    if (!this.#covers(entry.resource, path)) throw new ServiceError('unauthorized');
+    if (!this.#covers(entry.resource, path)) {
+      throw new ServiceError('unauthorized');
+    }
     return entry.policy;
   }
 
@@ -74,10 +80,13 @@ export class ServiceAuthorization {
       throw new ServiceError('unauthorized');
     }
     const keys = [policy.primaryKey, policy.secondaryKey];
-    if (!keys.some((key) => isSignedWith(token, Buffer.from(key, 'base64'))))
+    if (!keys.some((key) => isSignedWith(token, Buffer.from(key, 'base64')))) {
       throw new ServiceError('unauthorized');
+    }
     const entry = { policy, resource: token.resource, expiresAt: Number(token.expiry) * 1000 };
-    if (this.#verified.size >= MAX_REMEMBERED_TOKENS) this.#verified.clear();
+    if (this.#verified.size >= MAX_REMEMBERED_TOKENS) {
+      this.#verified.clear();
+    }
     this.#verified.set(authorization, entry);
     return entry;
   }
@@ -85,7 +94,9 @@ export class ServiceAuthorization {
   /** A token for `host/a/b` covers `host/a/b/c`, not `host/a/bc`. */
   #covers(resource: string, path: string): boolean {
     const slash = resource.indexOf('/');
-    if (slash < 0) return this.#hosts().includes(resource);
+    if (slash < 0) {
+      return this.#hosts().includes(resource);
+    }
     return (
       this.#hosts().includes(resource.slice(0, slash)) &&
       `${path.toLowerCase()}/`.startsWith(`${resource.slice(slash)}/`)
@@ -100,16 +111,23 @@ function requireRole(jwt: string, right: Right, nowMs: number): void {
   const seconds = nowMs / 1000;
   const isTimely =
     typeof claims?.exp === 'number' && claims.exp > seconds && !(Number(claims.nbf ?? 0) > seconds);
-  if (claims === undefined || !audiences.includes(TOKEN_AUDIENCE) || !isTimely)
+  if (claims === undefined || !audiences.includes(TOKEN_AUDIENCE) || !isTimely) {
     throw new ServiceError('unauthorized');
-  if (claims.roles === undefined) return;
+  }
+  if (claims.roles === undefined) {
+    return;
+  }
   const granted = [claims.roles].flat().flatMap((role) => ROLES.get(String(role).toLowerCase()) ?? []);
-  if (!granted.some((grant) => grant === 'all' || grant === right)) throw new ServiceError('forbidden');
+  if (!granted.some((grant) => grant === 'all' || grant === right)) {
+    throw new ServiceError('forbidden');
+  }
 }
 
 export function readClaims(jwt: string): Record<string, unknown> | undefined {
   const parts = jwt.split('.');
-  if (parts.length !== 3 || !parts.every((part) => /^[A-Za-z0-9_-]+$/.test(part))) return undefined;
+  if (parts.length !== 3 || !parts.every((part) => /^[A-Za-z0-9_-]+$/.test(part))) {
+    return undefined;
+  }
   try {
     const [header, claims] = parts
       .slice(0, 2)

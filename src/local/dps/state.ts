@@ -136,12 +136,17 @@ export class EmulatorState {
 
   /** Applies a change that is written down already. */
   apply(change: Change): void {
-    if ('reset' in change) this.#reset();
-    else if ('configure' in change) this.#configuration = change.configure;
-    else if ('delete' in change) this.#delete(change.delete, change.key);
-    else if (change.put === 'identity') this.identities.set(change.identity.key, change.identity);
-    else if (change.put === 'registration') this.#putRegistration(change.registration);
-    else {
+    if ('reset' in change) {
+      this.#reset();
+    } else if ('configure' in change) {
+      this.#configuration = change.configure;
+    } else if ('delete' in change) {
+      this.#delete(change.delete, change.key);
+    } else if (change.put === 'identity') {
+      this.identities.set(change.identity.key, change.identity);
+    } else if (change.put === 'registration') {
+      this.#putRegistration(change.registration);
+    } else {
       this[change.put].put(change.enrollment);
       this.#lastSequence = Math.max(this.#lastSequence, change.enrollment.sequence);
     }
@@ -151,10 +156,16 @@ export class EmulatorState {
   *snapshot(): Generator<Change> {
     yield { configure: this.#configuration };
     for (const put of ['individual', 'group'] as const) {
-      for (const enrollment of inOrder(this[put])) yield { put, enrollment };
+      for (const enrollment of inOrder(this[put])) {
+        yield { put, enrollment };
+      }
     }
-    for (const registration of inOrder(this.registrations)) yield { put: 'registration', registration };
-    for (const identity of this.identities.values()) yield { put: 'identity', identity };
+    for (const registration of inOrder(this.registrations)) {
+      yield { put: 'registration', registration };
+    }
+    for (const identity of this.identities.values()) {
+      yield { put: 'identity', identity };
+    }
   }
 
   #reset(): void {
@@ -167,18 +178,25 @@ export class EmulatorState {
   }
 
   #delete(what: 'individual' | 'group' | 'registration' | 'identity', key: string): void {
-    if (what === 'identity') this.identities.delete(key);
-    else if (what === 'registration') this.#deleteRegistration(key);
-    else this[what].delete(key);
+    if (what === 'identity') {
+      this.identities.delete(key);
+    } else if (what === 'registration') {
+      this.#deleteRegistration(key);
+    } else {
+      this[what].delete(key);
+    }
   }
 
   #putRegistration(registration: StoredRegistration): void {
     const before = this.registrations.get(registration.key);
-    if (before !== undefined && before.sequence !== registration.sequence)
+    if (before !== undefined && before.sequence !== registration.sequence) {
       this.#deleteRegistration(registration.key);
+    }
     this.registrations.put(registration);
     this.#lastSequence = Math.max(this.#lastSequence, registration.sequence);
-    if (registration.groupKey === undefined) return;
+    if (registration.groupKey === undefined) {
+      return;
+    }
     const group = this.#byGroup.get(registration.groupKey) ?? new OrderedCollection<StoredRegistration>();
     this.#byGroup.set(registration.groupKey, group);
     group.put(registration);
@@ -186,9 +204,13 @@ export class EmulatorState {
 
   #deleteRegistration(key: string): void {
     const before = this.registrations.get(key);
-    if (before === undefined) return;
+    if (before === undefined) {
+      return;
+    }
     this.registrations.delete(key);
-    if (before.groupKey !== undefined) this.#byGroup.get(before.groupKey)?.delete(key);
+    if (before.groupKey !== undefined) {
+      this.#byGroup.get(before.groupKey)?.delete(key);
+    }
   }
 }
 

@@ -42,7 +42,9 @@ export class TpmChallenges {
     const tpm = optionalObject(body, 'tpm') ?? {};
     const endorsementKey = requiredString(tpm, 'endorsementKey');
     const enrollment = this.#state.individual.get(keyOf(registrationId));
-    if (enrollment === undefined) throw new ServiceError('enrollmentNotFound');
+    if (enrollment === undefined) {
+      throw new ServiceError('enrollmentNotFound');
+    }
     const { attestation } = enrollment;
     if (attestation.type !== 'tpm' || attestation.endorsementKey !== endorsementKey) {
       throw new ServiceError('unauthorizedDevice');
@@ -51,7 +53,9 @@ export class TpmChallenges {
     const storageRoot = readPublic('storageRootKey', requiredString(tpm, 'storageRootKey'));
     const challenge = { key: randomBytes(KEY_BYTES), endorsement, storageRoot };
     const authenticationKey = sealFor(challenge, challenge.key);
-    if (this.#challenges.size >= MAX_REMEMBERED_OPERATIONS) this.#challenges.clear();
+    if (this.#challenges.size >= MAX_REMEMBERED_OPERATIONS) {
+      this.#challenges.clear();
+    }
     this.#challenges.set(enrollment.key, challenge);
     return {
       message: 'Authorization required, resend request using supplied key',
@@ -83,7 +87,8 @@ function sealFor({ endorsement, storageRoot }: Challenge, key: Buffer): string {
 
 function readPublic(member: string, base64: string): TpmPublic {
   const parsed = parseTpmPublic(base64);
-  if (parsed === undefined)
+  if (parsed === undefined) {
     throw invalid(member, 'must be the public area of an RSA-2048 key with SHA-256 (TPM2B_PUBLIC)');
+  }
   return parsed;
 }

@@ -35,7 +35,9 @@ const DEFAULT_EXPONENT = 65_537;
 /** @returns undefined for anything but an RSA-2048 storage key with SHA-256. */
 export function parseTpmPublic(base64: string): TpmPublic | undefined {
   const read = readTpmPublic(base64);
-  if (read?.modulus === undefined || !isStorageKey(read.area)) return undefined;
+  if (read?.modulus === undefined || !isStorageKey(read.area)) {
+    return undefined;
+  }
   const exponent = Buffer.alloc(4);
   exponent.writeUInt32BE(read.exponent || DEFAULT_EXPONENT);
   const jwk = { kty: 'RSA', n: read.modulus.toString('base64url'), e: exponent.toString('base64url') };

@@ -54,12 +54,16 @@ function findFunction(app: FunctionApp, name: string): RegisteredFunction | unde
 function runByHand(app: FunctionApp, registered: RegisteredFunction, body: Buffer): boolean {
   const trigger = triggerOf(registered);
   const input = inputOf(body);
-  if (input === undefined) return false;
+  if (input === undefined) {
+    return false;
+  }
   if (trigger.type === 'timertrigger') {
     void runTimer(app, registered);
     return true;
   }
-  if (trigger.type !== 'servicebustrigger') return false;
+  if (trigger.type !== 'servicebustrigger') {
+    return false;
+  }
   invoke(app, registered, invocationByHand(trigger.name, trigger.binding, input)).catch((error) =>
     logFailure(app, registered, error),
   );
@@ -68,7 +72,9 @@ function runByHand(app: FunctionApp, registered: RegisteredFunction, body: Buffe
 
 /** `{ "input": "…" }`; no body at all is an empty input. */
 function inputOf(body: Buffer): string | undefined {
-  if (body.length === 0) return '';
+  if (body.length === 0) {
+    return '';
+  }
   try {
     const input = (JSON.parse(body.toString('utf8')) as { input?: unknown } | null)?.input ?? '';
     return typeof input === 'string' ? input : JSON.stringify(input);

@@ -15,7 +15,9 @@ export function readJson(file: string): Record<string, unknown> | undefined {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return undefined;
+    }
     throw error;
   }
   try {
@@ -29,7 +31,9 @@ export function readJson(file: string): Record<string, unknown> | undefined {
 export function resolveSettings(text: string): string {
   return text.replace(/%([^%]+)%/g, (_whole, name: string) => {
     const value = process.env[name];
-    if (!value) throw new Error(`'%${name}%' does not resolve: there is no setting '${name}'.`);
+    if (!value) {
+      throw new Error(`'%${name}%' does not resolve: there is no setting '${name}'.`);
+    }
     return value;
   });
 }

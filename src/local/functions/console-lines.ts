@@ -15,16 +15,23 @@ export function takeConsoleLines(log: Log): () => void {
   const write =
     (levelOf: (line: string) => LogLevel) =>
     (...values: unknown[]) => {
-      for (const line of format(...values).split('\n'))
+      for (const line of format(...values).split('\n')) {
         log({ level: levelOf(line), category: 'Host.Function.Console', message: line });
+      }
     };
-  for (const name of standardOutput) console[name] = write(() => 'information');
-  for (const name of standardError) console[name] = write(guessedLevel);
+  for (const name of standardOutput) {
+    console[name] = write(() => 'information');
+  }
+  for (const name of standardError) {
+    console[name] = write(guessedLevel);
+  }
   return () => Object.assign(console, original);
 }
 
 /** The real host's guess about a line on standard error. */
 function guessedLevel(line: string): LogLevel {
-  if (/warn/i.test(line)) return 'warning';
+  if (/warn/i.test(line)) {
+    return 'warning';
+  }
   return /error|fail|severe/i.test(line) ? 'error' : 'information';
 }

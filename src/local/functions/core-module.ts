@@ -40,7 +40,9 @@ const coreModule = {
   registerHook: (name: string, hook: Hook) => new Disposable(appBeingLoaded().addHook(name, hook)),
   setProgrammingModel(model: ProgrammingModel) {
     announced = model;
-    if (loading) loading.model = model;
+    if (loading) {
+      loading.model = model;
+    }
   },
   getProgrammingModel: () => loading?.model ?? announced,
   log: (level: LogLevel, _kind: string, message: string) =>
@@ -49,7 +51,9 @@ const coreModule = {
 
 /** Runs `load`, and gives the app what it registers meanwhile. */
 export async function collectRegistrations(app: FunctionApp, load: () => Promise<void>): Promise<void> {
-  if (loading) throw new Error('Another function app is being loaded by this process.');
+  if (loading) {
+    throw new Error('Another function app is being loaded by this process.');
+  }
   provideCoreModule();
   loading = app;
   app.model = announced;
@@ -61,14 +65,18 @@ export async function collectRegistrations(app: FunctionApp, load: () => Promise
 }
 
 function appBeingLoaded(): FunctionApp {
-  if (loading) return loading;
+  if (loading) {
+    return loading;
+  }
   throw new Error('A function can only be registered during app startup.');
 }
 
 let provided = false;
 
 function provideCoreModule(): void {
-  if (provided) return;
+  if (provided) {
+    return;
+  }
   provided = true;
   const prototype = Module.prototype as unknown as { require(this: Module, id: string): unknown };
   const original = prototype.require;

@@ -31,13 +31,17 @@ export class FunctionApp {
 
   addHook(name: string, hook: Hook): () => void {
     const hooks = this.hooks[name as HookName];
-    if (hooks === undefined) throw new RangeError(`Unrecognized hook "${name}"`);
+    if (hooks === undefined) {
+      throw new RangeError(`Unrecognized hook "${name}"`);
+    }
     hooks.push(hook);
     return () => void hooks.splice(hooks.indexOf(hook), 1);
   }
 
   async runHooks(name: HookName, context: unknown): Promise<void> {
-    for (const hook of this.hooks[name]) await hook(context);
+    for (const hook of this.hooks[name]) {
+      await hook(context);
+    }
   }
 }
 
@@ -47,7 +51,9 @@ export function triggerOf({ metadata }: RegisteredFunction): {
   binding: Binding;
 } {
   for (const [name, binding] of Object.entries(metadata.bindings)) {
-    if (isTrigger(binding)) return { name, type: binding.type.toLowerCase(), binding };
+    if (isTrigger(binding)) {
+      return { name, type: binding.type.toLowerCase(), binding };
+    }
   }
   throw new Error(`The function '${metadata.name}' has no trigger.`);
 }
@@ -62,7 +68,9 @@ function refuseWhatIsMissingHere({ name, bindings, retryOptions }: FunctionMetad
     throw new Error(`The local Functions host has no retry policies, but the function '${name}' has one.`);
   }
   for (const binding of Object.values(bindings)) {
-    if (isTrigger(binding) || binding.type.toLowerCase() === 'http') continue;
+    if (isTrigger(binding) || binding.type.toLowerCase() === 'http') {
+      continue;
+    }
     throw new Error(
       `The local Functions host has no '${binding.type}' bindings, but the function '${name}' has one.`,
     );

@@ -77,7 +77,9 @@ async function start(options: FunctionsHostOptions, log: Log): Promise<Functions
     await app.runHooks('appTerminate', { hookData: {}, appHookData: {} });
   };
   try {
-    for (const timer of byTrigger.get('timertrigger') ?? []) listeners.push(startTimer(app, timer));
+    for (const timer of byTrigger.get('timertrigger') ?? []) {
+      listeners.push(startTimer(app, timer));
+    }
     for (const consumer of byTrigger.get('servicebustrigger') ?? []) {
       listeners.push(await startServiceBusListener(app, consumer, settings.serviceBus));
     }
@@ -94,7 +96,9 @@ function enabledFunctions(app: FunctionApp): RegisteredFunction[] {
   const enabled = [...app.functions.values()].filter(({ metadata }) => !isDisabled(metadata.name));
   for (const registered of enabled) {
     const { type } = triggerOf(registered);
-    if (known.has(type)) continue;
+    if (known.has(type)) {
+      continue;
+    }
     throw new Error(
       `The local Functions host has no ${type}, but the function '${registered.metadata.name}' has one.`,
     );
@@ -104,7 +108,9 @@ function enabledFunctions(app: FunctionApp): RegisteredFunction[] {
 
 async function refuseStreaming(app: FunctionApp): Promise<void> {
   const capabilities = await app.model?.getCapabilities?.({});
-  if (capabilities?.HttpUri === undefined) return;
+  if (capabilities?.HttpUri === undefined) {
+    return;
+  }
   throw new Error('The local Functions host has no HTTP streaming: remove enableHttpStream from app.setup.');
 }
 
@@ -121,15 +127,20 @@ function createServer(app: FunctionApp, keys: Keys, triggers: HttpTriggers): htt
       handleSignIn(request, response, url);
       return;
     }
-    if (signsIn) withPrincipal(request);
+    if (signsIn) {
+      withPrincipal(request);
+    }
     const isAdmin = url.pathname.startsWith('/admin/');
     const handled = isAdmin
       ? handleAdmin(app, keys, request, response, url)
       : triggers.handle(request, response, url);
     handled.catch((error) => {
       app.log({ level: 'error', category: 'Host', message: String(error?.stack ?? error) });
-      if (response.headersSent) response.destroy();
-      else endWith(response, 500);
+      if (response.headersSent) {
+        response.destroy();
+      } else {
+        endWith(response, 500);
+      }
     });
   });
 }

@@ -13,13 +13,16 @@ export class BodyTooLargeError extends Error {
 
 export async function readBody(request: IncomingMessage): Promise<Buffer> {
   const maxBodyInBytes = Number(process.env[limitSetting]) || maxBodyByDefault;
-  if (Number(request.headers['content-length'] ?? 0) > maxBodyInBytes)
+  if (Number(request.headers['content-length'] ?? 0) > maxBodyInBytes) {
     throw new BodyTooLargeError(maxBodyInBytes);
+  }
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > maxBodyInBytes) throw new BodyTooLargeError(maxBodyInBytes);
+    if (size > maxBodyInBytes) {
+      throw new BodyTooLargeError(maxBodyInBytes);
+    }
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -12,11 +12,17 @@ export function writeResponse(response: ServerResponse, returned: InvocationResp
   }
   response.statusCode = Number(http.statusCode ?? 200);
   for (const [name, value] of Object.entries(http.headers ?? {})) {
-    if (!notForApps.test(name)) response.setHeader(name, value);
+    if (!notForApps.test(name)) {
+      response.setHeader(name, value);
+    }
   }
-  if (http.cookies?.length) response.setHeader('set-cookie', http.cookies.map(cookieHeader));
+  if (http.cookies?.length) {
+    response.setHeader('set-cookie', http.cookies.map(cookieHeader));
+  }
   const body = http.body?.bytes ?? Buffer.from(http.body?.string ?? '');
-  if (body.length > 0) response.setHeader('content-length', body.length);
+  if (body.length > 0) {
+    response.setHeader('content-length', body.length);
+  }
   response.end(body);
 }
 
@@ -32,15 +38,29 @@ export function endWith(response: ServerResponse, status: number, json?: unknown
 
 function cookieHeader(cookie: CookieData): string {
   const parts = [`${encodeURIComponent(cookie.name)}=${encodeURIComponent(cookie.value)}`];
-  if (cookie.maxAge) parts.push(`Max-Age=${cookie.maxAge.value}`);
-  if (cookie.domain) parts.push(`Domain=${cookie.domain.value}`);
-  if (cookie.path) parts.push(`Path=${cookie.path.value}`);
-  if (cookie.expires) parts.push(`Expires=${new Date(cookie.expires.value.seconds * 1000).toUTCString()}`);
-  if (cookie.httpOnly?.value) parts.push('HttpOnly');
-  if (cookie.secure?.value) parts.push('Secure');
+  if (cookie.maxAge) {
+    parts.push(`Max-Age=${cookie.maxAge.value}`);
+  }
+  if (cookie.domain) {
+    parts.push(`Domain=${cookie.domain.value}`);
+  }
+  if (cookie.path) {
+    parts.push(`Path=${cookie.path.value}`);
+  }
+  if (cookie.expires) {
+    parts.push(`Expires=${new Date(cookie.expires.value.seconds * 1000).toUTCString()}`);
+  }
+  if (cookie.httpOnly?.value) {
+    parts.push('HttpOnly');
+  }
+  if (cookie.secure?.value) {
+    parts.push('Secure');
+  }
   const sameSite = { lax: 'Lax', strict: 'Strict', explicitNone: 'None', none: undefined }[
     cookie.sameSite ?? 'none'
   ];
-  if (sameSite !== undefined) parts.push(`SameSite=${sameSite}`);
+  if (sameSite !== undefined) {
+    parts.push(`SameSite=${sameSite}`);
+  }
   return parts.join('; ');
 }

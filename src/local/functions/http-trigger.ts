@@ -62,9 +62,13 @@ export class HttpTriggers {
 
   #find(method: string, path: string) {
     for (const called of this.#functions) {
-      if (!called.methods.has(method)) continue;
+      if (!called.methods.has(method)) {
+        continue;
+      }
       const parameters = matchRoute(called.route, path);
-      if (parameters !== undefined) return { called, parameters };
+      if (parameters !== undefined) {
+        return { called, parameters };
+      }
     }
     return undefined;
   }
@@ -90,8 +94,9 @@ async function httpDataOf(
 ): Promise<HttpData> {
   const body = await bodyThatArrives(request);
   const query: Record<string, string> = {};
-  for (const [name, value] of url.searchParams)
+  for (const [name, value] of url.searchParams) {
     query[name] = name in query ? `${query[name]},${value}` : value;
+  }
   return {
     method: request.method ?? 'GET',
     url: url.href,

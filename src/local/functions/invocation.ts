@@ -29,7 +29,9 @@ export async function invoke(
   registered: RegisteredFunction,
   request: InvocationRequest,
 ): Promise<InvocationResponse> {
-  if (app.model === undefined) throw new Error('The app does not use @azure/functions.');
+  if (app.model === undefined) {
+    throw new Error('The app does not use @azure/functions.');
+  }
   const { metadata } = registered;
   let invocationContext: unknown;
   const model = await app.model.getInvocationModel({
@@ -54,7 +56,9 @@ export async function invoke(
   const outcome = await attempt(() => model.invokeFunction(context, before.inputs, before.functionCallback));
   const after = { hookData, appHookData: {}, invocationContext, inputs: before.inputs, ...outcome };
   await app.runHooks('postInvocation', after);
-  if (after.error !== null && after.error !== undefined) throw after.error;
+  if (after.error !== null && after.error !== undefined) {
+    throw after.error;
+  }
   return model.getResponse(context, after.result);
 }
 
@@ -81,7 +85,9 @@ function logThroughHooks(
   invocationId: string,
 ): void {
   const seen = { hookData: {}, appHookData: {}, ...line, category: line.kind };
-  for (const hook of app.hooks.log) hook(seen);
+  for (const hook of app.hooks.log) {
+    hook(seen);
+  }
   const { level, message } = line.kind === 'user' ? seen : line;
   const suffix = line.kind === 'user' ? '.User' : '';
   app.log({ level, category: `Function.${registered.metadata.name}${suffix}`, message, invocationId });

@@ -8,10 +8,14 @@ export interface Keys {
 
 /** May the request call a function of this level? The master key opens everything. */
 export function isAuthorized(request: IncomingMessage, url: URL, level: string, keys: Keys): boolean {
-  if (level === 'anonymous') return true;
+  if (level === 'anonymous') {
+    return true;
+  }
   const header = request.headers['x-functions-key'];
   const given = typeof header === 'string' ? header : url.searchParams.get('code');
-  if (given === null) return false;
+  if (given === null) {
+    return false;
+  }
   return isEqual(given, keys.master) || (level === 'function' && isEqual(given, keys.function));
 }
 

@@ -14,6 +14,8 @@ const quiet: ReadonlySet<LogLevel> = new Set(['trace', 'debug', 'none']);
 
 /** Where no other log is given: standard error, one entry a line as far as the messages are. */
 export function logToStandardError({ level, category, message }: LogEntry): void {
-  if (quiet.has(level)) return;
+  if (quiet.has(level)) {
+    return;
+  }
   process.stderr.write(`${new Date().toISOString()} ${level} ${category}: ${message}\n`);
 }

@@ -22,9 +22,15 @@ export function dateTimeOffset(date: Date): string {
  * text; the client hands a uuid over as 16 bytes, so bytes of that length are taken for one.
  */
 export function applicationProperty(value: unknown): unknown {
-  if (value instanceof Date) return `${dateTime(value)}Z`;
-  if (Buffer.isBuffer(value)) return value.length === 16 ? uuid(value) : value.toString('base64');
-  if (!isDescribed(value)) return value;
+  if (value instanceof Date) {
+    return `${dateTime(value)}Z`;
+  }
+  if (Buffer.isBuffer(value)) {
+    return value.length === 16 ? uuid(value) : value.toString('base64');
+  }
+  if (!isDescribed(value)) {
+    return value;
+  }
   const content = value.value;
   switch (String(value.descriptor.value)) {
     case 'com.microsoft:datetime-offset':

@@ -39,14 +39,22 @@ export function matchRoute(route: Route, path: string): Record<string, string> |
   for (const segment of route.segments) {
     const value = segment.kind === 'catch-all' ? parts.splice(0).join('/') : parts.shift();
     if (value === undefined || value === '') {
-      if (!segment.optional) return undefined;
+      if (!segment.optional) {
+        return undefined;
+      }
       const [name] = segment.names;
-      if (name !== undefined && segment.defaultValue !== undefined) parameters[name] = segment.defaultValue;
+      if (name !== undefined && segment.defaultValue !== undefined) {
+        parameters[name] = segment.defaultValue;
+      }
       continue;
     }
     const match = segment.pattern.exec(value);
-    if (match === null) return undefined;
-    for (const [i, name] of segment.names.entries()) parameters[name] = match[i + 1] ?? '';
+    if (match === null) {
+      return undefined;
+    }
+    for (const [i, name] of segment.names.entries()) {
+      parameters[name] = match[i + 1] ?? '';
+    }
   }
   return parts.length === 0 ? parameters : undefined;
 }
@@ -63,8 +71,11 @@ function parseSegment(text: string): Segment {
     pattern += escapeLiteral(text.slice(literalFrom, match.index));
     literalFrom = match.index + whole.length;
     names.push(name);
-    if (stars) kind = 'catch-all';
-    else kind = constraints[constraint] === undefined ? 'parameter' : 'constrained';
+    if (stars) {
+      kind = 'catch-all';
+    } else {
+      kind = constraints[constraint] === undefined ? 'parameter' : 'constrained';
+    }
     optional = Boolean(stars || question) || byDefault !== undefined;
     defaultValue = byDefault;
     pattern += `(${constraints[constraint] ?? (stars ? '.*' : '[^/]+')})`;

@@ -6,9 +6,13 @@ import { ServiceBusClient } from '@azure/service-bus';
  */
 export async function connectToServiceBus(settingName: string): Promise<ServiceBusClient> {
   const connectionString = process.env[settingName];
-  if (connectionString) return new ServiceBusClient(connectionString);
+  if (connectionString) {
+    return new ServiceBusClient(connectionString);
+  }
   const namespace = process.env[`${settingName}__fullyQualifiedNamespace`];
-  if (namespace) return new ServiceBusClient(namespace, await credentialOf(settingName));
+  if (namespace) {
+    return new ServiceBusClient(namespace, await credentialOf(settingName));
+  }
   throw new Error(
     `The setting ${settingName} is missing: set it to a Service Bus connection string, ` +
       `or ${settingName}__fullyQualifiedNamespace to a namespace like contoso.servicebus.windows.net.`,

@@ -42,7 +42,9 @@ function bodyAs({ dataType }: Binding, body: Buffer): TypedData {
 function bodyOf({ body, _rawAmqpMessage }: ServiceBusReceivedMessage): Buffer {
   const { bodyType = 'data' } = _rawAmqpMessage;
   // A message without any body arrives as the value undefined.
-  if (bodyType !== 'data' && body !== undefined) throw new UnreadableMessageError(bodyType);
+  if (bodyType !== 'data' && body !== undefined) {
+    throw new UnreadableMessageError(bodyType);
+  }
   return body instanceof Uint8Array ? Buffer.from(body) : Buffer.alloc(0);
 }
 
@@ -78,10 +80,14 @@ function metadataOf(message: ServiceBusReceivedMessage): Record<string, TypedDat
   };
   const metadata: Record<string, TypedData> = {};
   for (const [name, text] of Object.entries(texts)) {
-    if (text !== undefined && text !== null) metadata[name] = { string: String(text) };
+    if (text !== undefined && text !== null) {
+      metadata[name] = { string: String(text) };
+    }
   }
   for (const [name, value] of Object.entries(values)) {
-    if (value !== undefined) metadata[name] = { json: JSON.stringify(value) };
+    if (value !== undefined) {
+      metadata[name] = { json: JSON.stringify(value) };
+    }
   }
   return metadata;
 }

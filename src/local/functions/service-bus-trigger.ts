@@ -27,10 +27,15 @@ export async function startServiceBusListener(
   const running = new Set<Promise<void>>();
 
   const settle = async (message: ServiceBusReceivedMessage, outcome: Outcome) => {
-    if (outcome === 'complete' && !completes) return;
+    if (outcome === 'complete' && !completes) {
+      return;
+    }
     await turns.take(outcome);
-    if (outcome === 'complete') await receiver.completeMessage(message);
-    else await receiver.abandonMessage(message);
+    if (outcome === 'complete') {
+      await receiver.completeMessage(message);
+    } else {
+      await receiver.abandonMessage(message);
+    }
   };
   const outcomeOf = async (message: ServiceBusReceivedMessage): Promise<Outcome> => {
     try {

@@ -10,8 +10,12 @@ export class SettlementTurns {
 
   /** Resolves in a tick in which this outcome may be settled. */
   async take(outcome: Outcome): Promise<void> {
-    while (this.#kind !== undefined && this.#kind !== outcome) await this.#tickEnds;
-    if (this.#kind === outcome) return;
+    while (this.#kind !== undefined && this.#kind !== outcome) {
+      await this.#tickEnds;
+    }
+    if (this.#kind === outcome) {
+      return;
+    }
     this.#kind = outcome;
     this.#tickEnds = new Promise((resolve) =>
       setImmediate(() => {

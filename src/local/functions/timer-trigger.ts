@@ -26,7 +26,9 @@ export function startTimer(app: FunctionApp, registered: RegisteredFunction): Li
     return running;
   };
   const cron: Cron = parseSchedule(registered, schedule, () => fire(cron.nextRun()));
-  if (binding.runOnStartup === true) void fire(cron.nextRun());
+  if (binding.runOnStartup === true) {
+    void fire(cron.nextRun());
+  }
   return {
     async drain() {
       cron.stop();

@@ -17,8 +17,12 @@ export function isValidToken(token: string, key: AccessKey, now: number): boolea
       }),
   );
   const expiry = fields.get('se') ?? '0';
-  if (decodeURIComponent(fields.get('skn') ?? '') !== key.name) return false;
-  if (Number(expiry) * 1000 < now) return false;
+  if (decodeURIComponent(fields.get('skn') ?? '') !== key.name) {
+    return false;
+  }
+  if (Number(expiry) * 1000 < now) {
+    return false;
+  }
   const expected = createHmac('sha256', key.value)
     .update(`${fields.get('sr')}\n${expiry}`)
     .digest();

@@ -82,7 +82,9 @@ export class BrokerServer {
   }
 
   dropConnections(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets) {
+      socket.destroy();
+    }
   }
 
   async close(): Promise<void> {
@@ -96,7 +98,9 @@ export class BrokerServer {
     for (const event of ['error', 'connection_error', 'session_error', 'protocol_error']) {
       container.on(event, (context) => onError(context?.error ?? context));
     }
-    for (const event of ['sender_error', 'receiver_error', 'connection_close']) container.on(event, () => {});
+    for (const event of ['sender_error', 'receiver_error', 'connection_close']) {
+      container.on(event, () => {});
+    }
     container.on('connection_open', ({ connection }) =>
       prepareConnection(connection, (link) => this.#targets.get(link)?.kind === 'entity'),
     );
@@ -116,23 +120,33 @@ export class BrokerServer {
 
   /** The client sends on this link: to an entity, or requests to $cbs or $management. */
   #openSendingLink(link: Link): void {
-    if (link.target?.value === null) throw notImplemented('transactions'); // rhea reads a coordinator as null
+    if (link.target?.value === null) {
+      throw notImplemented('transactions'); // rhea reads a coordinator as null
+    }
     const address = link.target?.address ?? '';
     const target = this.#namespace.find(address);
-    if (target === undefined) throw entityNotFound(address);
+    if (target === undefined) {
+      throw entityNotFound(address);
+    }
     this.#targets.set(link, target);
     link.set_target({ address });
     link.set_source({ address: link.source?.address });
     link.local.attach.snd_settle_mode = link.snd_settle_mode; // but settled first, whatever was asked for
-    if (target.kind === 'entity') link.local.attach.max_message_size = maxMessageSizeInBytes;
+    if (target.kind === 'entity') {
+      link.local.attach.max_message_size = maxMessageSizeInBytes;
+    }
   }
 
   /** The client receives on this link: from an entity, or answers of $cbs or $management. */
   #openReceivingLink(link: SendingLink): void {
     const address = link.source?.address ?? '';
     const target = this.#namespace.find(address);
-    if (target === undefined) throw entityNotFound(address);
-    if (sessionFilter in (link.source?.filter ?? {})) throw notImplemented('sessions');
+    if (target === undefined) {
+      throw entityNotFound(address);
+    }
+    if (sessionFilter in (link.source?.filter ?? {})) {
+      throw notImplemented('sessions');
+    }
     link.set_source({ address });
     link.set_target({ address: link.target?.address });
     // A client that asked for settled messages, and is not told so, takes tags that are used again for a fault.
@@ -140,23 +154,33 @@ export class BrokerServer {
       snd_settle_mode: link.snd_settle_mode,
       rcv_settle_mode: link.rcv_settle_mode,
     });
-    if (target.kind !== 'entity') return;
-    if (target.entity instanceof Topic)
+    if (target.kind !== 'entity') {
+      return;
+    }
+    if (target.entity instanceof Topic) {
       throw notAllowed(`'${address}' is a topic: receive from a subscription.`);
+    }
     const queue = target.entity;
     setImmediate(() => {
-      if (link.is_open()) this.#unbind.set(link, bindReceivingLink(link, queue));
+      if (link.is_open()) {
+        this.#unbind.set(link, bindReceivingLink(link, queue));
+      }
     });
   }
 
   #takeMessage(context: EventContext): void {
     const target = this.#targets.get(context.receiver);
-    if (target === undefined) return;
+    if (target === undefined) {
+      return;
+    }
     try {
-      if (target.kind === 'cbs') reply(context, this.#putToken(context.message as DecodedMessage));
-      else if (target.kind === 'management')
+      if (target.kind === 'cbs') {
+        reply(context, this.#putToken(context.message as DecodedMessage));
+      } else if (target.kind === 'management') {
         reply(context, answerManagement(target.entity, context.message as DecodedMessage));
-      else takeForEntity(target.entity, context);
+      } else {
+        takeForEntity(target.entity, context);
+      }
     } catch (error) {
       this.#options.onError(error);
     }
@@ -164,12 +188,16 @@ export class BrokerServer {
 
   #putToken(request: DecodedMessage) {
     const { operation, name } = request.application_properties ?? {};
-    if (operation !== 'put-token') return replyOf(notImplemented(`the $cbs operation '${operation}'`));
+    if (operation !== 'put-token') {
+      return replyOf(notImplemented(`the $cbs operation '${operation}'`));
+    }
     if (!isValidToken(String(request.body), this.#options.key, Date.now())) {
       const description = 'InvalidSignature: The token has an invalid signature.';
       return { status: 401, description, condition: 'amqp:unauthorized-access' };
     }
-    if (!this.#namespace.find(String(name))) return replyOf(entityNotFound(String(name)));
+    if (!this.#namespace.find(String(name))) {
+      return replyOf(entityNotFound(String(name)));
+    }
     return { status: 202, description: 'Accepted' };
   }
 }
@@ -203,10 +231,13 @@ function answerManagement(entity: Entity, request: DecodedMessage) {
 function takeForEntity(entity: Entity, { receiver, delivery, message, format }: EventContext): void {
   try {
     const bytes = Buffer.isBuffer(message) ? message : messages.encode(message);
-    if (bytes.length > maxMessageSizeInBytes) throw messageTooLarge(bytes.length, maxMessageSizeInBytes);
+    if (bytes.length > maxMessageSizeInBytes) {
+      throw messageTooLarge(bytes.length, maxMessageSizeInBytes);
+    }
     const inbox = inboxOf(entity);
-    for (const parsed of format === batchFormat ? parseBatch(bytes) : [parseMessage(bytes)])
+    for (const parsed of format === batchFormat ? parseBatch(bytes) : [parseMessage(bytes)]) {
       inbox.enqueue(parsed);
+    }
     delivery.accept();
   } catch (error) {
     rejectAlone(receiver, delivery, error);

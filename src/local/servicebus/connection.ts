@@ -21,7 +21,9 @@ function breakSilence(socket: Socket): void {
   let written = 0;
   socket.on('data', () =>
     setImmediate(() => {
-      if (socket.writable && socket.bytesWritten === written) socket.write(emptyFrame);
+      if (socket.writable && socket.bytesWritten === written) {
+        socket.write(emptyFrame);
+      }
       written = socket.bytesWritten;
     }),
   );
@@ -33,7 +35,9 @@ function keepMessagesRaw(connection: Connection, isRawLink: (link: Link) => bool
   connection.on_transfer = (frame) => {
     const { performative } = frame;
     const link = connection.remote_channel_map[frame.channel]?.remote.handles[performative.handle];
-    if (link && isRawLink(link) && performative.message_format === 0) performative.message_format = rawFormat;
+    if (link && isRawLink(link) && performative.message_format === 0) {
+      performative.message_format = rawFormat;
+    }
     route.call(connection, frame);
   };
 }
@@ -53,6 +57,8 @@ function tellDirectionsApart(connection: Connection): void {
     performative.name = ownName;
     route.call(connection, frame);
     const link = session.links[ownName];
-    if (link) link.local.attach.name = name;
+    if (link) {
+      link.local.attach.name = name;
+    }
   };
 }

@@ -18,7 +18,9 @@ export class Consumers {
     for (let i = 0; i < this.#all.length; i++) {
       const index = (this.#next + i) % this.#all.length;
       const consumer = this.#all[index];
-      if (consumer === undefined || consumer.capacity() <= 0) continue;
+      if (consumer === undefined || consumer.capacity() <= 0) {
+        continue;
+      }
       this.#next = index + 1;
       return consumer;
     }

@@ -18,9 +18,13 @@ export class Deadlines {
 
   /** Replaces the message's deadline; `Infinity` is none. */
   set(stored: StoredMessage, at: number): void {
-    if (stored.deadline !== undefined) this.#heap.remove(stored.deadline);
+    if (stored.deadline !== undefined) {
+      this.#heap.remove(stored.deadline);
+    }
     stored.deadline = undefined;
-    if (at === Number.POSITIVE_INFINITY) return;
+    if (at === Number.POSITIVE_INFINITY) {
+      return;
+    }
     stored.deadline = this.#heap.push({ at, stored });
     this.arm();
   }
@@ -33,7 +37,9 @@ export class Deadlines {
 
   arm(): void {
     const at = this.#heap.top?.at ?? Number.POSITIVE_INFINITY;
-    if (at >= this.#timerAt) return;
+    if (at >= this.#timerAt) {
+      return;
+    }
     clearTimeout(this.#timer);
     this.#timerAt = at;
     const delay = Math.min(Math.max(at - this.#now(), 0), longestTimeoutInMs);

@@ -18,7 +18,9 @@ const handshakeRecord = 0x16;
 /** Takes the server's connections over from whoever listens to it now, and hands it those that speak AMQP. */
 export function openDoor(server: Server, certificate: (() => Promise<ServerCertificate>) | undefined): void {
   const [accept] = server.listeners('connection') as Accept[];
-  if (accept === undefined) throw new Error('Nobody listens to this server.');
+  if (accept === undefined) {
+    throw new Error('Nobody listens to this server.');
+  }
   server.removeAllListeners('connection');
   let secured: Promise<tls.Server> | undefined;
   server.on('connection', (socket) => {
@@ -27,8 +29,11 @@ export function openDoor(server: Server, certificate: (() => Promise<ServerCerti
       socket.pause();
       socket.unshift(first);
       if (first[0] !== handshakeRecord) {
-        if (first.toString('latin1', 0, 4) === 'AMQP') accept(socket);
-        else refuseHttp(socket);
+        if (first.toString('latin1', 0, 4) === 'AMQP') {
+          accept(socket);
+        } else {
+          refuseHttp(socket);
+        }
         socket.resume();
         return;
       }
@@ -45,7 +50,9 @@ async function secureServer(
   certificate: (() => Promise<ServerCertificate>) | undefined,
   accept: Accept,
 ): Promise<tls.Server> {
-  if (certificate === undefined) throw new Error('This emulator was given no certificate.');
+  if (certificate === undefined) {
+    throw new Error('This emulator was given no certificate.');
+  }
   const secure = tls.createServer({ ...(await certificate()) });
   secure.on('secureConnection', accept);
   secure.on('tlsClientError', (_error, socket) => socket.destroy());

@@ -14,9 +14,13 @@ export class DuplicateWindow {
 
   /** Remembers the id; false if the window holds it already. */
   admits(id: string, now: number): boolean {
-    if (this.#lengthInMs === 0) return true;
+    if (this.#lengthInMs === 0) {
+      return true;
+    }
     this.#forgetBefore(now - this.#lengthInMs);
-    if (this.#seen.has(id)) return false;
+    if (this.#seen.has(id)) {
+      return false;
+    }
     this.#seen.add(id);
     this.#arrivals.push({ id, at: now });
     return true;
@@ -25,11 +29,15 @@ export class DuplicateWindow {
   #forgetBefore(time: number): void {
     for (;;) {
       const arrival = this.#arrivals[this.#oldest];
-      if (arrival === undefined || arrival.at > time) break;
+      if (arrival === undefined || arrival.at > time) {
+        break;
+      }
       this.#seen.delete(arrival.id);
       this.#oldest++;
     }
-    if (this.#oldest * 2 <= this.#arrivals.length) return;
+    if (this.#oldest * 2 <= this.#arrivals.length) {
+      return;
+    }
     this.#arrivals = this.#arrivals.slice(this.#oldest);
     this.#oldest = 0;
   }

@@ -30,7 +30,9 @@ export class Heap<Value> {
 
   remove(entry: HeapEntry<Value>): void {
     const last = this.#entries.pop();
-    if (last === undefined || last === entry) return;
+    if (last === undefined || last === entry) {
+      return;
+    }
     this.#place(last, entry.position);
     this.#rise(last);
     this.#sink(last);
@@ -44,7 +46,9 @@ export class Heap<Value> {
   #rise(entry: HeapEntry<Value>): void {
     while (entry.position > 0) {
       const parent = this.#entries[(entry.position - 1) >> 1];
-      if (parent === undefined || !this.#before(entry.value, parent.value)) return;
+      if (parent === undefined || !this.#before(entry.value, parent.value)) {
+        return;
+      }
       this.#swap(entry, parent);
     }
   }
@@ -53,9 +57,13 @@ export class Heap<Value> {
     for (;;) {
       const left = this.#entries[2 * entry.position + 1];
       const right = this.#entries[2 * entry.position + 2];
-      if (left === undefined) return;
+      if (left === undefined) {
+        return;
+      }
       const child = right !== undefined && this.#before(right.value, left.value) ? right : left;
-      if (!this.#before(child.value, entry.value)) return;
+      if (!this.#before(child.value, entry.value)) {
+        return;
+      }
       this.#swap(entry, child);
     }
   }

@@ -23,7 +23,9 @@ const settlements: Readonly<Record<string, Settlement['as']>> = {
 /** Carries out one operation of an entity's $management node. */
 export function manage(entity: Entity, operation: string, given: Arguments): Reply {
   const body = perform(entity, operation.replace('com.microsoft:', ''), given);
-  if (body === undefined) return { status: 204, description: 'No Content' };
+  if (body === undefined) {
+    return { status: 204, description: 'No Content' };
+  }
   return { status: 200, description: 'OK', body };
 }
 
@@ -33,10 +35,14 @@ function perform(entity: Entity, operation: string, given: Arguments): unknown {
     case 'schedule-message':
       return { 'sequence-numbers': types.wrap_array(schedule(inbox, given), longArray) };
     case 'cancel-scheduled-message':
-      for (const number of numbersOf(given)) inbox.cancelScheduled(number);
+      for (const number of numbersOf(given)) {
+        inbox.cancelScheduled(number);
+      }
       return {};
   }
-  if (entity instanceof Topic) throw notImplemented(`'${operation}' of a topic`);
+  if (entity instanceof Topic) {
+    throw notImplemented(`'${operation}' of a topic`);
+  }
   switch (operation) {
     case 'peek-message':
       return peek(entity, given);
@@ -50,7 +56,9 @@ function perform(entity: Entity, operation: string, given: Arguments): unknown {
     case 'receive-by-sequence-number':
       return { messages: receiveDeferred(entity, given) };
     case 'update-disposition':
-      for (const token of tokensOf(given)) entity.settle(token, settlementOf(given));
+      for (const token of tokensOf(given)) {
+        entity.settle(token, settlementOf(given));
+      }
       return {};
     default:
       throw notImplemented(`the operation '${operation}'`);
@@ -82,8 +90,12 @@ function receiveDeferred(queue: Queue, given: Arguments): unknown[] {
 function settlementOf(given: Arguments): Settlement {
   const status = String(given['disposition-status']);
   const as = settlements[status];
-  if (as === undefined) throw notImplemented(`the disposition status '${status}'`);
-  if (as === 'complete' || as === 'release') return { as };
+  if (as === undefined) {
+    throw notImplemented(`the disposition status '${status}'`);
+  }
+  if (as === 'complete' || as === 'release') {
+    return { as };
+  }
   const properties = (given['properties-to-modify'] ?? {}) as Readonly<Record<string, unknown>>;
   const reason = given['deadletter-reason'];
   const description = given['deadletter-description'];

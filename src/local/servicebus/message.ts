@@ -97,8 +97,9 @@ export function parseBatch(envelope: Buffer): Message[] {
   const batch: Message[] = [];
   while (reader.remaining() > 0) {
     const read = reader.read();
-    if (read.descriptor?.value === section.data && Buffer.isBuffer(read.value))
+    if (read.descriptor?.value === section.data && Buffer.isBuffer(read.value)) {
       batch.push(parseMessage(read.value));
+    }
   }
   return batch;
 }
@@ -113,7 +114,9 @@ export function withApplicationProperties(
   changes: Readonly<Record<string, unknown>>,
 ): Message {
   const changed = Object.entries(changes).filter(([, value]) => value !== undefined && value !== null);
-  if (changed.length === 0) return message;
+  if (changed.length === 0) {
+    return message;
+  }
   const present =
     message.applicationProperties.length === 0
       ? new Map<string, Typed>()
@@ -175,13 +178,17 @@ function entriesOf(map: Typed): Map<string, Typed> {
   const entries = new Map<string, Typed>();
   for (let i = 0; i + 1 < flat.length; i += 2) {
     const value = flat[i + 1];
-    if (value !== undefined) entries.set(String(flat[i]?.value), value);
+    if (value !== undefined) {
+      entries.set(String(flat[i]?.value), value);
+    }
   }
   return entries;
 }
 
 function idOf(field: Typed | undefined): string | undefined {
-  if (field?.value === undefined || field.value === null) return undefined;
+  if (field?.value === undefined || field.value === null) {
+    return undefined;
+  }
   return Buffer.isBuffer(field.value) ? field.value.toString('hex') : String(field.value);
 }
 

@@ -57,10 +57,15 @@ export class Queue {
   enqueue(message: Message): number {
     const now = this.#now();
     const sequenceNumber = ++this.#lastSequenceNumber;
-    if (!this.#duplicates.admits(message.id, now)) return sequenceNumber;
+    if (!this.#duplicates.admits(message.id, now)) {
+      return sequenceNumber;
+    }
     const stored = this.#store(withTimeToLive(message, this.policy.defaultTimeToLiveInMs), sequenceNumber);
-    if (message.scheduledFor > now) this.#become(stored, 'scheduled', message.scheduledFor);
-    else this.#makeActive(stored);
+    if (message.scheduledFor > now) {
+      this.#become(stored, 'scheduled', message.scheduledFor);
+    } else {
+      this.#makeActive(stored);
+    }
     return sequenceNumber;
   }
 
@@ -122,7 +127,9 @@ export class Queue {
 
   cancelScheduled(sequenceNumber: number): void {
     const stored = this.#messages.get(sequenceNumber);
-    if (stored?.state !== 'scheduled') throw messageNotFound([sequenceNumber]);
+    if (stored?.state !== 'scheduled') {
+      throw messageNotFound([sequenceNumber]);
+    }
     this.#remove(stored);
   }
 
@@ -131,10 +138,15 @@ export class Queue {
     const found = sequenceNumbers
       .map((number) => this.#messages.get(number))
       .filter((stored) => stored?.state === 'deferred') as StoredMessage[];
-    if (found.length !== sequenceNumbers.length) throw messageNotFound(sequenceNumbers);
+    if (found.length !== sequenceNumbers.length) {
+      throw messageNotFound(sequenceNumbers);
+    }
     for (const stored of found) {
-      if (peekLock) this.#lock(stored);
-      else this.#remove(stored);
+      if (peekLock) {
+        this.#lock(stored);
+      } else {
+        this.#remove(stored);
+      }
     }
     return found;
   }
@@ -155,9 +167,13 @@ export class Queue {
   /** Does what the clock demands by now. A timer calls it; so must whoever turns a clock of their own. */
   runDeadlines(): void {
     for (let due = this.#deadlines.due(); due !== undefined; due = this.#deadlines.due()) {
-      if (due.state === 'scheduled') this.#activateScheduled(due);
-      else if (due.state === 'locked') this.#failDelivery(due);
-      else this.#expire(due);
+      if (due.state === 'scheduled') {
+        this.#activateScheduled(due);
+      } else if (due.state === 'locked') {
+        this.#failDelivery(due);
+      } else {
+        this.#expire(due);
+      }
     }
     this.#deadlines.arm();
   }
@@ -211,29 +227,43 @@ export class Queue {
     for (;;) {
       const stored = this.#ready.top;
       const consumer = stored && this.#consumers.inTurn();
-      if (stored === undefined || consumer === undefined) return;
-      if (consumer.peekLock) this.#lock(stored);
-      else this.#remove(stored);
+      if (stored === undefined || consumer === undefined) {
+        return;
+      }
+      if (consumer.peekLock) {
+        this.#lock(stored);
+      } else {
+        this.#remove(stored);
+      }
       consumer.deliver(stored);
     }
   }
 
   /** Back from a lock. */
   #makeAvailable(stored: StoredMessage): void {
-    if (stored.wasDeferred) this.#become(stored, 'deferred', stored.expiresAt);
-    else this.#makeActive(stored);
+    if (stored.wasDeferred) {
+      this.#become(stored, 'deferred', stored.expiresAt);
+    } else {
+      this.#makeActive(stored);
+    }
   }
 
   #failDelivery(stored: StoredMessage): void {
     stored.deliveryCount++;
     const { maxDeliveryCount } = this.policy;
-    if (stored.deliveryCount < maxDeliveryCount) this.#makeAvailable(stored);
-    else this.#deadLetter(stored, tooManyDeliveries(maxDeliveryCount));
+    if (stored.deliveryCount < maxDeliveryCount) {
+      this.#makeAvailable(stored);
+    } else {
+      this.#deadLetter(stored, tooManyDeliveries(maxDeliveryCount));
+    }
   }
 
   #expire(stored: StoredMessage): void {
-    if (this.policy.deadLetteringOnMessageExpiration) this.#deadLetter(stored, expired);
-    else this.#remove(stored);
+    if (this.policy.deadLetteringOnMessageExpiration) {
+      this.#deadLetter(stored, expired);
+    } else {
+      this.#remove(stored);
+    }
   }
 
   #deadLetter(stored: StoredMessage, why: DeadLettering): void {
@@ -265,15 +295,21 @@ export class Queue {
 
   #heldBy(token: string): StoredMessage {
     const stored = this.#locked.get(token);
-    if (stored?.lock === undefined || stored.lock.until <= this.#now()) throw lockLost();
+    if (stored?.lock === undefined || stored.lock.until <= this.#now()) {
+      throw lockLost();
+    }
     return stored;
   }
 
   /** Leaves the present state and all that comes with it. */
   #leave(stored: StoredMessage): void {
     this.#tally[stored.state]--;
-    if (stored.ready !== undefined) this.#ready.remove(stored.ready);
-    if (stored.lock !== undefined) this.#locked.delete(stored.lock.token);
+    if (stored.ready !== undefined) {
+      this.#ready.remove(stored.ready);
+    }
+    if (stored.lock !== undefined) {
+      this.#locked.delete(stored.lock.token);
+    }
     stored.ready = undefined;
     stored.lock = undefined;
   }

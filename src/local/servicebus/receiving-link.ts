@@ -36,7 +36,9 @@ class LinkFlow implements Consumer {
   }
 
   capacity(): number {
-    if (!this.#link.is_open()) return 0;
+    if (!this.#link.is_open()) {
+      return 0;
+    }
     const { credit, delivery_count: deliveryCount, session } = this.#link;
     return Math.min(credit + deliveryCount - this.#sent, session.outgoing.available());
   }
@@ -45,13 +47,18 @@ class LinkFlow implements Consumer {
     this.#sent++;
     const tag = stored.lock ? tokenToDeliveryTag(stored.lock.token) : Buffer.alloc(16);
     const delivery = this.#link.send(this.#queue.encode(stored), tag, 0);
-    if (stored.lock) this.#tokens.set(delivery, stored.lock.token);
-    else delivery.settled = true;
+    if (stored.lock) {
+      this.#tokens.set(delivery, stored.lock.token);
+    } else {
+      delivery.settled = true;
+    }
   }
 
   settle(delivery: Delivery, settlement: Settlement): void {
     const token = this.#tokens.get(delivery);
-    if (token === undefined) return;
+    if (token === undefined) {
+      return;
+    }
     try {
       this.#queue.settle(token, settlement);
     } catch (error) {
@@ -73,7 +80,9 @@ class LinkFlow implements Consumer {
 /** rhea leaves a drain unanswered when no credit is left; the client would wait, and then close the link. */
 function answerDrains(link: SendingLink, flow: LinkFlow): void {
   link._get_drain = () => {
-    if (!link._draining || !link._drained) return false;
+    if (!link._draining || !link._drained) {
+      return false;
+    }
     flow.forfeitCredit();
     return true;
   };

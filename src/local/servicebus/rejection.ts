@@ -4,7 +4,9 @@ import { type AmqpError, type Delivery, type Link, messages, types } from './rhe
 const dispositionFrame = 0x15;
 
 export function amqpErrorOf(error: unknown): AmqpError {
-  if (error instanceof BrokerError) return { condition: error.condition, description: error.message };
+  if (error instanceof BrokerError) {
+    return { condition: error.condition, description: error.message };
+  }
   return { condition: 'amqp:internal-error', description: String(error) };
 }
 

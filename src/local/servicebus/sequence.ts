@@ -19,13 +19,18 @@ export class Sequence<Item extends Numbered> {
   add(item: Item): void {
     this.#byNumber.set(item.sequenceNumber, item);
     const last = this.#ordered.at(-1);
-    if (last === undefined || last.sequenceNumber < item.sequenceNumber) this.#ordered.push(item);
-    else this.#ordered.splice(this.#positionOf(item.sequenceNumber), 0, item); // dead letters keep their number
+    if (last === undefined || last.sequenceNumber < item.sequenceNumber) {
+      this.#ordered.push(item);
+    } else {
+      this.#ordered.splice(this.#positionOf(item.sequenceNumber), 0, item); // dead letters keep their number
+    }
   }
 
   delete(sequenceNumber: number): void {
     this.#byNumber.delete(sequenceNumber);
-    if (this.#ordered.length <= 2 * this.#byNumber.size + 64) return;
+    if (this.#ordered.length <= 2 * this.#byNumber.size + 64) {
+      return;
+    }
     this.#ordered = this.#ordered.filter((item) => this.#byNumber.get(item.sequenceNumber) === item);
   }
 
@@ -34,7 +39,9 @@ export class Sequence<Item extends Numbered> {
     const found: Item[] = [];
     for (let i = this.#positionOf(sequenceNumber); i < this.#ordered.length && found.length < count; i++) {
       const item = this.#ordered[i];
-      if (item !== undefined && this.#byNumber.get(item.sequenceNumber) === item) found.push(item);
+      if (item !== undefined && this.#byNumber.get(item.sequenceNumber) === item) {
+        found.push(item);
+      }
     }
     return found;
   }
@@ -44,8 +51,11 @@ export class Sequence<Item extends Numbered> {
     let high = this.#ordered.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#ordered[middle]?.sequenceNumber ?? 0) < sequenceNumber) low = middle + 1;
-      else high = middle;
+      if ((this.#ordered[middle]?.sequenceNumber ?? 0) < sequenceNumber) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
     }
     return low;
   }

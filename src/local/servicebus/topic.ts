@@ -31,7 +31,9 @@ export class Topic {
       peekLock: false,
       capacity: () => Number.POSITIVE_INFINITY,
       deliver: ({ message }) => {
-        for (const queue of this.subscriptions.values()) queue.enqueue(message);
+        for (const queue of this.subscriptions.values()) {
+          queue.enqueue(message);
+        }
       },
     });
   }

@@ -45,7 +45,9 @@ export function forkApp({ env, output = 'inherit' }: Partial<AppProcessOptions> 
     stdio: ['ignore', output, output, 'ipc'],
   });
   const endWith = async (signal: NodeJS.Signals) => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (child.exitCode !== null || child.signalCode !== null) {
+      return;
+    }
     const exited = once(child, 'exit');
     child.kill(signal);
     await exited;

@@ -57,7 +57,9 @@ function target(
 ): Target | undefined {
   for (const [setting, hostOf] of forms[service]) {
     const value = settings[setting]?.trim();
-    if (value) return { setting, host: hostOf(value) };
+    if (value) {
+      return { setting, host: hostOf(value) };
+    }
   }
   return undefined;
 }
@@ -71,7 +73,9 @@ function hostOfUrl(url: string): string {
 }
 
 function hostOfStorage(connectionString: string): string {
-  if (/(?:^|;)UseDevelopmentStorage=true/i.test(connectionString)) return '127.0.0.1:10002';
+  if (/(?:^|;)UseDevelopmentStorage=true/i.test(connectionString)) {
+    return '127.0.0.1:10002';
+  }
   const endpoint = hostOfUrl(part(connectionString, 'TableEndpoint'));
   return endpoint === 'unknown'
     ? `${part(connectionString, 'AccountName')}.table.core.windows.net`

@@ -91,7 +91,9 @@ function findRowsByTheRarerKey(): void {
   const { findOne } = prototype;
   prototype.findOne = function (query) {
     const { PartitionKey, RowKey, ...rest } = query ?? {};
-    if (PartitionKey === undefined || RowKey === undefined) return findOne.call(this, query);
+    if (PartitionKey === undefined || RowKey === undefined) {
+      return findOne.call(this, query);
+    }
     const countOf = (key: string, value: unknown) => {
       const [first, last] = this.calculateRange('$eq', key, value);
       return last - first;

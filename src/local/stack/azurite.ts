@@ -35,9 +35,13 @@ export async function startAzurite(request: AzuriteRequest): Promise<Azurite> {
       `DefaultEndpointsProtocol=http;AccountName=${accountName};AccountKey=${accountKey};` +
       `BlobEndpoint=${blob}/${accountName};QueueEndpoint=${queue}/${accountName};TableEndpoint=${table}/${accountName};`,
     async close() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
+      if (child.exitCode !== null || child.signalCode !== null) {
+        return;
+      }
       const exited = once(child, 'exit');
-      if (child.connected) child.disconnect();
+      if (child.connected) {
+        child.disconnect();
+      }
       await exited;
     },
   };

@@ -1,6 +1,8 @@
 /** Says how a command is used, if that is asked; ends the process then. */
 export function answerHelp(usage: string): void {
-  if (!process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) return;
+  if (!process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) {
+    return;
+  }
   process.stdout.write(`${usage}\n`);
   process.exit(0);
 }
@@ -19,6 +21,8 @@ export async function commandLine(usage: string, run: () => Promise<void>): Prom
 
 export function portFrom(flag: string, text: string): number {
   const port = Number(text);
-  if (/^\d+$/.test(text) && port <= 65_535) return port;
+  if (/^\d+$/.test(text) && port <= 65_535) {
+    return port;
+  }
   throw new Error(`${flag} takes a port number (0 picks a free one), not '${text}'.`);
 }

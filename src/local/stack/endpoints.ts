@@ -47,7 +47,9 @@ export function readEndpoints(file: string): Endpoints {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw error;
+    }
     throw new Error(
       `There is no ${file}: start the stack first (npm start), or name its file with --endpoints.`,
     );
@@ -69,19 +71,24 @@ export function writeEndpoints(file: string, endpoints: Endpoints): void {
  */
 export function takeEndpointsOver(file: string): void {
   const owner = existsSync(file) ? readEndpoints(file).pid : undefined;
-  if (owner !== undefined && isRunning(owner))
+  if (owner !== undefined && isRunning(owner)) {
     throw new Error(
       `${file} belongs to the stack of process ${owner}, which runs: stop it, or name another file with --endpoints.`,
     );
+  }
   rmSync(file, { force: true });
 }
 
 /** Removes the file if it still holds these: another stack may have written its own meanwhile. */
 export function removeOwnEndpoints(file: string, endpoints: Endpoints): void {
   try {
-    if (readFileSync(file, 'utf8') === textOf(endpoints)) rmSync(file, { force: true });
+    if (readFileSync(file, 'utf8') === textOf(endpoints)) {
+      rmSync(file, { force: true });
+    }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw error;
+    }
   }
 }
 

@@ -8,10 +8,14 @@ const shell = /^(sh|bash|dash|ash|zsh)$/;
  * a shell, and neither a signal to npm nor its death reaches what the shell runs.
  */
 export function endWithNpm(): void {
-  if (process.env.npm_lifecycle_event === undefined) return;
+  if (process.env.npm_lifecycle_event === undefined) {
+    return;
+  }
   const atStart = family();
   const timer = setInterval(() => {
-    if (family() === atStart) return;
+    if (family() === atStart) {
+      return;
+    }
     clearInterval(timer);
     process.kill(process.pid, 'SIGTERM');
   }, intervalInMs);

@@ -20,7 +20,9 @@ export function ownDirectory(directory: string): void {
   try {
     writeFileSync(file, String(process.pid), { flag: 'wx' });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+      throw error;
+    }
     const owner = Number(readFileSync(file, 'utf8'));
     if (owner > 0 && owner !== process.pid && isRunning(owner)) {
       throw new Error(

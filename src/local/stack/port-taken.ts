@@ -18,7 +18,9 @@ export async function explainTakenPort<Started>(
     return await start;
   } catch (error) {
     const { code, port = 0 } = error as { code?: string; port?: number };
-    if (code === 'EADDRINUSE') throw new PortTakenError(port, use, flagFor(port));
+    if (code === 'EADDRINUSE') {
+      throw new PortTakenError(port, use, flagFor(port));
+    }
     throw error;
   }
 }

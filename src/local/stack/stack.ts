@@ -120,7 +120,9 @@ async function startDps(options: StackOptions, certificateDirectory: string) {
     ...(dataDirectory !== undefined && { dataDirectory: path.resolve(dataDirectory, 'dps') }),
   });
   return explainTakenPort(started, 'the DPS emulator', (port) => {
-    if (port === dpsPort) return '--dps-port';
+    if (port === dpsPort) {
+      return '--dps-port';
+    }
     return port === mqttPort ? '--mqtt-port' : '--dps-tls-port';
   });
 }
@@ -131,7 +133,9 @@ function certificateDirectoryFor({ certificateDirectory, dataDirectory }: StackO
   remove(): void;
 } {
   const kept = certificateDirectory ?? (dataDirectory && path.join(dataDirectory, 'certificates'));
-  if (kept !== undefined) return { path: path.resolve(kept), remove: () => {} };
+  if (kept !== undefined) {
+    return { path: path.resolve(kept), remove: () => {} };
+  }
   const temporary = mkdtempSync(path.join(tmpdir(), 'local-dps-'));
   return { path: temporary, remove: () => rmSync(temporary, { recursive: true, force: true }) };
 }

@@ -25,7 +25,9 @@ export function requireHubRight(
   now: number,
 ): void {
   if (authorization?.startsWith('Bearer ')) {
-    if (!isTls) throw new HubError('IotHubUnauthorized', 'Bearer tokens are taken over HTTPS only.');
+    if (!isTls) {
+      throw new HubError('IotHubUnauthorized', 'Bearer tokens are taken over HTTPS only.');
+    }
     requireAudience(authorization.slice('Bearer '.length).trim(), now);
     return;
   }
@@ -35,13 +37,16 @@ export function requireHubRight(
     token?.resource === hub &&
     !isExpired(token, now) &&
     isSignedWith(token, Buffer.from(DEVELOPMENT_HUB_KEY, 'base64'));
-  if (!isGood || !rights.every((right) => granted?.includes(right))) throw new HubError('IotHubUnauthorized');
+  if (!isGood || !rights.every((right) => granted?.includes(right))) {
+    throw new HubError('IotHubUnauthorized');
+  }
 }
 
 /** Claims are read, the signature is not checked: any issuer will do here. */
 function requireAudience(jwt: string, now: number): void {
   const claims = readClaims(jwt);
   const audiences = [claims?.aud].flat().map((audience) => String(audience).replace(/\/$/, ''));
-  if (!audiences.includes(TOKEN_AUDIENCE) || !(Number(claims?.exp) > now / 1_000))
+  if (!audiences.includes(TOKEN_AUDIENCE) || !(Number(claims?.exp) > now / 1_000)) {
     throw new HubError('IotHubUnauthorized');
+  }
 }

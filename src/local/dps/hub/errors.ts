@@ -36,7 +36,9 @@ export class HubError extends Error {
 /** Not the shape of DPS: `{"Message":"ErrorCode:Name;text","ExceptionMessage":"Tracking ID:…"}`. */
 export function hubErrorAnswer(error: unknown, now: number): Answer {
   const known = error instanceof HubError ? error : new HubError('ServerError');
-  if (known !== error) console.error('The hub of the DPS emulator failed on a request:', error);
+  if (known !== error) {
+    console.error('The hub of the DPS emulator failed on a request:', error);
+  }
   return refusal(known.status, known.code, known.message, now);
 }
 

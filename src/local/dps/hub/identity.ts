@@ -82,11 +82,13 @@ export function selfSignedCredentials(primaryThumbprint: string): Authentication
  */
 export function readIdentity(body: JsonObject): WritableIdentity {
   const status = body.status ?? 'enabled';
-  if (status !== 'enabled' && status !== 'disabled')
+  if (status !== 'enabled' && status !== 'disabled') {
     throw new HubError('ArgumentInvalid', 'status must be enabled or disabled.');
+  }
   const statusReason = textOf(body.statusReason, 'statusReason') ?? null;
-  if (statusReason !== null && statusReason.length > MAX_REASON)
+  if (statusReason !== null && statusReason.length > MAX_REASON) {
     throw new HubError('ArgumentInvalid', `statusReason has more than ${MAX_REASON} characters.`);
+  }
   const capabilities = isObject(body.capabilities) ? body.capabilities : {};
   return {
     status,
@@ -116,29 +118,36 @@ function readAuthentication(value: unknown): Authentication {
 function readSas(input: JsonObject): Authentication {
   const primary = textOf(input.primaryKey, 'primaryKey') || undefined;
   const secondary = textOf(input.secondaryKey, 'secondaryKey') || undefined;
-  if ((primary === undefined) !== (secondary === undefined))
+  if ((primary === undefined) !== (secondary === undefined)) {
     throw new HubError('ArgumentInvalid', 'Give both keys, or none.');
+  }
   return sasCredentials(primary, secondary);
 }
 
 function readSelfSigned(input: JsonObject): Authentication {
   const thumbprint = (name: string): string | null => {
     const text = textOf(input[name], name) || null;
-    if (text !== null && !THUMBPRINT.test(text))
+    if (text !== null && !THUMBPRINT.test(text)) {
       throw new HubError('ArgumentInvalid', `${name} must be 40 or 64 hex digits.`);
+    }
     return text;
   };
   const primaryThumbprint = thumbprint('primaryThumbprint');
   const secondaryThumbprint = thumbprint('secondaryThumbprint');
-  if (primaryThumbprint === null && secondaryThumbprint === null)
+  if (primaryThumbprint === null && secondaryThumbprint === null) {
     throw new HubError('ArgumentInvalid', 'selfSigned wants a thumbprint.');
+  }
   const x509Thumbprint = { primaryThumbprint, secondaryThumbprint };
   return { ...noCredentials(), type: 'selfSigned', x509Thumbprint };
 }
 
 function textOf(value: unknown, name: string): string | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'string') throw new HubError('ArgumentInvalid', `${name} must be a string.`);
+  if (value === undefined || value === null) {
+    return undefined;
+  }
+  if (typeof value !== 'string') {
+    throw new HubError('ArgumentInvalid', `${name} must be a string.`);
+  }
   return value;
 }
 

@@ -26,7 +26,9 @@ const DEFINED = new RegExp(`^is_defined\\(\\s*(${PATH})\\s*\\)$`, 'i');
  */
 export function readQuery(text: string): HubQuery {
   const [, selected = '', where] = SHAPE.exec(text) ?? [];
-  if (selected === '') throw notOffered(text);
+  if (selected === '') {
+    throw notOffered(text);
+  }
   const conditions = where === undefined ? [] : splitAtAnd(where).map(readCondition);
   const countName = /^count\(\s*\)(?:\s+as\s+(\w+))?$/i.exec(selected);
   return {
@@ -49,7 +51,9 @@ function splitAtAnd(where: string): string[] {
 
 function readColumn(text: string): { path: string; name: string } {
   const [, path, name] = new RegExp(`^(${PATH})(?:\\s+as\\s+(\\w+))?$`, 'i').exec(text.trim()) ?? [];
-  if (path === undefined) throw notOffered(text);
+  if (path === undefined) {
+    throw notOffered(text);
+  }
   return { path, name: name ?? path.split('.').at(-1) ?? path };
 }
 
@@ -65,7 +69,9 @@ function readCondition(text: string): Condition {
     return (twin) => values.includes(valueAt(twin, listed)) === (kind?.toLowerCase() === 'in');
   }
   const [, defined] = DEFINED.exec(text) ?? [];
-  if (defined !== undefined) return (twin) => valueAt(twin, defined) !== undefined;
+  if (defined !== undefined) {
+    return (twin) => valueAt(twin, defined) !== undefined;
+  }
   throw notOffered(text);
 }
 

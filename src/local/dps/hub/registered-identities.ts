@@ -46,7 +46,9 @@ export function writeAssignedIdentity(state: EmulatorState, now: () => number, d
   const elsewhere = previous && previous.hub !== hub ? new HubRegistry(previous.hub, state, now) : undefined;
   const moved = elsewhere?.find(previous?.deviceId ?? '');
   registry.create(deviceId, written, moved && device.keepsTwin ? moved.twin : initialTwin(document, 1));
-  if (moved) elsewhere?.delete(moved.deviceId, '*');
+  if (moved) {
+    elsewhere?.delete(moved.deviceId, '*');
+  }
 }
 
 function initialTwin({ initialTwin: twin }: JsonObject, version: number): StoredTwin {
@@ -57,9 +59,13 @@ function initialTwin({ initialTwin: twin }: JsonObject, version: number): Stored
 
 function authenticationOf({ registrationId, admission, credentials }: AssignedDevice): Authentication {
   const [leaf] = credentials.chain;
-  if (admission.proof === 'x509' && leaf !== undefined) return selfSignedCredentials(leaf.sha256Thumbprint);
+  if (admission.proof === 'x509' && leaf !== undefined) {
+    return selfSignedCredentials(leaf.sha256Thumbprint);
+  }
   const { attestation } = admission.enrollment;
-  if (attestation.type !== 'symmetricKey') return sasCredentials();
+  if (attestation.type !== 'symmetricKey') {
+    return sasCredentials();
+  }
   const keyOf = (key: string) =>
     admission.kind === GROUP
       ? deriveDeviceKey(Buffer.from(key, 'base64'), registrationId).toString('base64')

@@ -51,7 +51,9 @@ export class HubRegistry {
   /** @throws HubError DeviceNotFound */
   get(deviceId: string): StoredIdentity {
     const found = this.find(deviceId);
-    if (found === undefined) throw new HubError('DeviceNotFound');
+    if (found === undefined) {
+      throw new HubError('DeviceNotFound');
+    }
     return found;
   }
 
@@ -61,9 +63,12 @@ export class HubRegistry {
    */
   put(deviceId: string, body: JsonObject, ifMatch: string | undefined): StoredIdentity {
     const written = readIdentity(body);
-    if (ifMatch !== undefined) return this.write(written, this.#matching(deviceId, ifMatch));
-    if (this.find(deviceId) !== undefined)
+    if (ifMatch !== undefined) {
+      return this.write(written, this.#matching(deviceId, ifMatch));
+    }
+    if (this.find(deviceId) !== undefined) {
       throw new HubError('DeviceAlreadyExists', `A device with ID '${deviceId}' is already registered.`);
+    }
     return this.create(deviceId, written, { version: 1, tags: {}, desired: {} });
   }
 
@@ -74,7 +79,9 @@ export class HubRegistry {
   }
 
   create(deviceId: string, written: WritableIdentity, twin: StoredTwin): StoredIdentity {
-    if (!isDeviceId(deviceId)) throw new HubError('ArgumentInvalid', 'The device id is not valid.');
+    if (!isDeviceId(deviceId)) {
+      throw new HubError('ArgumentInvalid', 'The device id is not valid.');
+    }
     // Hundreds of nanoseconds since year 1, as .NET counts: another one for each life of a device.
     const ticks = 621_355_968_000_000_000n + BigInt(this.#now()) * 10_000n + this.#state.nextGeneration();
     const identity: StoredIdentity = {
@@ -109,18 +116,25 @@ export class HubRegistry {
    * @throws HubError TooManyDevices, DeviceDefinedMultipleTimes, ArgumentInvalid
    */
   bulk(items: unknown): BulkResult {
-    if (!Array.isArray(items) || !items.every(isObject))
+    if (!Array.isArray(items) || !items.every(isObject)) {
       throw new HubError('ArgumentInvalid', 'The body must be an array of devices.');
-    if (items.length > MAX_BULK) throw new HubError('TooManyDevices');
+    }
+    if (items.length > MAX_BULK) {
+      throw new HubError('TooManyDevices');
+    }
     const ids = items.map(({ id }) => (typeof id === 'string' ? id : ''));
-    if (new Set(ids).size < ids.length) throw new HubError('DeviceDefinedMultipleTimes');
+    if (new Set(ids).size < ids.length) {
+      throw new HubError('DeviceDefinedMultipleTimes');
+    }
     const errors = items.flatMap((item, index): BulkError[] => {
       const deviceId = ids[index] ?? '';
       try {
         this.#runItem(deviceId, item);
         return [];
       } catch (error) {
-        if (!(error instanceof HubError)) throw error;
+        if (!(error instanceof HubError)) {
+          throw error;
+        }
         return [{ deviceId, errorCode: error.code, errorStatus: error.message }];
       }
     });
@@ -155,7 +169,9 @@ export class HubRegistry {
   #matching(deviceId: string, ifMatch: string): StoredIdentity {
     const found = this.get(deviceId);
     const wanted = /^"(.*)"$/.exec(ifMatch.trim())?.[1] ?? ifMatch.trim();
-    if (wanted !== '*' && wanted !== etagOf(found)) throw new HubError('PreconditionFailed');
+    if (wanted !== '*' && wanted !== etagOf(found)) {
+      throw new HubError('PreconditionFailed');
+    }
     return found;
   }
 }

@@ -58,8 +58,9 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
     rights: ['RegistryRead', 'RegistryWrite'],
     async run({ registry, deviceId, ifMatch, json }) {
       const body = objectOf(await json());
-      if (body.deviceId !== deviceId)
+      if (body.deviceId !== deviceId) {
         throw new HubError('ArgumentInvalid', 'deviceId must be that of the path.');
+      }
       return identityAnswer(registry.put(deviceId, body, ifMatch));
     },
   },
@@ -180,13 +181,19 @@ async function runHandler(
   query: URLSearchParams,
 ): Promise<Answer> {
   const { headers, socket } = request;
-  if (!API_VERSIONS.has(query.get('api-version') ?? '')) throw new HubError('InvalidProtocolVersion');
+  if (!API_VERSIONS.has(query.get('api-version') ?? '')) {
+    throw new HubError('InvalidProtocolVersion');
+  }
   // Browsers name the page that a request comes from.
-  if (headers.origin !== undefined) throw new HubError('IotHubUnauthorized');
+  if (headers.origin !== undefined) {
+    throw new HubError('IotHubUnauthorized');
+  }
   const isTls = socket instanceof TLSSocket;
   requireHubRight(handler.rights, { authorization: headers.authorization, hub, isTls }, service.now());
   const takeOperations = (count: number) => {
-    if (!service.quota.takeHubOperations(hub, count)) throw new HubError('ThrottlingException');
+    if (!service.quota.takeHubOperations(hub, count)) {
+      throw new HubError('ThrottlingException');
+    }
   };
   if (handler.operation.startsWith('HubIdentity_') && handler.operation !== 'HubIdentity_RunBulk') {
     takeOperations(1);
@@ -211,7 +218,9 @@ function findHandler(method: string, path: string): { handler: Handler; deviceId
   const exact = Object.hasOwn(HANDLERS, name) ? HANDLERS[name] : undefined;
   const byId = second === undefined ? undefined : HANDLERS[`${method} ${first.toLowerCase()}/{}`];
   const handler = exact ?? byId;
-  if (handler === undefined || more.length > 0) throw new HubError('ResourceNotFound');
+  if (handler === undefined || more.length > 0) {
+    throw new HubError('ResourceNotFound');
+  }
   return { handler, deviceId: decode(second ?? '') };
 }
 
@@ -225,7 +234,9 @@ function decode(segment: string): string {
 
 async function readJson(request: IncomingMessage): Promise<unknown> {
   const body = await readBody(request, MAX_BODY_BYTES);
-  if (body === undefined) throw new HubError('ArgumentInvalid', 'The body is too large.');
+  if (body === undefined) {
+    throw new HubError('ArgumentInvalid', 'The body is too large.');
+  }
   try {
     return JSON.parse(body.toString('utf8'));
   } catch {
@@ -234,22 +245,26 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 }
 
 function objectOf(value: unknown): JsonObject {
-  if (!isObject(value)) throw new HubError('ArgumentInvalid', 'The body must be an object.');
+  if (!isObject(value)) {
+    throw new HubError('ArgumentInvalid', 'The body must be an object.');
+  }
   return value;
 }
 
 /** A page begins behind the device that the page before ended with, so that writes between pages lose nothing. */
 async function runQuery({ registry, maxItemCount, continuation, json }: HubCall): Promise<Answer> {
   const { query } = objectOf(await json());
-  if (typeof query !== 'string' || query.length > MAX_QUERY_LENGTH)
+  if (typeof query !== 'string' || query.length > MAX_QUERY_LENGTH) {
     throw new HubError(
       'ArgumentInvalid',
       `query must be a string of ${MAX_QUERY_LENGTH} characters at most.`,
     );
+  }
   const { projection, countName, fits } = readQuery(query);
   const found = registry.all().map(twinView).filter(fits);
-  if (countName !== undefined)
+  if (countName !== undefined) {
     return jsonAnswer([{ [countName]: found.length }], { 'x-ms-item-type': 'raw' });
+  }
   const after = continuation ? Buffer.from(continuation, 'base64url').toString('utf8') : '';
   const asked = Number(maxItemCount ?? MAX_PAGE);
   const size = Number.isInteger(asked) && asked >= 1 && asked <= MAX_PAGE ? asked : MAX_PAGE;

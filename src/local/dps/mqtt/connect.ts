@@ -36,18 +36,28 @@ export function evaluateConnect(
   hasCertificate: boolean,
 ): ConnectOutcome {
   const device = parseUserName(username ?? '', password?.toString('utf8'));
-  if (device === undefined) return { code: BAD_USER_NAME_OR_PASSWORD, device };
-  if (keyOf(device.idScope) !== keyOf(idScope)) return { code: SERVER_UNAVAILABLE, device };
+  if (device === undefined) {
+    return { code: BAD_USER_NAME_OR_PASSWORD, device };
+  }
+  if (keyOf(device.idScope) !== keyOf(idScope)) {
+    return { code: SERVER_UNAVAILABLE, device };
+  }
   const isAnonymous = device.password === undefined && !hasCertificate;
-  if (clientId !== device.registrationId || isAnonymous) return { code: NOT_AUTHORIZED, device };
+  if (clientId !== device.registrationId || isAnonymous) {
+    return { code: NOT_AUTHORIZED, device };
+  }
   return { code: ACCEPTED, device };
 }
 
 /** `{idScope}/registrations/{registrationId}/api-version=2019-03-31&ClientVersion=…` */
 function parseUserName(username: string, password: string | undefined): ConnectedDevice | undefined {
   const [, idScope, registrationId, query] = /^([^/]+)\/registrations\/([^/]+)\/(.+)$/s.exec(username) ?? [];
-  if (idScope === undefined || registrationId === undefined || query === undefined) return undefined;
+  if (idScope === undefined || registrationId === undefined || query === undefined) {
+    return undefined;
+  }
   const apiVersion = /(?:^|&)api-version=([^&]*)/.exec(query)?.[1] ?? '';
-  if (!isValidId(registrationId) || !API_VERSIONS.has(apiVersion)) return undefined;
+  if (!isValidId(registrationId) || !API_VERSIONS.has(apiVersion)) {
+    return undefined;
+  }
   return { idScope, registrationId, apiVersion, password };
 }

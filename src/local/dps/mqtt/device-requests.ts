@@ -65,11 +65,17 @@ async function answerOf(
 
 /** An empty or blank body is legal here. */
 function readBody(payload: Buffer): JsonObject {
-  if (payload.length > MAX_BODY_BYTES) throw new ServiceError('bodyTooLarge');
-  if (payload.length === 0 || BLANK.test(payload.toString('latin1'))) return NO_BODY;
+  if (payload.length > MAX_BODY_BYTES) {
+    throw new ServiceError('bodyTooLarge');
+  }
+  if (payload.length === 0 || BLANK.test(payload.toString('latin1'))) {
+    return NO_BODY;
+  }
   const body = parseJsonObject(payload);
   for (const member of ['tpm', 'csr']) {
-    if (present(body[member]) !== undefined) throw invalid(member, 'is not supported over MQTT');
+    if (present(body[member]) !== undefined) {
+      throw invalid(member, 'is not supported over MQTT');
+    }
   }
   return body;
 }

@@ -36,7 +36,9 @@ export class PacketReader {
    * @throws ProtocolViolation
    */
   next(): Packet | undefined {
-    if (this.#size < this.#wanted) return undefined;
+    if (this.#size < this.#wanted) {
+      return undefined;
+    }
     const [first = EMPTY] = this.#chunks;
     const bytes = this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks);
     if (this.#isFirst && bytes[0] !== CONNECT) {
@@ -62,20 +64,28 @@ function packetLength(bytes: Buffer): number | undefined {
   let remaining = 0;
   for (let digit = 0; digit < MAX_LENGTH_BYTES; digit++) {
     const byte = bytes[1 + digit];
-    if (byte === undefined) return undefined;
+    if (byte === undefined) {
+      return undefined;
+    }
     remaining += (byte & 0x7f) * 128 ** digit;
-    if (byte < 0x80) return checkedLength(remaining + digit + 2);
+    if (byte < 0x80) {
+      return checkedLength(remaining + digit + 2);
+    }
   }
   throw new ProtocolViolation('The remaining length takes more than four bytes.');
 }
 
 function checkedLength(length: number): number {
-  if (length > MAX_PACKET_BYTES) throw new ProtocolViolation(`A packet of ${length} bytes is too long.`);
+  if (length > MAX_PACKET_BYTES) {
+    throw new ProtocolViolation(`A packet of ${length} bytes is too long.`);
+  }
   return length;
 }
 
 function parsePacket(bytes: Buffer): Packet {
-  if (bytes[0] === CONNECT) checkVersion(bytes);
+  if (bytes[0] === CONNECT) {
+    checkVersion(bytes);
+  }
   let packet: Packet | undefined;
   let problem: unknown;
   const reader = parser();
@@ -99,7 +109,9 @@ function parsePacket(bytes: Buffer): Packet {
 
 function checkVersion(bytes: Buffer): void {
   const content = bytes.subarray(bytes.findIndex((byte, at) => at > 0 && byte < 0x80) + 1);
-  if (content.subarray(0, PROTOCOL_3_1_1.length).equals(PROTOCOL_3_1_1)) return;
+  if (content.subarray(0, PROTOCOL_3_1_1.length).equals(PROTOCOL_3_1_1)) {
+    return;
+  }
   const start = content.toString('latin1', 0, 8);
   if (PROTOCOL_NAMES.some((name) => start.startsWith(name) && content.length > name.length)) {
     throw new UnacceptableProtocolVersion('Only MQTT 3.1.1 is spoken here.');
@@ -111,7 +123,9 @@ function checkVersion(bytes: Buffer): void {
 function checkFields(packet: Packet): void {
   const { cmd, messageId } = packet;
   const isNumbered = cmd === 'subscribe' || cmd === 'unsubscribe' || (cmd === 'publish' && packet.qos > 0);
-  if (isNumbered && !messageId) throw new ProtocolViolation('The packet identifier is missing.');
+  if (isNumbered && !messageId) {
+    throw new ProtocolViolation('The packet identifier is missing.');
+  }
   if (cmd === 'subscribe' && packet.subscriptions.length === 0) {
     throw new ProtocolViolation('SUBSCRIBE names no filter.');
   }

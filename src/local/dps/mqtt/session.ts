@@ -51,7 +51,9 @@ export class MqttSession {
     this.#context = context;
     this.#expectPacketWithin(CONNECT_TIMEOUT_MS);
     stream.on('data', (chunk: Buffer) => {
-      if (this.#isClosed) return;
+      if (this.#isClosed) {
+        return;
+      }
       this.#reader.push(chunk);
       this.#readOn();
     });
@@ -63,7 +65,9 @@ export class MqttSession {
 
   /** Sends what is still to be sent; a client that does not close its side is cut off. */
   close(): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed) {
+      return;
+    }
     this.#forget();
     this.#stream.end();
     this.#stream.resume();
@@ -75,7 +79,9 @@ export class MqttSession {
     clearTimeout(this.#silence);
     const { sessions } = this.#context;
     const key = this.#device && keyOf(this.#device.registrationId);
-    if (key !== undefined && sessions.get(key) === this) sessions.delete(key);
+    if (key !== undefined && sessions.get(key) === this) {
+      sessions.delete(key);
+    }
   }
 
   #expectPacketWithin(ms: number): void {
@@ -100,14 +106,18 @@ export class MqttSession {
     try {
       while (!this.#isClosed && !this.#isBusy()) {
         const packet = this.#reader.next();
-        if (packet === undefined) break;
+        if (packet === undefined) {
+          break;
+        }
         this.#silence?.refresh();
         this.#handle(packet);
       }
     } catch (error) {
       this.#onError(error);
     }
-    if (this.#isClosed) return;
+    if (this.#isClosed) {
+      return;
+    }
     if (this.#isBusy()) {
       this.#stream.pause();
     } else if (this.#stream.isPaused()) {
@@ -123,7 +133,9 @@ export class MqttSession {
     if (error instanceof UnacceptableProtocolVersion && this.#device === undefined) {
       this.#refuse(UNACCEPTABLE_PROTOCOL_VERSION, undefined);
     } else {
-      if (!(error instanceof ProtocolViolation)) console.error('The DPS emulator failed on MQTT:', error);
+      if (!(error instanceof ProtocolViolation)) {
+        console.error('The DPS emulator failed on MQTT:', error);
+      }
       this.close();
     }
   }
@@ -131,7 +143,9 @@ export class MqttSession {
   #handle(packet: Packet): void {
     if (this.#device === undefined) {
       // The reader lets nothing else come first.
-      if (packet.cmd === 'connect') this.#connect(packet);
+      if (packet.cmd === 'connect') {
+        this.#connect(packet);
+      }
       return;
     }
     switch (packet.cmd) {
@@ -144,7 +158,9 @@ export class MqttSession {
         this.#subscribe(packet);
         break;
       case 'unsubscribe':
-        if (packet.unsubscriptions.includes(RESPONSE_FILTER)) this.#responseQos = undefined;
+        if (packet.unsubscriptions.includes(RESPONSE_FILTER)) {
+          this.#responseQos = undefined;
+        }
         this.#send({ cmd: 'unsuback', messageId: packet.messageId ?? 0, granted: [] });
         break;
       case 'pingreq':
@@ -173,7 +189,9 @@ export class MqttSession {
     clearTimeout(this.#silence);
     this.#silence = undefined;
     const { keepalive = 0 } = packet;
-    if (keepalive > 0) this.#expectPacketWithin(keepalive * 1_000 * KEEP_ALIVE_FACTOR);
+    if (keepalive > 0) {
+      this.#expectPacketWithin(keepalive * 1_000 * KEEP_ALIVE_FACTOR);
+    }
     this.#send({ cmd: 'connack', returnCode: ACCEPTED, sessionPresent: false });
   }
 
@@ -193,7 +211,9 @@ export class MqttSession {
 
   #subscribe({ messageId = 0, subscriptions }: ISubscribePacket): void {
     const granted = subscriptions.map(({ topic, qos }) => {
-      if (topic !== RESPONSE_FILTER) return SUBSCRIPTION_REFUSED;
+      if (topic !== RESPONSE_FILTER) {
+        return SUBSCRIPTION_REFUSED;
+      }
       this.#responseQos = qos === 0 ? 0 : 1;
       return this.#responseQos;
     });
@@ -202,10 +222,16 @@ export class MqttSession {
 
   #publish({ topic: name, qos, messageId = 0, payload }: IPublishPacket, device: ConnectedDevice): void {
     const topic = parseRequestTopic(name);
-    if (topic === undefined) throw new ProtocolViolation('The topic is none of the service.');
-    if (qos === 2) throw new ProtocolViolation('QoS 2 is not supported.');
+    if (topic === undefined) {
+      throw new ProtocolViolation('The topic is none of the service.');
+    }
+    if (qos === 2) {
+      throw new ProtocolViolation('QoS 2 is not supported.');
+    }
     // Before the response: the .NET SDK takes nothing but PUBLISH after it.
-    if (qos === 1) this.#send({ cmd: 'puback', messageId });
+    if (qos === 1) {
+      this.#send({ cmd: 'puback', messageId });
+    }
     // Seen of the service: after a 401 it acknowledges one more request, and closes.
     if (this.#isUnauthorized) {
       this.close();
@@ -227,22 +253,32 @@ export class MqttSession {
   }
 
   #respond(answer: Answer, rid: string): void {
-    if (answer.status === 401) this.#isUnauthorized = true;
+    if (answer.status === 401) {
+      this.#isUnauthorized = true;
+    }
     const packet = this.#responsePacket(answer, rid);
-    if (packet !== undefined) this.#send(packet);
+    if (packet !== undefined) {
+      this.#send(packet);
+    }
   }
 
   #respondHalf(answer: Answer, rid: string): void {
     const packet = this.#responsePacket(answer, rid);
-    if (packet === undefined || this.#isClosed) return;
+    if (packet === undefined || this.#isClosed) {
+      return;
+    }
     const bytes = generate(packet);
     this.#stream.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => this.#stream.destroy());
   }
 
   #responsePacket({ status, text = '', headers }: Answer, rid: string): IPublishPacket | undefined {
     const qos = this.#responseQos;
-    if (qos === undefined) return undefined;
-    if (qos === 1) this.#lastPacketId = (this.#lastPacketId % MAX_PACKET_ID) + 1;
+    if (qos === undefined) {
+      return undefined;
+    }
+    if (qos === 1) {
+      this.#lastPacketId = (this.#lastPacketId % MAX_PACKET_ID) + 1;
+    }
     return {
       cmd: 'publish',
       topic: responseTopic(status, rid, headers?.['Retry-After']),
@@ -255,6 +291,8 @@ export class MqttSession {
   }
 
   #send(packet: Packet): void {
-    if (!this.#isClosed) this.#stream.write(generate(packet));
+    if (!this.#isClosed) {
+      this.#stream.write(generate(packet));
+    }
   }
 }

@@ -27,9 +27,13 @@ const OPERATION_STATUS = new RegExp(
 /** Reads a topic, in the one form that is documented. @returns undefined if it is another. */
 export function parseRequestTopic(topic: string): RequestTopic | undefined {
   const [, rid] = REGISTER.exec(topic) ?? [];
-  if (rid !== undefined) return { operation: 'RuntimeRegistration_RegisterDevice', rid, operationId: '' };
+  if (rid !== undefined) {
+    return { operation: 'RuntimeRegistration_RegisterDevice', rid, operationId: '' };
+  }
   const [, pollRid, operationId] = OPERATION_STATUS.exec(topic) ?? [];
-  if (pollRid === undefined || operationId === undefined) return undefined;
+  if (pollRid === undefined || operationId === undefined) {
+    return undefined;
+  }
   return {
     operation: 'RuntimeRegistration_OperationStatusLookup',
     rid: pollRid,

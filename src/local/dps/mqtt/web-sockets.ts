@@ -39,7 +39,9 @@ export function acceptWebSockets(server: Server, context: MqttContext): void {
 function serveWebSocket(webSocket: WebSocket, { socket }: IncomingMessage, context: MqttContext): void {
   // MQTT travels in binary frames [MQTT-6.0.0-1].
   webSocket.on('message', (_data, isBinary) => {
-    if (isBinary) return;
+    if (isBinary) {
+      return;
+    }
     webSocket.close(UNSUPPORTED_DATA);
     session.close();
   });
@@ -49,15 +51,21 @@ function serveWebSocket(webSocket: WebSocket, { socket }: IncomingMessage, conte
 
 function refusalOf(request: IncomingMessage): string | undefined {
   const { url = '', headers } = request;
-  if (!PATHS.has(url.replace(/\?.*$/s, ''))) return '404 Not Found';
-  if (isFromForeignPage(request)) return '403 Forbidden';
+  if (!PATHS.has(url.replace(/\?.*$/s, ''))) {
+    return '404 Not Found';
+  }
+  if (isFromForeignPage(request)) {
+    return '403 Forbidden';
+  }
   const offered = String(headers['sec-websocket-protocol'] ?? '').split(',');
   return mqttOf(offered.map((protocol) => protocol.trim())) === undefined ? '400 Bad Request' : undefined;
 }
 
 function mqttOf(protocols: Iterable<string>): string | undefined {
   for (const protocol of protocols) {
-    if (protocol.toLowerCase() === 'mqtt') return protocol;
+    if (protocol.toLowerCase() === 'mqtt') {
+      return protocol;
+    }
   }
   return undefined;
 }

@@ -25,7 +25,9 @@ app.serviceBusQueue('work', {
   queueName: '%WORK_QUEUE%',
   handler: async (body: unknown, context: InvocationContext) => {
     calls.messages.push({ body, metadata: context.triggerMetadata });
-    if (body === 'poison' || (body as { poison?: boolean } | null)?.poison) throw new Error('poison');
+    if (body === 'poison' || (body as { poison?: boolean } | null)?.poison) {
+      throw new Error('poison');
+    }
   },
 });
 
