@@ -103,13 +103,19 @@ export class FleetForms {
 
   async retryAll(): Promise<Done> {
     const { fleetLists, clock } = this.#parts;
-    const { entries } = await fleetLists.page('device', { pending: true }, { size: retriedAtMost });
+    const kinds = ['batch', 'device'] as const;
+    const pages = await Promise.all(
+      kinds.map((kind) => fleetLists.page(kind, { pending: true }, { size: retriedAtMost })),
+    );
+    const entries = pages.flatMap(({ entries: some }, index) =>
+      some.map(({ id }) => ({ kind: kinds[index] ?? 'device', id })),
+    );
     const waiting = [...entries];
     const until = clock.now().getTime() + retryForMs;
     let done = 0;
     const worker = async () => {
       for (let next = waiting.shift(); next && clock.now().getTime() < until; next = waiting.shift()) {
-        done += (await this.#complete('device', next.id)) ? 1 : 0;
+        done += (await this.#complete(next.kind, next.id)) ? 1 : 0;
       }
     };
     await Promise.all(Array.from({ length: retriedAtOnce }, worker));

@@ -381,7 +381,10 @@ export const status = name(
       z.object({ events: count, isMore: z.boolean(), byReason: counts, bySource: counts }),
       unavailable,
     ]),
-    pending: z.union([z.object({ devices: z.array(z.string()), isMore: z.boolean() }), unavailable]),
+    pending: z.union([
+      z.object({ devices: z.array(z.string()), batches: z.array(z.string()), isMore: z.boolean() }),
+      unavailable,
+    ]),
   }),
 );
 export const auditRuns = name('AuditRuns', z.object({ runs: z.array(runSummary), continuation }));

@@ -29,6 +29,13 @@ export interface StatusParts {
 }
 
 /** What an operator wants to know at night. A part that does not answer says so, and the others are there all the same. */
+/** Some of each. */
+export interface PendingSubjects {
+  readonly devices: readonly ListedEntry[];
+  readonly batches: readonly ListedEntry[];
+  readonly isMore: boolean;
+}
+
 export interface Status {
   readonly at: string;
   readonly waiting: Read<WaitingEvents>;
@@ -36,7 +43,7 @@ export interface Status {
   readonly quota: Read<{ readonly perMinute: number; readonly used: number; readonly closedUntil?: string }>;
   readonly runs: Read<readonly RunLine[]>;
   readonly rejected: Read<RejectedCounts>;
-  readonly pending: Read<{ readonly entries: readonly ListedEntry[]; readonly isMore: boolean }>;
+  readonly pending: Read<PendingSubjects>;
 }
 
 export interface RejectedCounts {
@@ -66,8 +73,14 @@ export class StatusResource {
       attempt(async () => (await auditStore.list(runsShown)).runs),
       attempt(() => this.rejectedOfLastDay()),
       attempt(async () => {
-        const page = await fleetLists.page('device', { pending: true }, { size: pendingShown });
-        return { entries: page.entries, isMore: page.continuation !== undefined };
+        const pages = await Promise.all(
+          (['device', 'batch'] as const).map((kind) =>
+            fleetLists.page(kind, { pending: true }, { size: pendingShown }),
+          ),
+        );
+        const [devices, batches] = pages.map(({ entries }) => entries);
+        const isMore = pages.some(({ continuation }) => continuation !== undefined);
+        return { devices: devices ?? [], batches: batches ?? [], isMore };
       }),
     ]);
     return {
@@ -145,7 +158,11 @@ function statusDocument({ at, waiting, circuit, quota, runs, rejected, pending }
     ...(running ? { runningAudit: runDocument(running) } : {}),
     rejectedLastDay: rejected.value ?? { unavailable: rejected.why },
     pending: pending.value
-      ? { devices: pending.value.entries.map(({ id }) => id), isMore: pending.value.isMore }
+      ? {
+          devices: pending.value.devices.map(({ id }) => id),
+          batches: pending.value.batches.map(({ id }) => id),
+          isMore: pending.value.isMore,
+        }
       : { unavailable: pending.why },
   };
 }

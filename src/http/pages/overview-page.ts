@@ -236,7 +236,9 @@ function trendPlot({ runs, run, changes }: OverviewContent): Markup {
   ]);
   return card(
     'Is it getting worse?',
-    `Open findings after each of the last ${counted(shown.length, 'audit')}.`,
+    shown.length === 1
+      ? 'Open findings after the first audit.'
+      : `Open findings after each of the last ${counted(shown.length, 'audit')}.`,
     html`<div class="plot">${legend([...series.map(({ fill, name }) => [fill, name] as const), ...(marked < 0 ? [] : [['then', 'Compared with'] as const])])}${plot}${dataTable(['Audit', ...series.map(({ name }) => name)], rows)}</div>`,
   );
 }

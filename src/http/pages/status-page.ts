@@ -1,3 +1,4 @@
+import type { ListedEntry } from '../../fleet/index-rows.ts';
 import { html, type Markup } from '../html.ts';
 import type { Viewer } from '../sign-in.ts';
 import type { Status } from '../status-resource.ts';
@@ -5,6 +6,7 @@ import { mayOperate } from './forms.ts';
 import { stateOf } from './list-pages.ts';
 import { count, counted, duration, moment, share } from './numbers.ts';
 import {
+  batchLink,
   type Content,
   card,
   deviceLink,
@@ -85,7 +87,8 @@ function verdictOf(status: Status): { tone: Tone; sentence: Content; next?: Cont
 }
 
 function isWaiting({ pending, waiting }: Status): boolean {
-  return (pending.value?.entries.length ?? 0) > 0 || (waiting.value?.scheduled ?? 0) > 0;
+  const { devices = [], batches = [] } = pending.value ?? {};
+  return devices.length + batches.length > 0 || (waiting.value?.scheduled ?? 0) > 0;
 }
 
 function statusFigures({ waiting, quota, circuit, rejected, at }: Status): Markup {
@@ -129,17 +132,21 @@ function pendingCard({ pending }: Status): Markup {
   if (!pending.value) {
     return unavailable('What waits to be applied', pending.why);
   }
-  const { entries, isMore } = pending.value;
-  if (entries.length === 0) {
+  const { devices, batches, isMore } = pending.value;
+  if (devices.length + batches.length === 0) {
     return html``;
   }
+  const rowOf = (entry: ListedEntry, link: Markup) => [link, stateOf(entry), entry.product];
   return card(
     'What waits to be applied',
     'What their events say has not reached DPS yet.',
     html`${table({
-      caption: 'Devices that wait',
-      columns: [{ name: 'Device', className: 'full' }, { name: 'State' }, { name: 'Product' }],
-      rows: entries.map((entry) => [deviceLink(entry.id), stateOf(entry), entry.product]),
+      caption: 'Devices and batches that wait',
+      columns: [{ name: 'Device or batch', className: 'full' }, { name: 'State' }, { name: 'Product' }],
+      rows: [
+        ...batches.map((entry) => rowOf(entry, batchLink(entry.id))),
+        ...devices.map((entry) => rowOf(entry, deviceLink(entry.id))),
+      ],
     })}${isMore ? html`<p><a class="button" href="/fleet/devices?pending=true">All of them</a></p>` : ''}`,
   );
 }
