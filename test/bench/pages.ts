@@ -3,6 +3,8 @@
  * answers, so its own time is no measure: what is counted are the calls, and what the server adds to them, beside bare
  * reads of the same rows.
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { type AuditRun, newRun } from '../../src/audit/audit-run.ts';
 import type { AuditFacts, FindingFact, FleetEntry } from '../../src/fleet/fleet-entry.ts';
 import { emptySummary, summed } from '../../src/fleet/fleet-summary.ts';
@@ -120,8 +122,10 @@ async function measure({ name, calls, show }: PageGoal, services: Services, repo
 
 /** The heap after many pages, beside the heap after a few. */
 async function measureMemory(services: Services, report: Report): Promise<void> {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
   const heap = () => {
-    globalThis.gc?.();
+    collect();
     return process.memoryUsage().heapUsed / 1024 / 1024;
   };
   const showAll = async () => {
