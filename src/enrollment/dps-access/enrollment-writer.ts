@@ -18,8 +18,8 @@ import type { ThrottledDps } from './throttled-dps.ts';
 /** DPS takes ten enrollments in one operation, and messages of 96 KB. */
 const bulkSize = 10;
 const bulkBytes = 90 * 1024;
-/** So long at most a write waits for others that are on their way. */
-const gathersForMs = 50;
+/** So long at most a write waits for others that are on their way, or that come one after the other. */
+const gathersForMs = 100;
 /** More bulks at once do not help against the quota, and fuller ones do. */
 const bulksAtOnce = 8;
 
@@ -84,8 +84,7 @@ export class EnrollmentWriter {
       if (isExpected) {
         isExpected = false;
         this.#expected--;
-        this.#changed.resolve();
-        this.#changed = Promise.withResolvers();
+        this.#tell();
       }
     };
   }
@@ -95,9 +94,16 @@ export class EnrollmentWriter {
     return new Promise((done, failed) => {
       const content = write.mode === 'delete' ? write.registrationId : write.enrollment;
       const bytes = Buffer.byteLength(JSON.stringify(content)) + 100;
-      this.#lines[write.mode].waiting.push({ ...options, write, bytes, done, failed });
+      const line = this.#lines[write.mode];
+      line.add({ ...options, write, bytes, done, failed }, this.#clock.now().getTime());
+      this.#tell();
       this.#wake(write.mode);
     });
+  }
+
+  #tell(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
   }
 
   #wake(mode: Write['mode']): void {
@@ -148,14 +154,15 @@ export class EnrollmentWriter {
   }
 
   async #gathered(line: Line): Promise<void> {
-    if (this.#expected === 0) {
+    const more = () => line.waiting.length < bulkSize && (this.#expected > 0 || line.isBusy);
+    if (!more()) {
       return;
     }
     let isOver = false;
     const over = this.#clock.sleep(gathersForMs).then(() => {
       isOver = true;
     });
-    while (this.#expected > 0 && line.waiting.length < bulkSize && !isOver) {
+    while (more() && !isOver) {
       await Promise.race([this.#changed.promise, over]);
     }
   }
@@ -235,6 +242,15 @@ export class EnrollmentWriter {
 class Line {
   readonly waiting: Item[] = [];
   senders = 0;
+  /** Writes come so fast one after the other that it is worth waiting for the next. */
+  isBusy = false;
+  #lastAt = Number.NEGATIVE_INFINITY;
+
+  add(item: Item, now: number): void {
+    this.isBusy = Math.abs(now - this.#lastAt) < gathersForMs;
+    this.#lastAt = now;
+    this.waiting.push(item);
+  }
 
   /** What still has room beside these. */
   take(beside: readonly Item[]): Item[] {
