@@ -39,7 +39,7 @@ const copiesAreSwallowedForMs = 10 * 60_000;
 const lookAfterMs = 5 * 60_000;
 const parkedForSlotInMs = [2_000, 5_000] as const;
 /** Where many wait, those of one device are merged before DPS is asked; what is only created can be made ten at a time. */
-const lingersInMs = { creating: 100, changing: 500 } as const;
+const lingersInMs = { creating: 40, changing: 500 } as const;
 const manyInFlight = 50;
 /** What waits for another event, or for room, is tried again about so soon. */
 const rescheduledInMs = 2_000;
