@@ -6,8 +6,8 @@ import {
 import type { Clock } from '../dps/clock.ts';
 import { Connections } from '../dps/connections.ts';
 import { parseEndpoint } from '../dps/endpoint.ts';
-import { NotFoundError } from '../dps/errors.ts';
 import { exchange, type HttpAnswer, type HttpRequest } from '../dps/http-exchange.ts';
+import { ifFound } from '../dps/if-found.ts';
 import { errorOfHubAnswer, errorOfHubGarbage, errorOfNoAnswer, type HubCall } from './hub-errors.ts';
 import { type HubIdentity, type HubStatus, readIdentity, withStatus } from './hub-identity.ts';
 
@@ -49,7 +49,7 @@ export class HubClient {
   /** Undefined if the hub has no such device. Ids are case-sensitive in hubs. */
   async get(deviceId: string): Promise<HubIdentity | undefined> {
     const call: HubCall = { operation: 'devices.get', hub: this.hub, deviceId };
-    const answer = await this.#orAbsent(this.#send(call, 'GET'));
+    const answer = await ifFound(this.#send(call, 'GET'));
     return answer && identityOf(call, answer);
   }
 
@@ -68,22 +68,11 @@ export class HubClient {
   /** Resolves also where it is gone already. @throws PreconditionFailedError if it has changed since it was read. */
   async delete(identity: HubIdentity): Promise<void> {
     const call: HubCall = { operation: 'devices.delete', hub: this.hub, deviceId: identity.deviceId };
-    await this.#orAbsent(this.#send(call, 'DELETE', identity.etag));
+    await ifFound(this.#send(call, 'DELETE', identity.etag));
   }
 
   async close(): Promise<void> {
     await this.#connections.close();
-  }
-
-  async #orAbsent(sending: Promise<HttpAnswer>): Promise<HttpAnswer | undefined> {
-    try {
-      return await sending;
-    } catch (error) {
-      if (error instanceof NotFoundError) {
-        return undefined;
-      }
-      throw error;
-    }
   }
 
   async #send(call: HubCall, method: HttpRequest['method'], etag?: string): Promise<HttpAnswer> {

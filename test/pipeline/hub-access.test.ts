@@ -141,13 +141,7 @@ describe('with HUB_ACCESS=close', () => {
   });
 
   it('a device that was registering while it was held is closed minutes later', async () => {
-    let answer = () => {};
-    const isAsked = new Promise<void>((resolve) => {
-      webhook.once('request', (_request, response) => {
-        answer = () => response.end(JSON.stringify({ iotHubHostName: brno }));
-        resolve();
-      });
-    });
+    const { isAsked, answer } = heldAllocation();
     const id = 'thermostat-under-way';
     await chain.dps.individualEnrollments.createOrUpdate({
       registrationId: id,
@@ -269,13 +263,7 @@ describe('with HUB_ACCESS=close', () => {
     }, 'it ends');
 
   it('a device that was registering while its batch was retired leaves neither record nor identity', async () => {
-    let answer = () => {};
-    const isAsked = new Promise<void>((resolve) => {
-      webhook.once('request', (_request, response) => {
-        answer = () => response.end(JSON.stringify({ iotHubHostName: brno }));
-        resolve();
-      });
-    });
+    const { isAsked, answer } = heldAllocation();
     const definition = event('batch.started', 'end-2', { product: 'beacon-b1' }, { minutesAgo: 60 });
     await chain.settle(definition);
     const { etag = '', ...group } = await chain.dps.enrollmentGroups.get('end-2');
@@ -298,6 +286,18 @@ describe('with HUB_ACCESS=close', () => {
     expect(await isAbsent('beacon-late')).toBe(true);
     await expect(chain.dps.deviceRegistrationStates.get('beacon-late')).rejects.toThrow('failed: 404');
   });
+
+  /** A registration that lasts until the test has the webhook answer. */
+  const heldAllocation = () => {
+    let answer = () => {};
+    const isAsked = new Promise<void>((resolve) => {
+      webhook.once('request', (_request, response) => {
+        answer = () => response.end(JSON.stringify({ iotHubHostName: brno }));
+        resolve();
+      });
+    });
+    return { isAsked, answer: () => answer() };
+  };
 
   const webhookOf = () => ({
     webhookUrl: `http://127.0.0.1:${(webhook.address() as AddressInfo).port}/`,
