@@ -102,7 +102,11 @@ describe(`${changesOfEach} changes by each of two writers of the same enrollment
         }
       };
       const theirs = async () => {
-        for (const turn of mine) {
+        for (const [done, turn] of mine.entries()) {
+          // Who writes faster waits for the other: else there is no race in the end.
+          while ((numbers.get(id) ?? 0) < done - 1) {
+            await new Promise((resolve) => setTimeout(resolve, 1));
+          }
           await foreignChange(id, turn);
         }
       };
