@@ -21,7 +21,7 @@ export class BackgroundWorker {
   async work(message: unknown, deliveryCount: number): Promise<void> {
     const task = taskOf(message);
     if (task.task === 'audit') {
-      return this.#audit().slice(task.runId, task.slice);
+      return this.#audit().slice(task);
     }
     if (task.task === 'adoption') {
       return this.#adoption().slice(task.id, task.slice);
@@ -57,8 +57,13 @@ function adoptionTask({ id, slice }: Record<string, unknown>): BackgroundTask | 
   return typeof id === 'string' && typeof slice === 'number' ? { task: 'adoption', id, slice } : undefined;
 }
 
-function auditTask({ runId, slice }: Record<string, unknown>): BackgroundTask | undefined {
-  return typeof runId === 'string' && typeof slice === 'number' ? { task: 'audit', runId, slice } : undefined;
+function auditTask({ runId, chain, stage, slice }: Record<string, unknown>): BackgroundTask | undefined {
+  const isOurs =
+    typeof runId === 'string' &&
+    typeof chain === 'number' &&
+    typeof stage === 'string' &&
+    typeof slice === 'number';
+  return isOurs ? { task: 'audit', runId, chain, stage, slice } : undefined;
 }
 
 function subjectTask(value: Record<string, unknown>): BackgroundTask | undefined {

@@ -8,6 +8,8 @@ import { AuditRetention } from './audit/audit-retention.ts';
 import { AuditRunner } from './audit/audit-runner.ts';
 import { AuditStore } from './audit/audit-store.ts';
 import { CertificateRegister } from './audit/certificate-register.ts';
+import { FindingStore } from './audit/finding-store.ts';
+import { RecordListing } from './audit/record-listing.ts';
 import { RegistrationSnapshot } from './audit/registration-snapshot.ts';
 import { BackgroundWorker } from './background-worker.ts';
 import { CircuitRecord } from './circuit-record.ts';
@@ -205,28 +207,29 @@ export class Services {
     return this.#once(
       'audit',
       () =>
-        new AuditResource(this.auditStore, this.auditRunner, async (run) =>
+        new AuditResource(this.auditStore, this.findings, this.auditRunner, async (run) =>
           (await this.pages()).forKey('overview', run),
         ),
     );
   }
 
   get auditStore(): AuditStore {
-    return this.#once(
-      'auditStore',
-      () => new AuditStore(this.table('auditRuns'), this.table('auditFindings')),
-    );
+    return this.#once('auditStore', () => new AuditStore(this.table('auditRuns')));
+  }
+
+  get findings(): FindingStore {
+    return this.#once('findings', () => new FindingStore(this.table('auditFindings')));
   }
 
   get auditRunner(): AuditRunner {
     return this.#once('auditRunner', () => {
       const { dps, throttledDps, ledger, profiles, rejectedEvents, clock, log, background, bus } = this;
-      const store = this.auditStore;
-      const fleet = this.fleetIndex;
+      const { findings, fleetIndex: fleet, auditStore: store } = this;
       const snapshot = new RegistrationSnapshot(this.table('registrationStates'));
       const certificates = new CertificateRegister(this.table('registrationStates'));
       const retentionDays = this.settings.eventRetentionDays;
-      const retention = new AuditRetention(this.table('auditRuns'), this.table('auditFindings'));
+      const listing = new RecordListing(this.table('registrationStates'));
+      const retention = new AuditRetention(this.table('auditRuns'), findings);
       const parts = {
         dps,
         throttledDps,
@@ -237,14 +240,15 @@ export class Services {
         clock,
         snapshot,
         certificates,
-        store,
+        listing,
+        findings,
         fleet,
         retention,
         retentionDays,
         hubs: this.settings.hubs && this.hubs,
       };
       return new AuditRunner({
-        ...{ store, fleet, background, bus, clock, log },
+        ...{ store, findings, fleet, background, bus, clock, log, retentionDays },
         phases: new AuditPhases(parts),
         reportAddress: (runId) => `${this.settings.publicAddress}/fleet?run=${runId}`,
       });

@@ -121,7 +121,7 @@ class AdoptionPage {
     await this.#each(page.items, (record) => this.#takeMember(group, record));
     if (!this.#next.dryRun) {
       // Number 0: runs of audits count from 1.
-      await this.#parts.snapshot.saveGroupPage(group.id, { id: this.#next.id, number: 0 }, page.items);
+      await this.#parts.snapshot.saveGroupPage(group.id, 0, page.items);
     }
     this.#count('groupRegistrations', page.items.length);
     return this.#done(
@@ -152,7 +152,7 @@ class AdoptionPage {
   /** What this adoption has taken and no event has named since is gone again. */
   async undo(kind: 'device' | 'batch', continuation: string | undefined): Promise<Adoption> {
     const { ledger, fleet } = this.#parts;
-    const page = await ledger.pageOfStates(kind, continuation);
+    const page = await ledger.pageOfStates(kind, continuation === undefined ? {} : { continuation });
     let { removed, kept } = this.#next.undone ?? { removed: 0, kept: 0 };
     await this.#each(page.states, async ({ id, state }) => {
       if (state.adoptedBy !== this.#next.id) {

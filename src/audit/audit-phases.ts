@@ -1,11 +1,13 @@
+import type { Unit } from './audit-plan.ts';
 import type { AuditRun } from './audit-run.ts';
 import { type AuditParts, AuditStep } from './audit-step.ts';
 import { findSharedCertificates } from './certificate-phase.ts';
+import { compareRecords } from './comparison-phase.ts';
 import { checkStates, scanEnrollments } from './enrollment-phases.ts';
 import { findUnknown, scanGroups, scanRegistrations } from './group-phases.ts';
 import { evaluateBatches, evaluateDevices, purge } from './ledger-phases.ts';
 
-/** The phases of a run. A step is a page, and may be repeated: it counts only once its checkpoint is saved. */
+/** What is done in the units of a run. A step may be repeated: it counts only once its checkpoint is saved. */
 export class AuditPhases {
   readonly #parts: AuditParts;
 
@@ -13,34 +15,38 @@ export class AuditPhases {
     this.#parts = parts;
   }
 
-  async step(run: AuditRun): Promise<AuditRun> {
-    const step = new AuditStep(this.#parts, run);
-    return step.costed(await phaseOf(step));
+  async step(run: AuditRun, unit: Unit): Promise<Unit> {
+    const step = new AuditStep(this.#parts, run, unit);
+    const next = await phaseOf(step);
+    await step.writeFindings();
+    return next;
   }
 }
 
-async function phaseOf(step: AuditStep): Promise<AuditRun> {
-  const { checkpoint } = step.run;
+async function phaseOf(step: AuditStep): Promise<Unit> {
+  const { checkpoint } = step.unit;
   switch (checkpoint.phase) {
     case 'groups':
-      return scanGroups(step, checkpoint.continuation);
+      return scanGroups(step, checkpoint);
     case 'registrations':
-      return scanRegistrations(step, checkpoint.group, checkpoint.continuation);
+      return scanRegistrations(step, checkpoint);
+    case 'enrollments':
+      return scanEnrollments(step, checkpoint);
+    case 'comparison':
+      return compareRecords(step, checkpoint);
     case 'unknown':
       return findUnknown(step, checkpoint.group, checkpoint.after);
-    case 'enrollments':
-      return scanEnrollments(step, checkpoint.continuation);
     case 'states':
-      return checkStates(step, checkpoint.bucket);
+      return checkStates(step, checkpoint);
     case 'certificates':
-      return findSharedCertificates(step, checkpoint.bucket);
+      return findSharedCertificates(step, checkpoint.partition);
     case 'devices':
-      return evaluateDevices(step, checkpoint.continuation);
+      return evaluateDevices(step, checkpoint);
     case 'batches':
       return evaluateBatches(step, checkpoint.continuation);
     case 'purge':
-      return purge(step, checkpoint.kind);
+      return purge(step);
     default:
-      return step.run;
+      return step.unit;
   }
 }

@@ -1,36 +1,10 @@
-import { emptySummary, type FleetSummary } from '../fleet/fleet-summary.ts';
-import type { FindingCode, Severity } from './finding.ts';
-import type { FindingTallies, SummedUp } from './finding-tally.ts';
-import type { ListingStart } from './listing.ts';
+import { type AuditCounts, noCounts } from './audit-counts.ts';
+import type { Stage } from './audit-plan.ts';
+import type { SummedUp } from './finding-tally.ts';
+import type { Lookups } from './lookups.ts';
 
-/** Where a run stands. Written after every page, so that any instance can go on from it. */
-export type Checkpoint =
-  | { readonly phase: 'groups'; readonly continuation?: string }
-  | { readonly phase: 'registrations'; readonly group: number; readonly continuation?: string }
-  | { readonly phase: 'unknown'; readonly group: number; readonly after?: string }
-  | { readonly phase: 'enrollments'; readonly continuation?: string }
-  /** `began`: when the bucket's states were asked for first; ISO 8601. */
-  | { readonly phase: 'states'; readonly bucket: number; readonly began?: string }
-  | { readonly phase: 'certificates'; readonly bucket: number }
-  | { readonly phase: 'devices'; readonly continuation?: string }
-  | { readonly phase: 'batches'; readonly continuation?: string }
-  | { readonly phase: 'purge'; readonly kind: 'device' | 'batch' }
-  | { readonly phase: 'report' };
-
-export interface Scanned {
-  readonly enrollmentGroups: number;
-  readonly groupRegistrations: number;
-  readonly individualEnrollments: number;
-  readonly individualStates: number;
-}
-
-export type StateCounts = Readonly<
-  Record<'assigned' | 'assigning' | 'failed' | 'disabled' | 'unassigned', number>
->;
-
-export type GroupKinds = Readonly<Record<'x509' | 'symmetricKey', number>>;
-
-export interface AuditRun {
+/** One audit, with what its units of work that are done have counted. */
+export interface AuditRun extends AuditCounts {
   /** The start, as `2026-11-23T04-00-00-000Z`. */
   readonly id: string;
   /** One more than the newest run's that had finished when it began. */
@@ -38,46 +12,28 @@ export interface AuditRun {
   readonly status: 'running' | 'finished' | 'failed';
   readonly startedAt: string;
   readonly finishedAt?: string;
-  /** DPS operations spent. */
-  readonly operations: number;
-  readonly scanned: Scanned;
-  readonly states: StateCounts;
-  /** When the registration state of an individual enrollment was asked for that is the oldest in the report. */
-  readonly oldestState?: string;
-  readonly checkpoint: Checkpoint;
-  /** Ids of the enrollment groups, in lower case, in the order of their scan. */
-  readonly groups: readonly string[];
-  /** Those of them that are disabled. */
-  readonly closedGroups: readonly string[];
-  /** Groups that a profile or a member names, and DPS does not have; in lower case. */
-  readonly missingGroups: readonly string[];
-  /** How many of them are of each kind. */
-  readonly groupKinds: GroupKinds;
-  /** What was counted when the listing of DPS that is under way began. */
-  readonly listing?: ListingStart;
-  /** What the run has found so far. */
-  readonly tallies: FindingTallies;
-  /** Findings that were looked at by id before they were noted, by code. */
-  readonly confirmations: Readonly<Partial<Record<FindingCode, number>>>;
-  /** Devices that no event has named and that were listed. */
-  readonly unknownListed: number;
-  /** What was found in groups when they were scanned, by their ids. */
-  readonly groupFindings: Readonly<Record<string, readonly GroupFinding[]>>;
-  /** Stored in a row of its own: only the report needs it. */
-  readonly summary: FleetSummary;
+  /** The stages come one after the other; the units of one are worked on at once, by chains of messages. */
+  readonly stage: Stage;
+  /** The unit of the stage that is taken next. */
+  readonly nextUnit: number;
+  /** Numbers of the chains that work on this stage. */
+  readonly chains: readonly number[];
+  /** Those of them whose first message may not have been sent yet. */
+  readonly toStart: readonly number[];
+  /** What units have been granted, and have used or not given back. */
+  readonly granted: Lookups;
+  /** Device ids that divide the ledger, by what the run before saw of it. */
+  readonly divisions: readonly string[];
+  /** Groups that DPS has no more, with when that was seen. Their records are kept for a while. */
+  readonly goneGroups: Readonly<Record<string, string>>;
+  /** Once it is closed: what is resolved then has this time, however often it is tried. */
+  readonly endingAt?: string;
   /** Once it has finished. */
   readonly counts?: FindingCounts;
   /** Against the run of about a week before. */
   readonly changes?: Changes;
   /** Why it failed. */
   readonly detail?: string;
-}
-
-export interface GroupFinding {
-  readonly code: FindingCode;
-  readonly severity: Severity;
-  readonly subject: string;
-  readonly detail: string;
 }
 
 /** Open findings when the run ended. */
@@ -109,39 +65,37 @@ export interface CodeChanges {
   readonly resolved: number;
 }
 
-/** Runs that an older version of the app began do not hold these. */
-export const notCountedYet = {
-  groupKinds: { x509: 0, symmetricKey: 0 },
-  closedGroups: [],
-  missingGroups: [],
-  tallies: {},
-  confirmations: {},
-  unknownListed: 0,
-  groupFindings: {},
-  summary: emptySummary,
-} as const;
+/** More devices a unit of work do not pay: each begins with a message and a claim. */
+const pagesPerDivision = 5;
+const mostDivisions = 64;
 
-export function newRun(startedAt: Date, number: number): AuditRun {
+/** `before`: the newest run that has finished. Records of groups that are gone are kept for `keptForMs`. */
+export function newRun(startedAt: Date, before?: AuditRun, keptForMs = Number.POSITIVE_INFINITY): AuditRun {
   return {
+    ...noCounts,
     id: startedAt.toISOString().replaceAll(/[:.]/g, '-'),
-    number,
+    number: (before?.number ?? 0) + 1,
     status: 'running',
     startedAt: startedAt.toISOString(),
-    operations: 0,
-    scanned: { enrollmentGroups: 0, groupRegistrations: 0, individualEnrollments: 0, individualStates: 0 },
-    states: { assigned: 0, assigning: 0, failed: 0, disabled: 0, unassigned: 0 },
-    checkpoint: { phase: 'groups' },
-    groups: [],
-    ...notCountedYet,
+    stage: 'groups',
+    nextUnit: 0,
+    chains: [0],
+    toStart: [],
+    granted: {},
+    divisions: divisionsOf(before?.pageEnds ?? []),
+    goneGroups: before ? goneSince(before, startedAt, keptForMs) : {},
   };
 }
 
-export function counted(counts: StateCounts, statuses: readonly (string | undefined)[]): StateCounts {
-  const next: Record<keyof StateCounts, number> = { ...counts };
-  for (const status of statuses) {
-    if (status !== undefined && status in next) {
-      next[status as keyof StateCounts]++;
-    }
-  }
-  return next;
+/** All that the run before knew of; those that are still there are taken out when the groups have been listed. */
+function goneSince(before: AuditRun, now: Date, keptForMs: number): AuditRun['goneGroups'] {
+  const purged = Date.parse(before.startedAt) - keptForMs;
+  const gone = Object.entries(before.goneGroups).filter(([, since]) => Date.parse(since) >= purged);
+  const known = before.groups.map((id) => [id, now.toISOString()]);
+  return Object.fromEntries([...known, ...gone]);
+}
+
+function divisionsOf(pageEnds: readonly string[]): readonly string[] {
+  const every = Math.max(pagesPerDivision, Math.ceil(pageEnds.length / mostDivisions));
+  return [...pageEnds].sort().filter((_, index) => index % every === every - 1);
 }

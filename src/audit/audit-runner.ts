@@ -1,16 +1,18 @@
 import type { Clock } from '../clock.ts';
 import { RetryLaterError } from '../enrollment/dps-access/retry-later-error.ts';
 import { subjectOf } from '../enrollment/ledger/ledger.ts';
-import type { BackgroundQueue } from '../enrollment/pipeline/background-queue.ts';
+import type { AuditSlice, BackgroundQueue } from '../enrollment/pipeline/background-queue.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import type { FleetIndex } from '../fleet/fleet-index.ts';
 import type { Log } from '../log.ts';
-import { StorageUnavailableError } from '../storage/tables.ts';
+import { RowConflictError, StorageUnavailableError } from '../storage/tables.ts';
 import type { AuditPhases } from './audit-phases.ts';
+import { claimed, completed, left, type Unit } from './audit-plan.ts';
 import { type AuditRun, newRun } from './audit-run.ts';
 import type { AuditStore } from './audit-store.ts';
 import { isOfUnknown } from './finding.ts';
 import { weekBefore } from './finding-changes.ts';
+import type { FindingStore } from './finding-store.ts';
 import { withSums } from './finding-tally.ts';
 import { AuditFailedError } from './listing.ts';
 
@@ -22,17 +24,20 @@ const runsCompared = 30;
 
 export interface AuditRunnerParts {
   readonly store: AuditStore;
+  readonly findings: FindingStore;
   readonly phases: AuditPhases;
   readonly background: BackgroundQueue;
   readonly bus: EventBus;
   readonly fleet: FleetIndex;
   readonly clock: Clock;
   readonly log: Log;
+  /** Records of groups that are gone are kept so long. */
+  readonly retentionDays: number;
   /** Where people open a run's report. */
   readonly reportAddress: (runId: string) => string;
 }
 
-/** Takes a run from its start to its report, in slices chained through the background queue. */
+/** Takes a run from its start to its report: chains of messages work on its units, slice by slice. */
 export class AuditRunner {
   readonly #parts: AuditRunnerParts;
 
@@ -42,68 +47,141 @@ export class AuditRunner {
 
   /** Throws an AuditRunningError if a run is going on already. */
   async start(): Promise<AuditRun> {
-    const { store, background, clock } = this.#parts;
-    const before = await store.newestFinished();
-    const run = newRun(clock.now(), (before?.number ?? 0) + 1);
+    const { store, background, clock, retentionDays } = this.#parts;
+    const run = newRun(clock.now(), await store.newestFinished(), retentionDays * 86_400_000);
     await store.begin(run, clock.now());
-    await background.continueAudit(run.id, 1);
+    await background.continueAudit({ runId: run.id, chain: 0, stage: run.stage, slice: 1 });
     return run;
   }
 
-  async slice(runId: string, slice: number): Promise<void> {
-    const { store, phases, background, clock, log } = this.#parts;
-    let run = await store.readWhole(runId);
-    if (run?.status !== 'running') {
+  async slice(slice: AuditSlice): Promise<void> {
+    const { store, background, clock, log } = this.#parts;
+    const { runId, chain } = slice;
+    const run = await store.read(runId);
+    if (run?.status !== 'running' || !run.chains.includes(chain)) {
       return;
     }
-    const until = clock.now().getTime() + sliceInMs;
+    const next = { ...slice, slice: slice.slice + 1 };
     try {
-      while (clock.now().getTime() < until) {
-        run = await phases.step(run);
-        if (run.checkpoint.phase === 'report') {
-          return await this.#finish(run);
-        }
-        if (!(await store.save(run, clock.now()))) {
-          return;
-        }
-      }
+      const isDone = await this.#work(slice, clock.now().getTime() + sliceInMs);
+      await (isDone ? undefined : background.continueAudit(next));
     } catch (error) {
-      if (error instanceof AuditFailedError && run) {
-        return await this.#fail(run, error.message);
+      if (error instanceof AuditFailedError) {
+        return this.#fail(runId, error.message);
+      }
+      if (error instanceof RowConflictError) {
+        // The message was delivered twice: the other one goes on.
+        return;
       }
       if (!(error instanceof RetryLaterError) && !(error instanceof StorageUnavailableError)) {
         throw error;
       }
       log('warning', 'audit-waits', { runId, why: error.message });
-      const notBefore = new Date(clock.now().getTime() + pauseAfterFailureInMs);
-      return background.continueAudit(runId, slice + 1, notBefore);
+      await background.continueAudit(next, new Date(clock.now().getTime() + pauseAfterFailureInMs));
     }
-    await background.continueAudit(runId, slice + 1);
   }
 
-  async #fail(run: AuditRun, detail: string): Promise<void> {
+  /** Whether nothing is left to do for this chain. */
+  async #work({ runId, chain }: AuditSlice, until: number): Promise<boolean> {
+    const { store, phases, clock } = this.#parts;
+    let { unit, etag } = await store.readChain(runId, chain);
+    let run = await store.read(runId);
+    while (run?.status === 'running' && clock.now().getTime() < until) {
+      run = await this.#startOthers(run);
+      if (run.stage === 'report') {
+        await this.#finish(runId);
+        return true;
+      }
+      if (unit && etag !== undefined && unit.checkpoint.phase !== 'done') {
+        unit = await phases.step(run, unit);
+        etag = await store.saveUnit(runId, chain, unit, { etag, now: clock.now() });
+        if (etag === undefined) {
+          return true;
+        }
+        continue;
+      }
+      const moved = await this.#moveOn(runId, { chain, unit, etag });
+      if (!moved) {
+        return true;
+      }
+      ({ run, unit, etag } = moved);
+    }
+    return run?.status !== 'running';
+  }
+
+  /** Adds up what is done, and takes the next unit of this stage or the next. Undefined: others do what is left. */
+  async #moveOn(
+    runId: string,
+    { chain, unit: done, etag }: { chain: number; unit: Unit | undefined; etag: string | undefined },
+  ): Promise<{ run: AuditRun; unit: Unit | undefined; etag: string | undefined } | undefined> {
+    const { store } = this.#parts;
+    let taken: Unit | undefined;
+    const changed = await store.change(
+      runId,
+      (read) => {
+        if (read.status !== 'running' || !read.chains.includes(chain)) {
+          return undefined;
+        }
+        const run = done ? completed(read, done) : read;
+        const claim = claimed(run);
+        taken = claim?.unit;
+        return claim ?? { run: left(run, chain) };
+      },
+      { chain, etag },
+    );
+    const goesOn = changed?.run.chains.includes(chain) === true;
+    return goesOn ? { ...changed, unit: taken } : undefined;
+  }
+
+  /** The chain that began a stage may have been stopped before it had sent for the others. */
+  async #startOthers(run: AuditRun): Promise<AuditRun> {
+    if (run.toStart.length === 0) {
+      return run;
+    }
+    const { store, background } = this.#parts;
+    for (const chain of run.toStart) {
+      await background.continueAudit({ runId: run.id, chain, stage: run.stage, slice: 1 });
+    }
+    const changed = await store.change(run.id, (read) =>
+      read.stage === run.stage ? { run: { ...read, toStart: [] } } : undefined,
+    );
+    return changed?.run ?? run;
+  }
+
+  async #fail(runId: string, detail: string): Promise<void> {
     const { store, clock, log } = this.#parts;
-    const now = clock.now();
-    await store.save({ ...run, status: 'failed', finishedAt: now.toISOString(), detail }, now);
-    log('error', 'audit-failed', { runId: run.id, why: detail });
+    const finishedAt = clock.now().toISOString();
+    const failed = await store.change(runId, (run) =>
+      run.status === 'running' ? { run: { ...run, status: 'failed', finishedAt, detail } } : undefined,
+    );
+    if (failed) {
+      await store.release(runId);
+      log('error', 'audit-failed', { runId, why: detail });
+    }
   }
 
-  async #finish(run: AuditRun): Promise<void> {
-    const { store, bus, clock, log, fleet, reportAddress } = this.#parts;
-    const now = clock.now();
-    const finishedAt = now.toISOString();
-    for await (const { code, subject } of store.resolveOthers(run, now)) {
+  async #finish(runId: string): Promise<void> {
+    const { store, findings, clock, fleet } = this.#parts;
+    const begun = await store.change(runId, (read) => ({
+      run: { ...read, endingAt: read.endingAt ?? clock.now().toISOString() },
+    }));
+    if (!begun) {
+      return;
+    }
+    const { run } = begun;
+    const finishedAt = run.endingAt ?? clock.now().toISOString();
+    for await (const { code, subject } of findings.resolveOthers(run, finishedAt)) {
       if (isOfUnknown(code)) {
         await fleet.forget(subjectOf('device', subject));
       }
     }
     const before = weekBefore(run, await store.finished(runsCompared));
-    const open = await store.countOpen(run, finishedAt);
+    const open = await findings.countOpen(run, finishedAt);
     const counts = withSums(open.result(), run.tallies);
     const changes =
       before?.finishedAt === undefined
         ? undefined
-        : await store.countChanges({ id: before.id, finishedAt: before.finishedAt }, finishedAt, {
+        : await findings.countChanges({ id: before.id, finishedAt: before.finishedAt }, finishedAt, {
             before: before.counts,
             now: counts,
           });
@@ -115,12 +193,19 @@ export class AuditRunner {
       counts,
       ...(changes ? { changes } : {}),
     };
-    if (!(await store.save(finished, now))) {
-      return;
+    // Once more, if it stops before the run has its end: the same report, told under the same id.
+    if (await store.renewLease(runId, clock.now())) {
+      await this.#publish(finished, counts.critical);
+      await store.change(runId, ({ status }) => (status === 'running' ? { run: finished } : undefined));
+      await store.release(runId);
     }
-    await store.saveNewest(finished);
-    const { critical } = counts;
-    const summary = { runId: run.id, operations: run.operations, findings: counts.open, critical };
+  }
+
+  async #publish(run: AuditRun, critical: number): Promise<void> {
+    const { store, bus, clock, log, reportAddress } = this.#parts;
+    await store.saveNewest(run);
+    const { counts, changes } = run;
+    const summary = { runId: run.id, operations: run.operations, findings: counts?.open, critical };
     log(critical > 0 ? 'error' : 'information', critical > 0 ? 'audit-critical' : 'audit-completed', summary);
     await bus.publish({
       specversion: '1.0',
@@ -128,16 +213,16 @@ export class AuditRunner {
       source: '/enrollment',
       type: 'audit.completed',
       subject: run.id,
-      time: now.toISOString(),
+      time: clock.now().toISOString(),
       datacontenttype: 'application/json',
       data: {
         run: run.id,
         report: reportAddress(run.id),
         scanned: run.scanned,
         states: run.states,
-        findings: counts.open,
+        findings: counts?.open,
         critical,
-        byCode: counts.byCode,
+        byCode: counts?.byCode,
         ...(changes ? { changes } : {}),
       },
     });

@@ -10,26 +10,23 @@ import type { EnrollmentProfiles } from '../enrollment/ledger/profiles.ts';
 import type { BackgroundQueue } from '../enrollment/pipeline/background-queue.ts';
 import type { RejectedEvents } from '../enrollment/rejected/rejected-events.ts';
 import type { FleetIndex } from '../fleet/fleet-index.ts';
+import { type AuditCounts, noCounts, sumOf } from './audit-counts.ts';
 import { auditFacts } from './audit-facts.ts';
+import type { Checkpoint, Unit } from './audit-plan.ts';
 import type { AuditRetention } from './audit-retention.ts';
 import type { AuditRun } from './audit-run.ts';
-import type { AuditStore } from './audit-store.ts';
 import type { CertificateRegister } from './certificate-register.ts';
 import type { DpsCapacity } from './dps-capacity.ts';
 import type { Finding, FindingCode } from './finding.ts';
+import type { FindingStore } from './finding-store.ts';
 import { countOf, type FindingTallies, mostSpelledOut, tallied } from './finding-tally.ts';
+import { type Lookups, lookedUp } from './lookups.ts';
+import type { RecordListing } from './record-listing.ts';
 import type { Registration, RegistrationSnapshot } from './registration-snapshot.ts';
 
 /** How long the audit waits for a token of its share before its slice gives way. */
 const timeoutInMs = 120_000;
 const lookupsAtOnce = 16;
-/**
- * So many findings a run, and of one code, are looked at by id before they are noted, since queries lag behind writes.
- * Where there are more (a profile was changed, say), lag is not what explains them, and the quota is worth more.
- */
-const mostConfirmations = { ofAll: 2_000, ofCode: 500 };
-/** Of a fleet that is older than this system: its devices are listed when their events come. */
-const mostUnknownListed = 1_000;
 
 export interface ListedPage<T> {
   readonly items: readonly T[];
@@ -43,7 +40,9 @@ export interface AuditParts {
   readonly profiles: EnrollmentProfiles;
   readonly snapshot: RegistrationSnapshot;
   readonly certificates: CertificateRegister;
-  readonly store: AuditStore;
+  /** What DPS lists, until it is compared with what is stored. */
+  readonly listing: RecordListing;
+  readonly findings: FindingStore;
   readonly retention: AuditRetention;
   readonly background: BackgroundQueue;
   readonly fleet: FleetIndex;
@@ -58,36 +57,44 @@ export interface AuditParts {
   readonly checksPerStep?: number;
 }
 
-/** One page, or one handful of buckets, of a run: what it reads of DPS and notes. */
+/** One step of a unit of work: what it reads of DPS and notes. It may be repeated: it counts once it is saved. */
 export class AuditStep {
   readonly parts: AuditParts;
-  /** As it was when the step began. */
+  /** With what the units have counted that were done when this one was taken. */
   readonly run: AuditRun;
+  /** As it was when the step began. */
+  readonly unit: Unit;
   /** What this step found, by subject. */
   readonly found = new Map<string, Finding[]>();
+  readonly #toWrite: Finding[] = [];
   #operations = 0;
-  #tallies: FindingTallies;
-  #confirmations: AuditRun['confirmations'];
-  #unknownListed = 0;
+  #tallies: FindingTallies = {};
+  #lookups: Lookups;
+  #listed = 0;
 
-  constructor(parts: AuditParts, run: AuditRun) {
+  constructor(parts: AuditParts, run: AuditRun, unit: Unit) {
     this.parts = parts;
     this.run = run;
-    this.#tallies = run.tallies;
-    this.#confirmations = run.confirmations;
+    this.unit = unit;
+    this.#lookups = unit.counts.lookups;
   }
 
-  /** The run after this step, with what the step cost. */
-  costed(next: AuditRun): AuditRun {
-    const operations = this.run.operations + this.#operations;
-    return {
-      ...next,
-      operations,
-      // What a listing that begins anew has noted is noted once more.
-      tallies: next.tallies === this.run.tallies ? this.#tallies : next.tallies,
-      confirmations: this.#confirmations,
-      unknownListed: this.run.unknownListed + this.#unknownListed,
-    };
+  /** The unit after this step, with what the step has cost, found and counted. */
+  to(checkpoint: Checkpoint, counted: Partial<AuditCounts> = {}): Unit {
+    const counts = { ...noCounts, tallies: this.#tallies, ...counted, operations: this.#operations };
+    const sum = sumOf(this.unit.counts, counts);
+    return { ...this.unit, checkpoint, counts: { ...sum, lookups: this.#usedLookups() } };
+  }
+
+  /** The unit anew: what it had counted counts no more, but what it has cost. */
+  restarted(checkpoint: Checkpoint): Unit {
+    const { counts, restarts } = this.unit;
+    const cost = { operations: counts.operations + this.#operations, lookups: this.#usedLookups() };
+    return { ...this.unit, checkpoint, counts: { ...noCounts, ...cost }, restarts: restarts + 1 };
+  }
+
+  #usedLookups(): Lookups {
+    return { ...this.#lookups, listed: (this.#lookups.listed ?? 0) + this.#listed };
   }
 
   now(): Date {
@@ -133,13 +140,9 @@ export class AuditStep {
 
   /** Whether a finding of this code may still be looked at by id; it then counts as done. */
   mayConfirm(code: FindingCode): boolean {
-    const ofCode = this.#confirmations[code] ?? 0;
-    const ofAll = Object.values(this.#confirmations).reduce((sum, count) => sum + count, 0);
-    if (ofCode >= mostConfirmations.ofCode || ofAll >= mostConfirmations.ofAll) {
-      return false;
-    }
-    this.#confirmations = { ...this.#confirmations, [code]: ofCode + 1 };
-    return true;
+    const lookups = lookedUp(this.#lookups, this.unit.grant, code);
+    this.#lookups = lookups ?? this.#lookups;
+    return lookups !== undefined;
   }
 
   async note(...findings: readonly Finding[]): Promise<void> {
@@ -147,19 +150,24 @@ export class AuditStep {
       const others = this.found.get(finding.subject) ?? [];
       this.found.set(finding.subject, [...others, finding]);
       this.#tallies = tallied(this.#tallies, finding);
-      if (countOf(this.#tallies[finding.code]) > mostSpelledOut) {
-        continue;
+      const { code } = finding;
+      if (countOf(this.unit.counts.tallies[code]) + countOf(this.#tallies[code]) <= mostSpelledOut) {
+        this.#toWrite.push(finding);
       }
-      await this.parts.store.note(this.run, finding, this.now());
     }
+  }
+
+  /** To be called before the step counts. */
+  async writeFindings(): Promise<void> {
+    await this.parts.findings.note(this.run, this.#toWrite, this.now());
   }
 
   /** A device that DPS has and no event has named is in lists, too: so many of them, at least. */
   async listUnknown(id: string, registration: Registration | undefined): Promise<void> {
-    if (this.run.unknownListed + this.#unknownListed >= mostUnknownListed) {
+    if ((this.unit.counts.lookups.listed ?? 0) + this.#listed >= (this.unit.grant.listed ?? 0)) {
       return;
     }
-    this.#unknownListed++;
+    this.#listed++;
     const { fleet } = this.parts;
     const subject = { kind: 'device', id } as const;
     const known = await fleet.readIndexed(subject);

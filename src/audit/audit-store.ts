@@ -1,36 +1,23 @@
-import { compareText } from '../events/compare-text.ts';
-import { sha256 } from '../events/event-identity.ts';
 import { emptySummary, type FleetSummary } from '../fleet/fleet-summary.ts';
+import { deleteRows } from '../storage/delete-rows.ts';
 import { joinText, splitText } from '../storage/long-text.ts';
-import {
-  type Change,
-  odata,
-  type Row,
-  RowConflictError,
-  type Table,
-  type Values,
-} from '../storage/tables.ts';
-import { type AuditRun, type Changes, type FindingCounts, notCountedYet } from './audit-run.ts';
+import { type Change, odata, type Row, RowConflictError, type Table } from '../storage/tables.ts';
+import { type AuditCounts, noCounts, sumOf } from './audit-counts.ts';
+import type { Unit } from './audit-plan.ts';
+import type { AuditRun } from './audit-run.ts';
 import { AuditRunningError } from './audit-running-error.ts';
-import { type Finding, type ReportedFinding, severities } from './finding.ts';
-import {
-  ChangeCounter,
-  isOpenAt,
-  OpenCounter,
-  type StoredFinding,
-  storedFinding,
-} from './finding-changes.ts';
-import { isSummedUp, type SummedUpFinding, summedUpFindings } from './finding-tally.ts';
 
 export const runsPartition = 'run';
 const newestRow = { partition: 'newest', row: 'finished' };
 /** Behind the digits that rows of runs are named by. */
 export const summaryPrefix = 'summary!';
+export const chainPrefix = 'chain!';
 const runsFilter = odata`PartitionKey eq ${runsPartition} and RowKey lt ${':'}`;
 const lease = { partition: 'lease', row: 'audit' };
-/** A run whose instance has died is taken over, or gives way, after this time without a sign of life. */
+/** A run whose instances have died is taken over, or gives way, after this time without a sign of life. */
 const leaseInMs = 10 * 60_000;
 const renewLeaseEveryMs = 60_000;
+const conflictsToLose = 50;
 const endOfTime = 9_999_999_999_999;
 
 /** What a list shows of a run: a page of runs is one query, and small. */
@@ -46,16 +33,27 @@ export interface NewestRun {
   readonly summary: FleetSummary;
 }
 
-/** Runs with their checkpoints, and findings over all runs. */
+/** What a chain works on, as it was read; `etag`: whoever else works on it has the newer one. */
+export interface ChainWork {
+  /** Undefined: it has to take one. */
+  readonly unit: Unit | undefined;
+  /** Undefined: the chain has no row yet. */
+  readonly etag: string | undefined;
+}
+
+/** A decision about a run and, where a chain made it, what that chain works on then. */
+export interface Decision {
+  readonly run: AuditRun;
+  readonly unit?: Unit | undefined;
+}
+
+/** Runs, and where their chains of messages stand. */
 export class AuditStore {
   readonly #runs: Table;
-  readonly #findings: Table;
-  #summarySaved: FleetSummary | undefined;
-  #leaseRenewed = { runId: '', at: 0 };
+  readonly #leaseRenewed = new Map<string, number>();
 
-  constructor(runsTable: Table, findingsTable: Table) {
+  constructor(runsTable: Table) {
     this.#runs = runsTable;
-    this.#findings = findingsTable;
   }
 
   /** Only one run at a time: throws an AuditRunningError with the one that is going on. */
@@ -78,62 +76,127 @@ export class AuditStore {
       const other = await this.#runs.get(lease.partition, lease.row);
       throw new AuditRunningError(String(other?.values.runId));
     }
-    await this.#abandon(held && String(held.values.runId), now);
-    await this.#write(run);
+    if (held) {
+      await this.#abandon(String(held.values.runId), now);
+    }
+    await this.#runs.transact(runsPartition, [
+      { kind: 'upsert', rowKey: rowKeyOf(run.id), values: valuesOf(run) },
+    ]);
   }
 
-  /** A run that this one took the lease from has come to nothing, and the list of runs says so. */
-  async #abandon(runId: string | undefined, now: Date): Promise<void> {
-    const run = runId === undefined ? undefined : await this.readWhole(runId);
-    if (run?.status === 'running') {
-      const detail = 'It gave no sign of life for ten minutes, and another run began.';
-      await this.#write({ ...run, status: 'failed', finishedAt: now.toISOString(), detail });
+  /** A run that another one took the lease from has come to nothing, and the list of runs says so. */
+  async #abandon(runId: string, now: Date): Promise<void> {
+    const detail = 'It gave no sign of life for ten minutes, and another run began.';
+    await this.change(runId, (run) =>
+      run.status === 'running'
+        ? { run: { ...run, status: 'failed', finishedAt: now.toISOString(), detail } }
+        : undefined,
+    );
+  }
+
+  /**
+   * Changes a run by what it is then, whoever else changes it meanwhile; undefined, and nothing is changed, where that is
+   * not to be. With `by`, that chain's work is exchanged in the same transaction.
+   * @throws RowConflictError somebody else works for that chain
+   */
+  async change(
+    runId: string,
+    decide: (run: AuditRun) => Decision | undefined,
+    by?: { readonly chain: number; readonly etag: string | undefined },
+  ): Promise<{ readonly run: AuditRun; readonly etag: string | undefined } | undefined> {
+    for (let lost = 0; ; lost++) {
+      const [row, summary] = await Promise.all([this.#row(runId), this.readSummary(runId)]);
+      const before = row && { ...runOf(row), summary: summary ?? emptySummary };
+      const decided = before && decide(before);
+      if (!row || !before || !decided) {
+        return undefined;
+      }
+      try {
+        const etags = await this.#runs.transact(runsPartition, changesOf(row.etag, before, decided, by));
+        return { run: decided.run, etag: by && etags[0] };
+      } catch (error) {
+        const isOthers = by && (await this.#chainRow(runId, by.chain))?.etag !== by.etag;
+        if (!(error instanceof RowConflictError) || isOthers || lost >= conflictsToLose) {
+          throw error;
+        }
+      }
     }
   }
 
-  /** False, and nothing is saved: another run has begun, since this one gave no sign of life. */
-  async save(run: AuditRun, now: Date): Promise<boolean> {
-    if (run.status === 'running' && this.#hasLease(run.id, now)) {
-      await this.#write(run);
+  async readChain(runId: string, chain: number): Promise<ChainWork> {
+    const row = await this.#chainRow(runId, chain);
+    const text = row && joinText('unit', row.values);
+    return { unit: text ? unitOf(text) : undefined, etag: row?.etag };
+  }
+
+  /**
+   * After a step. Undefined, and nothing is saved: another run has begun, since this one gave no sign of life.
+   * @throws RowConflictError somebody else works for that chain
+   */
+  async saveUnit(
+    runId: string,
+    chain: number,
+    unit: Unit,
+    { etag, now }: { readonly etag: string; readonly now: Date },
+  ): Promise<string | undefined> {
+    if (!(await this.renewLease(runId, now))) {
+      return undefined;
+    }
+    return this.#runs.replace(runsPartition, chainKeyOf(runId, chain), unitValues(unit), etag);
+  }
+
+  /** Not with every step: others have to wait for ten minutes from when it was. False: another run has it. */
+  async renewLease(runId: string, now: Date): Promise<boolean> {
+    const sinceMs = now.getTime() - (this.#leaseRenewed.get(runId) ?? Number.NEGATIVE_INFINITY);
+    if (sinceMs >= 0 && sinceMs < renewLeaseEveryMs) {
       return true;
     }
-    const held = await this.#runs.get(lease.partition, lease.row);
-    if (held && held.values.runId !== run.id && Number(held.values.until) > now.getTime()) {
+    const [held, run] = await Promise.all([
+      this.#runs.get(lease.partition, lease.row),
+      this.#row(runId).then((row) => row && runOf(row)),
+    ]);
+    if (run?.status !== 'running' || (held && held.values.runId !== runId)) {
       return false;
     }
-    await this.#write(run);
-    const until = run.status === 'running' ? now.getTime() + leaseInMs : 0;
-    await this.#runs.upsert(lease.partition, lease.row, { runId: run.id, until: String(until) });
-    this.#leaseRenewed = { runId: run.id, at: now.getTime() };
+    await this.#runs.upsert(lease.partition, lease.row, {
+      runId,
+      until: String(now.getTime() + leaseInMs),
+    });
+    this.#leaseRenewed.clear();
+    this.#leaseRenewed.set(runId, now.getTime());
     return true;
   }
 
-  /** It is not renewed with every page: others have to wait for ten minutes from when it was. */
-  #hasLease(runId: string, now: Date): boolean {
-    const sinceMs = now.getTime() - this.#leaseRenewed.at;
-    return this.#leaseRenewed.runId === runId && sinceMs >= 0 && sinceMs < renewLeaseEveryMs;
-  }
-
-  /** A page that was counted and its checkpoint are one transaction. */
-  async #write(run: AuditRun): Promise<void> {
-    const rowKey = rowKeyOf(run.id);
-    const changes: Change[] = [{ kind: 'upsert', rowKey, values: valuesOf(run) }];
-    if (run.summary !== this.#summarySaved) {
-      const values = splitText('summary', JSON.stringify(run.summary));
-      changes.push({ kind: 'upsert', rowKey: `${summaryPrefix}${rowKey}`, values });
+  /** The run has ended: the next one may begin at once, and no chain has anything to go on with. */
+  async release(runId: string): Promise<void> {
+    const held = await this.#runs.get(lease.partition, lease.row);
+    if (held?.values.runId === runId) {
+      await this.#runs.upsert(lease.partition, lease.row, { runId, until: '0' });
     }
-    await this.#runs.transact(runsPartition, changes);
-    this.#summarySaved = run.summary;
+    const prefix = `${chainPrefix}${rowKeyOf(runId)}`;
+    const filter = odata`PartitionKey eq ${runsPartition} and RowKey ge ${prefix} and RowKey lt ${`${prefix}~`}`;
+    await deleteRows(this.#runs, filter);
   }
 
   /** Without its summary. */
   async read(id: string): Promise<AuditRun | undefined> {
-    const row = await this.#runs.get(runsPartition, rowKeyOf(id));
-    return row ? runOf(row) : undefined;
+    const row = await this.#row(id);
+    return row && runOf(row);
+  }
+
+  /** With what the units have counted that are under way. */
+  async readLive(id: string): Promise<AuditRun | undefined> {
+    const run = await this.read(id);
+    if (run?.status !== 'running') {
+      return run;
+    }
+    const work = await Promise.all(run.chains.map((chain) => this.readChain(id, chain)));
+    const counts = work.reduce<AuditCounts>((sum, { unit }) => (unit ? sumOf(sum, unit.counts) : sum), run);
+    return { ...run, ...counts };
   }
 
   async readLine(id: string): Promise<RunLine | undefined> {
-    const run = await this.read(id);
+    const run = await this.readLive(id);
     return run && lineOf(run);
   }
 
@@ -158,18 +221,9 @@ export class AuditStore {
     const found = page.rows.slice(0, size);
     const last = found.at(-1);
     return {
-      runs: await Promise.all(found.map((row) => this.#lineOf(row))),
+      runs: found.map(({ values }) => JSON.parse(String(values.line)) as RunLine),
       ...(page.rows.length > size && last ? { continuation: last.rowKey } : {}),
     };
-  }
-
-  /** Of a run that an older version of the app made. */
-  async #lineOf(row: Row): Promise<RunLine> {
-    if (typeof row.values.line === 'string') {
-      return JSON.parse(row.values.line) as RunLine;
-    }
-    const whole = await this.#runs.get(runsPartition, row.rowKey);
-    return lineOf(runOf(whole ?? row));
   }
 
   /** The newest runs that have finished, the newest first: one query, most often. */
@@ -194,94 +248,6 @@ export class AuditStore {
     return line && this.read(line.id);
   }
 
-  /** Keeps since when a finding is known; one that had been resolved begins anew. */
-  async note(run: AuditRun, finding: Finding, now: Date): Promise<void> {
-    const { partition, row } = findingKeys(finding);
-    const known = await this.#findings.get(partition, row);
-    const isOpen = known !== undefined && known.values.resolvedAt === undefined;
-    const values = {
-      severity: finding.severity,
-      code: finding.code,
-      subject: finding.subject,
-      detail: finding.detail,
-      firstSeen: isOpen ? String(known.values.firstSeen) : now.toISOString(),
-      ...(known && cameBack(known)),
-      lastSeen: now.toISOString(),
-      runId: run.id,
-    };
-    await this.#findings.upsert(partition, row, values);
-  }
-
-  /**
-   * Open findings that this run has not met again are resolved; these are they. Of a code that has more than are written,
-   * nobody can tell.
-   */
-  async *resolveOthers(run: AuditRun, now: Date): AsyncGenerator<StoredFinding> {
-    const filter = odata`runId ne ${run.id}`;
-    for await (const row of this.#findings.rows(filter)) {
-      const { code } = storedFinding(row);
-      if (row.values.resolvedAt !== undefined || isSummedUp(run.tallies, code)) {
-        continue;
-      }
-      const values = Object.fromEntries(
-        Object.entries(row.values).map(([name, value]) => [name, String(value)]),
-      );
-      await this.#findings.upsert(row.partitionKey, row.rowKey, { ...values, resolvedAt: now.toISOString() });
-      yield storedFinding(row);
-    }
-  }
-
-  /** All findings that ever were, one by one. */
-  async *everyFinding(): AsyncGenerator<StoredFinding> {
-    for await (const row of this.#findings.rows('')) {
-      yield storedFinding(row);
-    }
-  }
-
-  /** Of the codes whose findings all have a row. */
-  async countOpen(run: AuditRun, until: string): Promise<OpenCounter> {
-    const counter = new OpenCounter(run.tallies);
-    for await (const finding of this.everyFinding()) {
-      if (isOpenAt(finding, until)) {
-        counter.add(finding);
-      }
-    }
-    return counter;
-  }
-
-  /** A page of findings in the order of their rows; `continuation` as a page before gave it. */
-  async pageOfFindings(
-    filter: { readonly code?: string | undefined; readonly fits: (finding: StoredFinding) => boolean },
-    size: number,
-    continuation: string | undefined,
-  ): Promise<{ readonly findings: readonly StoredFinding[]; readonly continuation?: string }> {
-    const [partition = '', row = ''] = Buffer.from(continuation ?? '', 'base64url')
-      .toString()
-      .split('\n');
-    const after =
-      partition === ''
-        ? "PartitionKey ge ''"
-        : odata`(PartitionKey gt ${partition} or (PartitionKey eq ${partition} and RowKey gt ${row}))`;
-    const code = filter.code === undefined ? '' : odata` and code eq ${filter.code}`;
-    const findings: StoredFinding[] = [];
-    let last: Row | undefined;
-    for await (const each of this.#findings.rows(`${after}${code}`)) {
-      const finding = storedFinding(each);
-      if (!filter.fits(finding)) {
-        continue;
-      }
-      if (findings.length === size && last) {
-        return {
-          findings,
-          continuation: Buffer.from(`${last.partitionKey}\n${last.rowKey}`).toString('base64url'),
-        };
-      }
-      findings.push(finding);
-      last = each;
-    }
-    return { findings };
-  }
-
   /** The newest finished run with its summary, by one read: lists and pages begin with it. */
   async newest(): Promise<NewestRun | undefined> {
     const row = await this.#runs.get(newestRow.partition, newestRow.row);
@@ -294,65 +260,37 @@ export class AuditStore {
     await this.#runs.upsert(newestRow.partition, newestRow.row, splitText('newest', JSON.stringify(newest)));
   }
 
-  async countChanges(
-    since: Changes['since'],
-    until: string,
-    sums: { readonly before: FindingCounts | undefined; readonly now: FindingCounts | undefined },
-  ): Promise<Changes> {
-    const counter = new ChangeCounter(since.finishedAt, until, sums);
-    for await (const finding of this.everyFinding()) {
-      counter.add(finding);
-    }
-    return counter.result(since);
+  #row(id: string): Promise<Row | undefined> {
+    return this.#runs.get(runsPartition, rowKeyOf(id));
   }
 
-  /** What a finished run found: the most severe first. */
-  async findingsOf(run: AuditRun): Promise<(ReportedFinding | SummedUpFinding)[]> {
-    const until = run.finishedAt ?? new Date().toISOString();
-    const found: ReportedFinding[] = [];
-    const firstSeen = new Map<string, string>();
-    for await (const finding of this.everyFinding()) {
-      if (!isOpenAt(finding, until)) {
-        continue;
-      }
-      if (run.counts?.summedUp?.[finding.code] === undefined) {
-        found.push(reportedFinding(finding));
-      } else if (finding.firstSeen < (firstSeen.get(finding.code) ?? '~')) {
-        firstSeen.set(finding.code, finding.firstSeen);
-      }
-    }
-    const summedUp = summedUpFindings(run.counts, (code) => ({
-      firstSeen: firstSeen.get(code) ?? until,
-      lastSeen: until,
-    }));
-    return [...found, ...summedUp].sort(bySeverity);
+  #chainRow(runId: string, chain: number): Promise<Row | undefined> {
+    return this.#runs.get(runsPartition, chainKeyOf(runId, chain));
   }
 }
 
-function reportedFinding(finding: StoredFinding): ReportedFinding {
-  const { severity, code, subject, detail, firstSeen, lastSeen } = finding;
-  return { severity, code, subject, detail, firstSeen, lastSeen };
-}
-
-/** Of a finding that is noted again: when it had been resolved before, and since when it was known then. */
-function cameBack({ values }: Row): Values {
-  const { resolvedAt, firstSeen, cameBackFrom, earlierFirstSeen } = values;
-  if (resolvedAt !== undefined) {
-    return { cameBackFrom: String(resolvedAt), earlierFirstSeen: String(firstSeen) };
+/** The chain's row first: its etag is asked for. */
+function changesOf(
+  etag: string,
+  before: AuditRun,
+  { run, unit }: Decision,
+  by: { readonly chain: number; readonly etag: string | undefined } | undefined,
+): Change[] {
+  const rowKey = rowKeyOf(run.id);
+  const changes: Change[] = [];
+  if (by) {
+    const values = unit ? unitValues(unit) : { unit: '' };
+    const chain = { rowKey: chainKeyOf(run.id, by.chain), values };
+    changes.push(
+      by.etag === undefined ? { kind: 'insert', ...chain } : { kind: 'replace', ...chain, etag: by.etag },
+    );
   }
-  if (cameBackFrom === undefined) {
-    return {};
+  changes.push({ kind: 'replace', rowKey, values: valuesOf(run), etag });
+  if (run.summary !== before.summary) {
+    const values = splitText('summary', JSON.stringify(run.summary));
+    changes.push({ kind: 'upsert', rowKey: `${summaryPrefix}${rowKey}`, values });
   }
-  return { cameBackFrom: String(cameBackFrom), earlierFirstSeen: String(earlierFirstSeen) };
-}
-
-export function bySeverity(left: ReportedFinding, right: ReportedFinding): number {
-  const tieBreak = severities.indexOf(left.severity) - severities.indexOf(right.severity);
-  return tieBreak || compareText(left.code, right.code) || compareText(left.subject, right.subject);
-}
-
-function findingKeys({ code, subject }: Finding): { readonly partition: string; readonly row: string } {
-  return { partition: sha256(subject).slice(0, 2), row: `${code}!${subject.replaceAll(/[/\\#?]/g, '_')}` };
+  return changes;
 }
 
 /** Whether a text is a continuation that a page of runs was answered with. */
@@ -370,6 +308,22 @@ function rowKeyOf(id: string): string {
   const iso = `${date}T${time.replace(/^(\d\d)-(\d\d)-(\d\d)-(\d{3})Z$/, '$1:$2:$3.$4Z')}`;
   const started = new Date(iso);
   return Number.isNaN(started.getTime()) ? 'none' : runRowKey(started);
+}
+
+function chainKeyOf(runId: string, chain: number): string {
+  return `${chainPrefix}${rowKeyOf(runId)}!${chain}`;
+}
+
+/** Most units count no devices: their summary stays the empty one. */
+function unitValues({ counts, ...unit }: Unit): Record<string, string> {
+  const { summary, ...others } = counts;
+  const stored = summary === emptySummary ? others : counts;
+  return splitText('unit', JSON.stringify({ ...unit, counts: stored }));
+}
+
+function unitOf(text: string): Unit {
+  const unit = JSON.parse(text) as Unit;
+  return { ...unit, counts: { ...noCounts, ...unit.counts } };
 }
 
 function valuesOf({ summary: _, ...run }: AuditRun) {
@@ -391,5 +345,5 @@ function lineOf(run: Omit<AuditRun, 'summary'>): RunLine {
 }
 
 function runOf(row: Row): AuditRun {
-  return { number: 0, ...notCountedYet, ...JSON.parse(joinText('run', row.values) ?? '{}') };
+  return { summary: emptySummary, ...JSON.parse(joinText('run', row.values) ?? '{}') };
 }

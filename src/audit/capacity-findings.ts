@@ -1,4 +1,5 @@
-import type { AuditRun, GroupKinds } from './audit-run.ts';
+import type { GroupKinds } from './audit-counts.ts';
+import type { AuditRun } from './audit-run.ts';
 import type { DpsCapacity } from './dps-capacity.ts';
 import type { Finding } from './finding.ts';
 

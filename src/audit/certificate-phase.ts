@@ -1,21 +1,24 @@
-import type { AuditRun } from './audit-run.ts';
+import type { Unit } from './audit-plan.ts';
 import type { AuditStep } from './audit-step.ts';
-import { bucketCount, bucketsPerStep } from './buckets.ts';
 import { certificateSlots } from './certificate-findings.ts';
-import type { Holder, SharedCertificate } from './certificate-register.ts';
+import { certificatePartitions, type Holder, type SharedCertificate } from './certificate-register.ts';
 import type { Finding } from './finding.ts';
 
-export async function findSharedCertificates(step: AuditStep, from: number): Promise<AuditRun> {
-  if (from >= bucketCount) {
-    return { ...step.run, checkpoint: { phase: 'devices' } };
-  }
-  for await (const shared of step.parts.certificates.shared(from, step.run.id)) {
+/** Up to so many are looked through in one step. */
+const fewEnrollments = 20_000;
+
+export async function findSharedCertificates(step: AuditStep, partition: number): Promise<Unit> {
+  const isSmall = step.run.scanned.individualEnrollments <= fewEnrollments;
+  const next = isSmall ? certificatePartitions : partition + 1;
+  for await (const shared of step.parts.certificates.shared(partition, next)) {
     const confirmed = await stillShared(step, shared);
     if (confirmed) {
       await step.note(certificateShared(confirmed));
     }
   }
-  return { ...step.run, checkpoint: { phase: 'certificates', bucket: from + bucketsPerStep } };
+  return step.to(
+    next < certificatePartitions ? { phase: 'certificates', partition: next } : { phase: 'done' },
+  );
 }
 
 /** Queries lag behind writes: an enrollment that has gone, or has another certificate by now, holds it no more. */

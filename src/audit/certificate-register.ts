@@ -1,11 +1,16 @@
-import type { Change, Table } from '../storage/tables.ts';
-import { bucketsFilter } from './buckets.ts';
-import { certificateSlots, type StoredEnrollment, storedId } from './certificate-findings.ts';
+import { deleteRowKeys } from '../storage/delete-rows.ts';
+import { type Change, odata, type Row, type Table } from '../storage/tables.ts';
+import { certificateSlots, type StoredEnrollment } from './certificate-findings.ts';
+import type { RowChange } from './record-comparison.ts';
 
-/** Buckets by two hex digits of the thumbprint. */
+/** Partitions by the first hex digit of the thumbprint. */
 const certificates = 'c!';
+export const certificatePartitions = 16;
+/** Of enrollment groups: which certificates each has. */
+export const groupCertificates = 'e!';
 /** So many holders of one certificate are kept in memory, and told. */
 const holdersTold = 10;
+const changesPerTransaction = 100;
 
 export interface Holder {
   readonly kind: 'enrollment' | 'group';
@@ -18,9 +23,15 @@ export interface SharedCertificate {
   readonly count: number;
 }
 
+/** As the row of an enrollment or group has them: its thumbprints, or nothing. */
+export function certificatesOf(stored: StoredEnrollment): { readonly certificates?: string } {
+  const thumbprints = certificateSlots(stored).map(({ info }) => info.sha256Thumbprint.toUpperCase());
+  return thumbprints.length > 0 ? { certificates: [...new Set(thumbprints)].join(' ') } : {};
+}
+
 /**
  * Who holds which certificate: one row a holder, which sort by thumbprint. So a million of them are compared with
- * their neighbours alone, whichever pages and slices they came in.
+ * their neighbours alone, whichever pages and units of work they came in.
  */
 export class CertificateRegister {
   readonly #table: Table;
@@ -29,38 +40,42 @@ export class CertificateRegister {
     this.#table = table;
   }
 
-  async save(runId: string, page: readonly StoredEnrollment[]): Promise<void> {
-    const rows = new Map<string, { readonly partition: string; readonly change: Change }>();
-    for (const stored of page) {
-      const kind: Holder['kind'] = 'registrationId' in stored ? 'enrollment' : 'group';
-      for (const { info } of certificateSlots(stored)) {
-        const thumbprint = info.sha256Thumbprint.toUpperCase();
-        const rowKey = `${thumbprint}!${kind}!${storedId(stored)}`;
-        const values = { runId, thumbprint, kind, id: storedId(stored) };
-        rows.set(rowKey, { partition: partitionOf(thumbprint), change: { kind: 'upsert', rowKey, values } });
+  /** What became of the rows of enrollments or groups, of which none is written yet. */
+  async update(kind: Holder['kind'], changes: readonly RowChange[]): Promise<void> {
+    const partitions = new Map<string, { kept: Change[]; gone: string[] }>();
+    const of = (thumbprint: string) => {
+      const partition = partitionOf(thumbprint);
+      const rows = partitions.get(partition) ?? { kept: [], gone: [] };
+      partitions.set(partition, rows);
+      return rows;
+    };
+    for (const { id, before, after } of changes) {
+      const [had, has] = [thumbprintsOf(before?.values.certificates), thumbprintsOf(after?.certificates)];
+      for (const thumbprint of has.filter((each) => !had.includes(each))) {
+        const values = { thumbprint, kind, id };
+        of(thumbprint).kept.push({ kind: 'upsert', rowKey: rowKeyOf(thumbprint, kind, id), values });
+      }
+      for (const thumbprint of had.filter((each) => !has.includes(each))) {
+        of(thumbprint).gone.push(rowKeyOf(thumbprint, kind, id));
       }
     }
-    // A page has at most 100 enrollments with two certificates each; a transaction takes 100 changes.
-    for (const half of halves([...rows.values()])) {
-      await Promise.all(
-        [...Map.groupBy(half, ({ partition }) => partition)].map(([partition, some]) =>
-          this.#table.transact(
-            partition,
-            some.map(({ change }) => change),
-          ),
-        ),
-      );
-    }
+    await Promise.all(
+      [...partitions].map(async ([partition, { kept, gone }]) => {
+        for (let start = 0; start < kept.length; start += changesPerTransaction) {
+          await this.#table.transact(partition, kept.slice(start, start + changesPerTransaction));
+        }
+        for (let start = 0; start < gone.length; start += changesPerTransaction) {
+          await deleteRowKeys(this.#table, partition, gone.slice(start, start + changesPerTransaction));
+        }
+      }),
+    );
   }
 
-  /** Those of a step's buckets that more than one holds. What this run did not meet is forgotten. */
-  async *shared(from: number, runId: string): AsyncGenerator<SharedCertificate> {
+  /** Those of these partitions that more than one holds. */
+  async *shared(from: number, until: number): AsyncGenerator<SharedCertificate> {
     let current: { thumbprint: string; holders: Holder[]; count: number } | undefined;
-    for await (const row of this.#table.rows(bucketsFilter(certificates, from))) {
-      if (row.values.runId !== runId) {
-        await this.#table.delete(row.partitionKey, row.rowKey);
-        continue;
-      }
+    const filter = odata`PartitionKey ge ${partitionAt(from)} and PartitionKey lt ${partitionAt(until)}`;
+    for await (const row of this.#table.rows(filter)) {
       const thumbprint = String(row.values.thumbprint);
       if (current?.thumbprint !== thumbprint) {
         if (current && current.count > 1) {
@@ -69,9 +84,8 @@ export class CertificateRegister {
         current = { thumbprint, holders: [], count: 0 };
       }
       current.count++;
-      const kind = row.values.kind === 'group' ? 'group' : 'enrollment';
       if (current.holders.length < holdersTold) {
-        current.holders.push({ kind, id: String(row.values.id) });
+        current.holders.push(holderOf(row));
       }
     }
     if (current && current.count > 1) {
@@ -80,10 +94,23 @@ export class CertificateRegister {
   }
 }
 
-function partitionOf(thumbprint: string): string {
-  return `${certificates}${thumbprint.slice(0, 2).toLowerCase()}`;
+function holderOf({ values }: Row): Holder {
+  return { kind: values.kind === 'group' ? 'group' : 'enrollment', id: String(values.id) };
 }
 
-function halves<T>(items: readonly T[]): readonly (readonly T[])[] {
-  return [items.slice(0, 100), items.slice(100)];
+function thumbprintsOf(text: unknown): string[] {
+  return typeof text === 'string' && text !== '' ? text.split(' ') : [];
+}
+
+/** Behind the last one comes what sorts after all hex digits. */
+function partitionAt(number: number): string {
+  return certificates + (number < certificatePartitions ? number.toString(16) : 'g');
+}
+
+function partitionOf(thumbprint: string): string {
+  return `${certificates}${thumbprint.slice(0, 1).toLowerCase()}`;
+}
+
+function rowKeyOf(thumbprint: string, kind: Holder['kind'], id: string): string {
+  return `${thumbprint}!${kind}!${id}`;
 }

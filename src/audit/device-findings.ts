@@ -102,7 +102,9 @@ export function hubEvidenceOf({
 }: DeviceEvidence): HubEvidence {
   const scrapped = state.registers.life?.life === 'scrapped';
   const own = individual && withLastHub(individual, state);
-  const ofThisRun = inGroup?.runId === run.id ? withLastHub(inGroup, state) : undefined;
+  const group = desired.kind === 'member' || desired.kind === 'blocked' ? desired.enrollmentGroupId : '';
+  const isListed = run.groups.includes(group.toLowerCase());
+  const ofThisRun = inGroup && isListed ? withLastHub(inGroup, state) : undefined;
   switch (desired.kind) {
     case 'enrollment': {
       const { provisioningStatus, iotHubs } = desired.enrollment;
@@ -143,7 +145,7 @@ function withLastHub(registration: Snapshot, { registers }: SubjectState): Regis
 
 /** A device that is refused tries again, and rightly so: only those that are let in each time count. */
 function registersAgainAndAgain({ id, run }: DeviceEvidence, registration: Snapshot | undefined): Finding[] {
-  const times = registration?.status === 'assigned' && movedEachTime(registration.seen, run.number);
+  const times = registration?.status === 'assigned' && movedEachTime(registration.history, run.number);
   if (!times) {
     return [];
   }

@@ -1,4 +1,4 @@
-import type { GroupKinds } from './audit-run.ts';
+import type { GroupKinds } from './audit-counts.ts';
 
 export interface DpsCapacity {
   readonly enrollmentGroups: GroupKinds;

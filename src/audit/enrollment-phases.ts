@@ -1,11 +1,12 @@
-import { type AuditRun, counted } from './audit-run.ts';
+import type { IndividualEnrollment } from '../dps/models.ts';
+import type { Row } from '../storage/tables.ts';
+import { countedStates, scannedOnly } from './audit-counts.ts';
+import type { Checkpoint, Unit } from './audit-plan.ts';
 import type { AuditStep } from './audit-step.ts';
-import { bucketCount, bucketsPerStep } from './buckets.ts';
-import { quotaFindings } from './capacity-findings.ts';
-import { certificateFindings } from './certificate-findings.ts';
-import { dpsCapacity } from './dps-capacity.ts';
-import { listingBegun, listingEnded, listingRestarted } from './listing.ts';
-import type { Snapshot } from './registration-snapshot.ts';
+import { certificateFindings, storedId } from './certificate-findings.ts';
+import { certificatesOf } from './certificate-register.ts';
+import { listingRestarted, readPages } from './listing.ts';
+import { individuals, snapshotOf } from './registration-snapshot.ts';
 import { checksFor, isCheckedSince } from './state-checks.ts';
 import { evaluateEnrollment } from './stored-enrollments.ts';
 
@@ -13,84 +14,123 @@ import { evaluateEnrollment } from './stored-enrollments.ts';
 const statesWithinMs = 20 * 3_600_000;
 /** At the whole quota of an instance half a minute's: a checkpoint comes after that. */
 const mostChecksPerStep = 500;
-/** Beyond so many enrollments a step reads one bucket: a page or two of rows are in memory at once. */
-const fewEnrollments = 50_000;
+/** They are written after so many: what stops before that is asked for again. */
+const checksPerWrite = 100;
+const longestDetail = 2_000;
 
-export async function scanEnrollments(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
-  const { parts } = step;
-  const run = listingBegun(step.run);
-  const page = await step.page(continuation, (settings) =>
-    parts.dps.individualEnrollments.query().byPage(settings).next(),
+export async function scanEnrollments(
+  step: AuditStep,
+  { chunk, continuation }: { readonly chunk: number; readonly continuation?: string },
+): Promise<Unit> {
+  const { parts, run } = step;
+  const enrollments: IndividualEnrollment[] = [];
+  const listed = await readPages(
+    step,
+    continuation,
+    (settings) => parts.dps.individualEnrollments.query().byPage(settings).next(),
+    async (items) => {
+      enrollments.push(...items);
+      await step.inParallel(items, async (enrollment) => {
+        await step.note(...certificateFindings(enrollment, step.now()));
+        await evaluateEnrollment(step, enrollment);
+      });
+    },
   );
-  if (page === 'expired') {
-    return listingRestarted(run, { phase: 'enrollments' });
+  if (listed === 'expired') {
+    return listingRestarted(step, { phase: 'enrollments', chunk: 0 });
   }
-  await parts.certificates.save(run.id, page.items);
-  await step.inParallel(page.items, async (enrollment) => {
-    await step.note(...certificateFindings(enrollment, step.now()));
-    await evaluateEnrollment(step, enrollment);
-  });
-  await parts.snapshot.saveEnrollments(run.id, page.items, step.found);
-  const individualEnrollments = run.scanned.individualEnrollments + page.items.length;
-  const next = { ...run, scanned: { ...run.scanned, individualEnrollments } };
-  return page.continuation === undefined
-    ? { ...listingEnded(next), checkpoint: { phase: 'states', bucket: 0 } }
-    : { ...next, checkpoint: { phase: 'enrollments', continuation: page.continuation } };
+  const records = enrollments.map((enrollment) => ({
+    id: storedId(enrollment),
+    values: { ...certificatesOf(enrollment), ...findingsOf(step, storedId(enrollment)) },
+  }));
+  const chunks = await parts.listing.append(run.id, individuals, chunk, records);
+  const counted = { scanned: scannedOnly({ individualEnrollments: enrollments.length }) };
+  return listed.continuation === undefined
+    ? step.to({ phase: 'comparison', of: individuals, chunks, part: 0 }, counted)
+    : step.to({ phase: 'enrollments', chunk: chunks, continuation: listed.continuation }, counted);
+}
+
+function findingsOf(step: AuditStep, id: string): { readonly findings?: string } {
+  const findings = step.found.get(id);
+  const short = findings?.map((finding) => ({ ...finding, detail: finding.detail.slice(0, longestDetail) }));
+  return short ? { findings: JSON.stringify(short) } : {};
 }
 
 /**
- * Registration states of individual enrollments come one an operation. A step asks for some hundreds; the buckets that
- * are left share the time that is left, so that a run ends within a day.
+ * Registration states of individual enrollments come one an operation. A step asks for some hundreds of a page of rows; the
+ * pages that are left share the time that is left, so that a run ends within a day.
  */
-export async function checkStates(step: AuditStep, from: number): Promise<AuditRun> {
+export async function checkStates(
+  step: AuditStep,
+  checkpoint: Extract<Checkpoint, { phase: 'states' }>,
+): Promise<Unit> {
   const { run, parts } = step;
-  if (from >= bucketCount) {
-    await step.note(...quotaFindings(run, parts.capacity ?? dpsCapacity));
-    return { ...run, checkpoint: { phase: 'certificates', bucket: 0 } };
+  if (run.scanned.individualEnrollments === 0) {
+    return step.to({ phase: 'done' });
   }
-  const atOnce = run.scanned.individualEnrollments > fewEnrollments ? 1 : bucketsPerStep;
+  const { after, passed } = checkpoint;
   const { checksPerStep = mostChecksPerStep } = parts;
   const now = step.now();
-  const { began = now.toISOString() } = run.checkpoint.phase === 'states' ? run.checkpoint : {};
-  const buckets = await parts.snapshot.buckets(from, atOnce, run.id);
-  const rows = new Map(buckets.flat().map((row) => [row.id, row]));
-  const due = checksFor([...rows.values()], run.startedAt);
-  const hasTime = now.getTime() < timeShareEnd(run, from, atOnce, new Date(began));
+  const { began = now.toISOString() } = checkpoint;
+  const page = await parts.snapshot.individualsAfter(after ?? '');
+  const rows = new Map(page.rows.map((row) => [row.rowKey, row]));
+  const due = checksFor(page.rows.map(snapshotOf), run.startedAt);
+  const left = Math.max(page.rows.length, run.scanned.individualEnrollments - passed);
+  const hasTime = now.getTime() < timeShareEnd(run, page.rows.length / left, new Date(began));
   if (due.length > 0 && hasTime) {
-    await step.inParallel(due.slice(0, checksPerStep), async ({ id }) => {
-      const state = await step.registrationState(id);
-      const snapshot = await parts.snapshot.saveIndividualState(id, run, state, step.now());
-      rows.set(id, { ...(rows.get(id) as Snapshot), ...snapshot });
-    });
+    const asked = due.slice(0, checksPerStep).flatMap(({ id }) => rows.get(id) ?? []);
+    for (let start = 0; start < asked.length; start += checksPerWrite) {
+      for (const row of await askedFor(step, asked.slice(start, start + checksPerWrite))) {
+        rows.set(row.rowKey, row);
+      }
+    }
     if (due.length > checksPerStep) {
-      return { ...run, checkpoint: { phase: 'states', bucket: from, began } };
+      return step.to({ ...checkpoint, began });
     }
   }
-  return withStates({ ...run, checkpoint: { phase: 'states', bucket: from + atOnce } }, [...rows.values()]);
+  const last = page.rows.at(-1)?.rowKey;
+  const next: Checkpoint =
+    page.isLast || last === undefined
+      ? { phase: 'done' }
+      : { phase: 'states', after: last, passed: passed + page.rows.length };
+  return step.to(next, statesOf([...rows.values()], run.startedAt));
 }
 
-/** When a handful of buckets has used its part of the time that was left when it began. */
-function timeShareEnd({ startedAt }: AuditRun, bucket: number, atOnce: number, began: Date): number {
+async function askedFor(step: AuditStep, rows: readonly Row[]): Promise<readonly Row[]> {
+  const states = new Map<string, Awaited<ReturnType<typeof step.registrationState>>>();
+  let failure: { readonly error: unknown } | undefined;
+  await step
+    .inParallel(rows, async ({ rowKey }) => {
+      states.set(rowKey, await step.registrationState(rowKey));
+    })
+    .catch((error: unknown) => {
+      failure = { error };
+    });
+  // What has been asked for is kept, whatever became of the others.
+  const checked = rows
+    .filter(({ rowKey }) => states.has(rowKey))
+    .map((row) => ({ row, state: states.get(row.rowKey) }));
+  const written = await step.parts.snapshot.saveIndividualStates(checked, step.run.number, step.now());
+  if (failure) {
+    throw failure.error;
+  }
+  return written;
+}
+
+/** When a page of rows has used its part of the time that was left when it began. */
+function timeShareEnd({ startedAt }: { readonly startedAt: string }, part: number, began: Date): number {
   const end = Date.parse(startedAt) + statesWithinMs;
-  const left = Math.max(0, end - began.getTime());
-  return began.getTime() + (left * atOnce) / (bucketCount - bucket);
+  return began.getTime() + Math.max(0, end - began.getTime()) * part;
 }
 
 /** Counted once all is asked for that there is time for: a step that is repeated asks for nothing twice. */
-function withStates(run: AuditRun, rows: readonly Snapshot[]): AuditRun {
-  const checked = rows.filter((row) => isCheckedSince(row, run.startedAt)).length;
-  const times = rows.flatMap(({ checkedAt }) => (checkedAt === undefined ? [] : [checkedAt]));
-  const oldest = times.reduce<string | undefined>(
-    (least, time) => (least === undefined || time < least ? time : least),
-    run.oldestState,
-  );
+function statesOf(rows: readonly Row[], startedAt: string) {
+  const snapshots = rows.map(snapshotOf);
+  const checked = snapshots.filter((row) => isCheckedSince(row, startedAt)).length;
+  const oldest = snapshots.flatMap(({ checkedAt }) => checkedAt ?? []).sort()[0];
   return {
-    ...run,
-    scanned: { ...run.scanned, individualStates: run.scanned.individualStates + checked },
-    states: counted(
-      run.states,
-      rows.map(({ status }) => status),
-    ),
+    scanned: scannedOnly({ individualStates: checked }),
+    states: countedStates(snapshots.map(({ status }) => status)),
     ...(oldest === undefined ? {} : { oldestState: oldest }),
   };
 }

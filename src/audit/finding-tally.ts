@@ -41,6 +41,23 @@ export function tallied(tallies: FindingTallies, { code, severity, subject }: Fi
   return { ...tallies, [code]: { ...before, [severity]: before[severity] + 1 } };
 }
 
+export function combinedTallies(left: FindingTallies, right: FindingTallies): FindingTallies {
+  const sum: { -readonly [Code in FindingCode]?: FindingTally } = { ...left };
+  for (const [code, { critical, warning, info, example }] of Object.entries(right) as [
+    FindingCode,
+    FindingTally,
+  ][]) {
+    const before = sum[code] ?? { critical: 0, warning: 0, info: 0, example };
+    sum[code] = {
+      critical: before.critical + critical,
+      warning: before.warning + warning,
+      info: before.info + info,
+      example: before.example,
+    };
+  }
+  return sum;
+}
+
 export function countOf(tally: FindingTally | undefined): number {
   return tally ? tally.critical + tally.warning + tally.info : 0;
 }

@@ -1,65 +1,81 @@
-import type { EnrollmentGroup } from '../dps/models.ts';
+import type { DeviceRegistrationState, EnrollmentGroup } from '../dps/models.ts';
 import { subjectOf } from '../enrollment/ledger/ledger.ts';
-import { type AuditRun, counted } from './audit-run.ts';
+import { type AuditCounts, countedStates, scannedOnly } from './audit-counts.ts';
+import type { Unit } from './audit-plan.ts';
 import type { AuditStep } from './audit-step.ts';
 import { groupLimitFindings } from './capacity-findings.ts';
-import { certificateFindings } from './certificate-findings.ts';
+import { certificateFindings, storedId } from './certificate-findings.ts';
+import { certificatesOf, groupCertificates } from './certificate-register.ts';
 import { registeredButUnknown } from './device-findings.ts';
 import { dpsCapacity } from './dps-capacity.ts';
 import { welcomesAnybody } from './group-rules.ts';
-import { listingBegun, listingEnded, listingRestarted } from './listing.ts';
+import { listingRestarted, readPages } from './listing.ts';
 import { noteMissingOfProfiles } from './missing-groups.ts';
-import type { Registration, Snapshot } from './registration-snapshot.ts';
+import {
+  groupPartition,
+  listedRegistrations,
+  type Registration,
+  type Snapshot,
+} from './registration-snapshot.ts';
 import { evaluateGroup } from './stored-enrollments.ts';
 
-export async function scanGroups(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
-  const { parts } = step;
-  const run = listingBegun(step.run);
-  const page = await step.page(continuation, (settings) =>
-    parts.dps.enrollmentGroups.query().byPage(settings).next(),
+export async function scanGroups(
+  step: AuditStep,
+  { chunk, continuation }: { readonly chunk: number; readonly continuation?: string },
+): Promise<Unit> {
+  const { parts, run } = step;
+  const groups: EnrollmentGroup[] = [];
+  const listed = await readPages(
+    step,
+    continuation,
+    (settings) => parts.dps.enrollmentGroups.query().byPage(settings).next(),
+    async (items) => {
+      groups.push(...items);
+    },
   );
-  if (page === 'expired') {
-    return listingRestarted(run, { phase: 'groups' });
+  if (listed === 'expired') {
+    return listingRestarted(step, { phase: 'groups', chunk: 0 });
   }
-  const groups = new Set(run.groups);
-  const closedGroups = new Set(run.closedGroups);
-  const groupKinds = { ...run.groupKinds };
-  for (const { enrollmentGroupId, attestation, provisioningStatus } of page.items) {
-    const id = enrollmentGroupId.toLowerCase();
-    if (groups.has(id)) {
-      continue;
-    }
-    groups.add(id);
-    if (provisioningStatus === 'disabled') {
-      closedGroups.add(id);
-    }
-    groupKinds[attestation.type === 'x509' ? 'x509' : 'symmetricKey']++;
-  }
-  await parts.certificates.save(run.id, page.items);
-  await step.inParallel(page.items, async (group) => {
+  await step.inParallel(groups, async (group) => {
     await step.note(...certificateFindings(group, step.now()));
     await evaluateGroup(step, group);
   });
-  const next = {
-    ...run,
-    groups: [...groups],
-    closedGroups: [...closedGroups],
-    groupKinds,
-    groupFindings: { ...run.groupFindings, ...foundOf(step, page.items) },
-    scanned: { ...run.scanned, enrollmentGroups: groups.size },
-  };
-  if (page.continuation !== undefined) {
-    return { ...next, checkpoint: { phase: 'groups', continuation: page.continuation } };
+  const records = groups.map((group) => ({ id: storedId(group), values: certificatesOf(group) }));
+  const chunks = await parts.listing.append(run.id, groupCertificates, chunk, records);
+  const counted = { ...countedGroups(step, groups), groupFindings: foundOf(step, groups) };
+  if (listed.continuation !== undefined) {
+    return step.to({ phase: 'groups', chunk: chunks, continuation: listed.continuation }, counted);
   }
+  const { groupKinds, groups: ids } = step.to({ phase: 'done' }, counted).counts;
   await step.note(...groupLimitFindings(groupKinds, parts.capacity ?? dpsCapacity));
-  const missingGroups = await noteMissingOfProfiles(step, groups);
-  return { ...listingEnded({ ...next, missingGroups }), checkpoint: { phase: 'registrations', group: 0 } };
+  const missingGroups = await noteMissingOfProfiles(step, new Set(ids));
+  return step.to(
+    { phase: 'comparison', of: groupCertificates, chunks, part: 0 },
+    { ...counted, missingGroups },
+  );
+}
+
+/** A group that is listed twice is counted once. */
+function countedGroups(step: AuditStep, listed: readonly EnrollmentGroup[]): Partial<AuditCounts> {
+  const known = new Set(step.unit.counts.groups);
+  const groups = new Map(listed.map((group) => [storedId(group), group]));
+  const fresh = [...groups].filter(([id]) => !known.has(id));
+  const kinds = fresh.map(([, { attestation }]) => (attestation.type === 'x509' ? 'x509' : 'symmetricKey'));
+  return {
+    groups: fresh.map(([id]) => id),
+    closedGroups: fresh.flatMap(([id, group]) => (group.provisioningStatus === 'disabled' ? [id] : [])),
+    groupKinds: {
+      x509: kinds.filter((kind) => kind === 'x509').length,
+      symmetricKey: kinds.filter((kind) => kind === 'symmetricKey').length,
+    },
+    scanned: scannedOnly({ enrollmentGroups: fresh.length }),
+  };
 }
 
 /** For the pages of their batches; what a text says beyond this the list of findings has. */
-function foundOf(step: AuditStep, groups: readonly EnrollmentGroup[]): AuditRun['groupFindings'] {
-  const found = groups.flatMap(({ enrollmentGroupId }) => {
-    const id = enrollmentGroupId.toLowerCase();
+function foundOf(step: AuditStep, groups: readonly EnrollmentGroup[]): AuditCounts['groupFindings'] {
+  const found = groups.flatMap((group) => {
+    const id = storedId(group);
     const findings = step.found.get(id)?.map((each) => ({ ...each, detail: each.detail.slice(0, 400) }));
     return findings ? [[id, findings] as const] : [];
   });
@@ -68,74 +84,52 @@ function foundOf(step: AuditStep, groups: readonly EnrollmentGroup[]): AuditRun[
 
 export async function scanRegistrations(
   step: AuditStep,
-  index: number,
-  continuation: string | undefined,
-): Promise<AuditRun> {
-  const { parts } = step;
-  const run = listingBegun(step.run);
-  const group = run.groups[index];
-  if (group === undefined) {
-    return { ...listingEnded(run), checkpoint: { phase: 'enrollments' } };
-  }
-  const page = await step.page(continuation, (settings) =>
-    parts.dps.deviceRegistrationStates.query(group).byPage(settings).next(),
+  {
+    group,
+    chunk,
+    continuation,
+  }: { readonly group: string; readonly chunk: number; readonly continuation?: string },
+): Promise<Unit> {
+  const { parts, run } = step;
+  const states: DeviceRegistrationState[] = [];
+  const listed = await readPages(
+    step,
+    continuation,
+    (settings) => parts.dps.deviceRegistrationStates.query(group).byPage(settings).next(),
+    async (items) => {
+      states.push(...items);
+    },
   );
-  if (page === 'expired') {
-    return listingRestarted(run, { phase: 'registrations', group: index });
+  if (listed === 'expired') {
+    return listingRestarted(step, { phase: 'registrations', group, chunk: 0 });
   }
-  await parts.snapshot.saveGroupPage(group, run, page.items);
-  if (page.continuation === undefined) {
-    await parts.snapshot.dropGroupRowsNotOf(group, run.id);
-  }
-  const groupRegistrations = run.scanned.groupRegistrations + page.items.length;
-  const next = {
-    ...run,
-    scanned: { ...run.scanned, groupRegistrations },
-    states: counted(
-      run.states,
-      page.items.map(({ status }) => status),
-    ),
+  const of = groupPartition(group);
+  const chunks = await parts.listing.append(run.id, of, chunk, listedRegistrations(states));
+  const counted = {
+    scanned: scannedOnly({ groupRegistrations: states.length }),
+    states: countedStates(states.map(({ status }) => status)),
   };
-  if (page.continuation !== undefined) {
-    return {
-      ...next,
-      checkpoint: { phase: 'registrations', group: index, continuation: page.continuation },
-    };
-  }
-  const isEmpty = continuation === undefined && page.items.length === 0;
-  return {
-    ...listingEnded(next),
-    checkpoint: isEmpty ? { phase: 'registrations', group: index + 1 } : { phase: 'unknown', group: index },
-  };
+  return listed.continuation === undefined
+    ? step.to({ phase: 'comparison', of, group, chunks, part: 0 }, counted)
+    : step.to({ phase: 'registrations', group, chunk: chunks, continuation: listed.continuation }, counted);
 }
 
 /** The group's records beside the ledger, both in the order of their ids: what only DPS has, no event has named. */
-export async function findUnknown(
-  step: AuditStep,
-  index: number,
-  after: string | undefined,
-): Promise<AuditRun> {
-  const { run, parts } = step;
-  const group = run.groups[index] ?? '';
+export async function findUnknown(step: AuditStep, group: string, after: string | undefined): Promise<Unit> {
+  const { parts } = step;
   if (await welcomesAnybody(step, group)) {
-    return { ...run, checkpoint: { phase: 'registrations', group: index + 1 } };
+    return step.to({ phase: 'done' });
   }
-  const page = await parts.snapshot.pageOfGroup(group, run.id, after);
-  const unknown = new Map(page.records.map((record) => [record.id, record]));
-  const [first, last] = [page.records[0], page.records.at(-1)];
-  if (first && last) {
-    for await (const id of parts.ledger.idsBetween('device', first.id, last.id)) {
-      unknown.delete(id);
-    }
-  }
-  await step.inParallel([...unknown.values()], (record) => noteUnknown(step, group, record));
-  return {
-    ...run,
-    checkpoint:
-      page.after === undefined
-        ? { phase: 'registrations', group: index + 1 }
-        : { phase: 'unknown', group: index, after: page.after },
-  };
+  const page = await parts.snapshot.pageOfGroup(group, after);
+  const known = await parts.ledger.idsAmong(
+    'device',
+    page.records.map(({ id }) => id),
+  );
+  const unknown = page.records.filter(({ id }) => !known.has(id));
+  await step.inParallel(unknown, (record) => noteUnknown(step, group, record));
+  return step.to(
+    page.after === undefined ? { phase: 'done' } : { phase: 'unknown', group, after: page.after },
+  );
 }
 
 /** Somebody is woken for this, and queries lag behind writes: so the record itself is looked at first. */

@@ -6,10 +6,12 @@ import { compareText } from '../events/compare-text.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 import type { AuditFacts, FleetEntry } from '../fleet/fleet-entry.ts';
 import type { IndexedEntry } from '../fleet/fleet-index.ts';
-import { batchCounts, summed } from '../fleet/fleet-summary.ts';
+import { batchCounts, emptySummary, summed } from '../fleet/fleet-summary.ts';
 import { auditFacts, type Seen } from './audit-facts.ts';
+import type { Checkpoint, Unit } from './audit-plan.ts';
 import type { AuditRun } from './audit-run.ts';
 import type { AuditStep } from './audit-step.ts';
+import { quotaFindings } from './capacity-findings.ts';
 import {
   batchFindings,
   type DeviceEvidence,
@@ -19,11 +21,12 @@ import {
   notApplied,
   ownRegistration,
 } from './device-findings.ts';
+import { dpsCapacity } from './dps-capacity.ts';
 import type { Finding } from './finding.ts';
 import { GroupRules } from './group-rules.ts';
 import { hubChecks } from './hub-checks.ts';
 import { noteMissingOfMembers } from './missing-groups.ts';
-import type { Snapshot } from './registration-snapshot.ts';
+import type { ScrappedRegistration, Snapshot } from './registration-snapshot.ts';
 import { scrappedRegistration } from './scrapped-devices.ts';
 
 /** What is pending for so long has lost its message. */
@@ -31,14 +34,22 @@ export const appliedWithinMs = 15 * 60_000;
 /** The audit before has sent for it, and that did not help. */
 const recoveredWithinMs = 26 * 3_600_000;
 
-export async function evaluateDevices(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
-  const { ledger } = step.parts;
-  const page = await ledger.pageOfStates('device', continuation);
+export async function evaluateDevices(
+  step: AuditStep,
+  checkpoint: Extract<Checkpoint, { phase: 'devices' }>,
+): Promise<Unit> {
+  const { ledger, fleet } = step.parts;
+  const page = await ledger.pageOfStates('device', checkpoint);
   const groups = new GroupRules(step);
-  const listed = await listedBeside(step, 'device', page.states);
+  const ids = page.states.map(({ id }) => id);
+  const [listed, records, individuals, scrapped] = await Promise.all([
+    listedBeside(step, 'device', page.states),
+    membersRecords(step, page.states),
+    step.run.scanned.individualEnrollments === 0 ? none : step.parts.snapshot.individuals(ids),
+    step.parts.snapshot.scrapped(scrappedOf(step, page.states)),
+  ]);
   const entries: FleetEntry[] = [];
   const expected = new Map<string, string>();
-  const records = await membersRecords(step, page.states);
   await step.inParallel(page.states, async ({ id, state: read }) => {
     const subject = { kind: 'device', id } as const;
     const known = listed.get(id);
@@ -50,25 +61,41 @@ export async function evaluateDevices(step: AuditStep, continuation: string | un
     }
     const audit = swept
       ? await evaluateDevice(step, groups, {
-          id,
-          state: swept,
+          ...{ id, state: swept, before },
           record: records.get(id),
-          before,
+          individual: individuals.get(id),
+          scrapped: scrapped.get(id),
           definedAt: known?.entry.ledger.definedAt,
         })
       : auditFacts(before, stillSeen(before, step.found.get(id)), step.now());
-    entries.push(await step.parts.fleet.audited(subject, swept ?? read, audit, known ?? 'missing'));
+    entries.push(await fleet.audited(subject, swept ?? read, audit, known ?? 'missing'));
   });
   const missingGroups = await noteMissingOfMembers(step, expected);
-  return {
-    ...step.run,
-    missingGroups,
-    summary: summed(step.run.summary, entries, step.now()),
-    checkpoint:
-      page.continuation === undefined
-        ? { phase: 'batches' }
-        : { phase: 'devices', continuation: page.continuation },
-  };
+  const last = ids.at(-1);
+  const { continuation: _, ...range } = checkpoint;
+  return step.to(
+    page.continuation === undefined ? { phase: 'done' } : { ...range, continuation: page.continuation },
+    {
+      missingGroups,
+      summary: summed(emptySummary, entries, step.now()),
+      ...(last === undefined ? {} : { pageEnds: [last] }),
+    },
+  );
+}
+
+const none: ReadonlyMap<string, Snapshot> = new Map();
+
+/** Those that were scrapped: what the audits before were told of them is read with one query. */
+function scrappedOf(
+  step: AuditStep,
+  states: readonly { readonly id: string; readonly state: SubjectState }[],
+): readonly string[] {
+  return states
+    .filter(
+      ({ id, state }) =>
+        desiredState('device', id, state.registers, step.parts.profiles).kind === 'no-enrollment',
+    )
+    .map(({ id }) => id);
 }
 
 /** Registration records of the members on a page, group by group. */
@@ -99,6 +126,9 @@ interface DeviceToJudge {
   readonly state: SubjectState;
   /** Of a member of a group: its registration record there. */
   readonly record: Snapshot | undefined;
+  /** Its row among individual enrollments. */
+  readonly individual: Snapshot | undefined;
+  readonly scrapped: ScrappedRegistration | undefined;
   readonly before: AuditFacts | undefined;
   /** As the index knows it: the ledger forgets a definition that was replaced. */
   readonly definedAt: string | undefined;
@@ -113,8 +143,7 @@ async function evaluateDevice(
   const { profiles, snapshot } = step.parts;
   const desired = desiredState('device', id, state.registers, profiles);
   const isMember = desired.kind === 'member';
-  const hasNone = desired.kind === 'no-enrollment' || step.run.scanned.individualEnrollments === 0;
-  const individual = hasNone ? undefined : await snapshot.individual(id);
+  const individual = desired.kind === 'no-enrollment' ? undefined : device.individual;
   // Where a member that is kept out was connected before, only its record in the group knows once it has knocked.
   const hasKnocked = desired.kind === 'blocked' && individual?.status === 'disabled';
   const inGroup = hasKnocked ? await snapshot.group(desired.enrollmentGroupId, id) : device.record;
@@ -127,7 +156,10 @@ async function evaluateDevice(
     run: step.run,
     individual,
     inGroup,
-    scrapped: desired.kind === 'no-enrollment' ? await scrappedRegistration(step, id, state) : undefined,
+    scrapped:
+      desired.kind === 'no-enrollment'
+        ? await scrappedRegistration(step, id, state, device.scrapped)
+        : undefined,
     group: isMember ? await groups.of(desired.enrollmentGroupId, state) : undefined,
     manufacturedAt: manufacturedAt(state, device.definedAt),
     anyMember: profile?.members === 'any',
@@ -136,7 +168,7 @@ async function evaluateDevice(
     now: step.now(),
   };
   // Enrollments were scanned before: what was found there belongs to the device as well.
-  const findings: Finding[] = individual?.runId === step.run.id ? [...individual.findings] : [];
+  const findings: Finding[] = individual ? [...individual.findings] : [];
   for (const finding of await withHubs(step, evidence, deviceFindings(evidence))) {
     // DPS's queries lag behind its writes: what they did not show is looked for by id.
     const isOfMissing = finding.code === 'enrollment-missing' || finding.code === 'held-yet-open';
@@ -219,9 +251,9 @@ function manufacturedAt({ registers }: SubjectState, definedAt: string | undefin
   return first !== undefined && definedAt !== undefined && definedAt < first ? definedAt : first;
 }
 
-export async function evaluateBatches(step: AuditStep, continuation: string | undefined): Promise<AuditRun> {
+export async function evaluateBatches(step: AuditStep, continuation: string | undefined): Promise<Unit> {
   const { ledger, profiles } = step.parts;
-  const page = await ledger.pageOfStates('batch', continuation);
+  const page = await ledger.pageOfStates('batch', continuation === undefined ? {} : { continuation });
   const groups = new Set(step.run.groups);
   const listed = await listedBeside(step, 'batch', page.states);
   await step.inParallel(page.states, async ({ id, state: read }) => {
@@ -247,13 +279,11 @@ export async function evaluateBatches(step: AuditStep, continuation: string | un
     const audit = { ...auditFacts(known?.entry.audit, seen, step.now()), ...(counts ? { counts } : {}) };
     await step.parts.fleet.audited(subject, state ?? read, audit, known ?? 'missing');
   });
-  return {
-    ...step.run,
-    checkpoint:
-      page.continuation === undefined
-        ? { phase: 'purge', kind: 'device' }
-        : { phase: 'batches', continuation: page.continuation },
-  };
+  if (page.continuation !== undefined) {
+    return step.to({ phase: 'batches', continuation: page.continuation });
+  }
+  await step.note(...quotaFindings(step.run, step.parts.capacity ?? dpsCapacity));
+  return step.to({ phase: 'done' });
 }
 
 /** What the index has of a page of the ledger: what is missing or stale there is mended with what is seen now. */
@@ -264,18 +294,21 @@ function listedBeside(step: AuditStep, kind: SubjectKind, states: readonly { rea
     : step.parts.fleet.entriesBetween(kind, first, last);
 }
 
-export async function purge(step: AuditStep, kind: 'device' | 'batch'): Promise<AuditRun> {
-  const { ledger, rejectedEvents, retention, retentionDays } = step.parts;
+/** What is older than its retention, and what the run has no more use for. */
+export async function purge(step: AuditStep): Promise<Unit> {
+  const { ledger, rejectedEvents, retention, retentionDays, listing, snapshot } = step.parts;
   const before = new Date(step.now().getTime() - retentionDays * 86_400_000);
-  await ledger.purgeEvents(kind, before.toISOString());
-  if (kind === 'batch') {
-    await rejectedEvents.purge(before);
-    await retention.purge(before);
+  const time = before.toISOString();
+  for (const kind of ['device', 'batch'] as const) {
+    await ledger.purgeEvents(kind, time);
   }
-  return {
-    ...step.run,
-    checkpoint: kind === 'device' ? { phase: 'purge', kind: 'batch' } : { phase: 'report' },
-  };
+  await rejectedEvents.purge(before);
+  await retention.purge(before);
+  await listing.clear();
+  for (const [group, since] of Object.entries(step.run.goneGroups)) {
+    await (since < time ? snapshot.forgetGroup(group) : undefined);
+  }
+  return step.to({ phase: 'done' });
 }
 
 /** Sees to it that what nobody completes is completed. Undefined while events are pending: then nothing can be told yet. */

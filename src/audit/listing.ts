@@ -1,45 +1,59 @@
-import type { AuditRun, Checkpoint } from './audit-run.ts';
+import { RetryLaterError } from '../enrollment/dps-access/retry-later-error.ts';
+import { StorageUnavailableError } from '../storage/tables.ts';
+import type { Checkpoint, Unit } from './audit-plan.ts';
+import type { AuditStep, ListedPage } from './audit-step.ts';
 
 /** Table and network trouble is waited out elsewhere: a listing that DPS drops so often cannot be read at all. */
 const mostRestarts = 5;
-
-/** What had been counted when a listing of DPS began. A listing whose continuation DPS refuses begins anew from here. */
-export type ListingStart = Pick<
-  AuditRun,
-  'scanned' | 'states' | 'tallies' | 'groups' | 'closedGroups' | 'groupKinds'
-> & {
-  readonly restarts: number;
-};
+/** What is put down at once: a row of a thousand records costs no more than one of a hundred. */
+const pagesPerStep = 10;
+const stepInMs = 10_000;
 
 /** The run cannot be brought to its end. */
 export class AuditFailedError extends Error {
   override name = 'AuditFailedError';
 }
 
-/** To be called with each page: a repeated page counts once, since its run is the one before it. */
-export function listingBegun(run: AuditRun): AuditRun {
-  if (run.listing) {
-    return run;
+/** Some pages, one behind the other; `take` is given each. Ends early where the quota is used up, or time is. */
+export async function readPages<T>(
+  step: AuditStep,
+  continuation: string | undefined,
+  read: Parameters<typeof step.page<T>>[1],
+  take: (items: readonly T[]) => Promise<void>,
+): Promise<{ readonly continuation?: string } | 'expired'> {
+  const until = step.now().getTime() + stepInMs;
+  let next = continuation;
+  for (let page = 0; page < pagesPerStep && step.now().getTime() < until; page++) {
+    const listed: ListedPage<T> | 'expired' | 'later' = await step
+      .page(next, read)
+      .catch((error: unknown) => {
+        if (page > 0 && (error instanceof RetryLaterError || error instanceof StorageUnavailableError)) {
+          return 'later' as const;
+        }
+        throw error;
+      });
+    if (listed === 'expired') {
+      return 'expired';
+    }
+    if (listed === 'later') {
+      break;
+    }
+    await take(listed.items);
+    if (listed.continuation === undefined) {
+      return {};
+    }
+    next = listed.continuation;
   }
-  const { scanned, states, tallies, groups, closedGroups, groupKinds } = run;
-  return { ...run, listing: { scanned, states, tallies, groups, closedGroups, groupKinds, restarts: 0 } };
-}
-
-export function listingEnded({ listing: _, ...run }: AuditRun): AuditRun {
-  return run;
+  return next === undefined ? {} : { continuation: next };
 }
 
 /** @throws AuditFailedError if this listing began anew too often */
-export function listingRestarted(run: AuditRun, checkpoint: Checkpoint): AuditRun {
-  const { restarts = 0, ...counted } = run.listing ?? {};
+export function listingRestarted(step: AuditStep, checkpoint: Checkpoint): Unit {
+  const { restarts } = step.unit;
   if (restarts >= mostRestarts) {
     throw new AuditFailedError(
       `DPS refused to go on with a listing (${checkpoint.phase}) ${restarts} times. Start another audit; if that fails as well, look at the DPS instance's health.`,
     );
   }
-  const next = { ...run, ...counted, checkpoint };
-  return {
-    ...next,
-    listing: { ...listingBegun(listingEnded(next)).listing, restarts: restarts + 1 } as ListingStart,
-  };
+  return step.restarted(checkpoint);
 }

@@ -30,10 +30,11 @@ export async function noteMissingOfMembers(
   step: AuditStep,
   expected: ReadonlyMap<string, string>,
 ): Promise<readonly string[]> {
-  const known = new Set([...step.run.groups, ...step.run.missingGroups]);
-  const missing = [...step.run.missingGroups];
+  const noted = [...step.run.missingGroups, ...step.unit.counts.missingGroups];
+  const known = new Set([...step.run.groups, ...noted]);
+  const missing: string[] = [];
   for (const [id, device] of expected) {
-    const isNews = !known.has(id) && missing.length < mostSpelledOut;
+    const isNews = !known.has(id) && noted.length + missing.length < mostSpelledOut;
     if (isNews && !(await isOfBatch(step, id)) && !(await isThere(step, id))) {
       missing.push(id);
       await step.note(groupMissing(id, `devices are expected in it, ${device} for example`));

@@ -1,39 +1,29 @@
-import type { Values } from '../storage/tables.ts';
-
 /** So many audits are compared: the record has to have moved between each and the next. */
 const auditsCompared = 4;
 
-/**
- * When a record was last updated, as the run of this number saw it. The columns take turns, so that a page is written
- * without being read first, and writing it again changes nothing.
- */
-export function seenBy(runNumber: number, lastUpdated: string | undefined): Values {
-  return { [`seen${runNumber % auditsCompared}`]: `${runNumber} ${lastUpdated ?? ''}` };
-}
+/** When a record was last updated, with the number of the run that saw it so first; the newest last. */
+export type RegistrationHistory = readonly (readonly [runNumber: number, lastUpdated: string])[];
 
-export function seenOf(values: Readonly<Record<string, unknown>>): ReadonlyMap<number, string> {
-  const seen = new Map<number, string>();
-  for (let column = 0; column < auditsCompared; column++) {
-    const [runNumber = '', lastUpdated = ''] = String(values[`seen${column}`] ?? '').split(' ');
-    if (lastUpdated !== '') {
-      seen.set(Number(runNumber), lastUpdated);
-    }
+/** Nothing is added where the record has not moved: it then need not be written. */
+export function withSeen(
+  history: RegistrationHistory,
+  runNumber: number,
+  lastUpdated: string | undefined,
+): RegistrationHistory {
+  if (lastUpdated === undefined || history.at(-1)?.[1] === lastUpdated) {
+    return history;
   }
-  return seen;
+  // A run that has failed leaves its number to the next.
+  const earlier = history.filter(([number]) => number < runNumber);
+  return [...earlier, [runNumber, lastUpdated] as const].slice(-auditsCompared);
 }
 
 /** The record's times, oldest first, if it moved from each of the last audits to the next; else undefined. */
 export function movedEachTime(
-  seen: ReadonlyMap<number, string>,
+  history: RegistrationHistory,
   runNumber: number,
 ): readonly string[] | undefined {
-  const times: string[] = [];
-  for (let each = runNumber - auditsCompared + 1; each <= runNumber; each++) {
-    const time = seen.get(each);
-    if (time === undefined || time === times.at(-1)) {
-      return undefined;
-    }
-    times.push(time);
-  }
-  return times;
+  const newest = history.slice(-auditsCompared);
+  const moved = newest.slice(1).every(([number], index) => number === runNumber - auditsCompared + 2 + index);
+  return newest.length === auditsCompared && moved ? newest.map(([, time]) => time) : undefined;
 }

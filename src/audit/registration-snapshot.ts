@@ -1,12 +1,10 @@
-import type { DeviceRegistrationState, IndividualEnrollment } from '../dps/models.ts';
-import { compareText } from '../events/compare-text.ts';
-import { sha256 } from '../events/event-identity.ts';
+import type { DeviceRegistrationState } from '../dps/models.ts';
 import { deleteRows } from '../storage/delete-rows.ts';
-import { type Change, odata, type Page, type Row, type Table, type Values } from '../storage/tables.ts';
-import type { AuditRun } from './audit-run.ts';
-import { bucketsFilter } from './buckets.ts';
+import { type KeyedRows, rowsOfKeys } from '../storage/rows-of-keys.ts';
+import { type Change, odata, type Row, type Table, type Values } from '../storage/tables.ts';
 import type { Finding } from './finding.ts';
-import { seenBy, seenOf } from './registration-history.ts';
+import type { ListedRecord } from './record-listing.ts';
+import { type RegistrationHistory, withSeen } from './registration-history.ts';
 
 /** What became of a device. */
 export interface Registration {
@@ -22,8 +20,6 @@ export interface Registration {
 /** What the last audit saw of one registration id in DPS. */
 export interface Snapshot extends Registration {
   readonly id: string;
-  /** The run that saw the record, or the enrollment, last. */
-  readonly runId: string;
   readonly errorCode: number | undefined;
   readonly errorMessage: string | undefined;
   readonly created: string | undefined;
@@ -32,8 +28,7 @@ export interface Snapshot extends Registration {
   readonly findings: readonly Finding[];
   /** The hub that it was seen assigned to last, and when it had registered for that. */
   readonly lastHub: { readonly name: string; readonly registeredAt: string } | undefined;
-  /** When the record was last updated, by the number of the run that saw it. */
-  readonly seen: ReadonlyMap<number, string>;
+  readonly history: RegistrationHistory;
 }
 
 export interface ScrappedRegistration {
@@ -44,14 +39,12 @@ export interface ScrappedRegistration {
 }
 
 const changesPerTransaction = 100;
-const individuals = 'i!';
-/** From so many on a page of rows is cheaper than each by its id; among too many others it is not. */
-const manyIds = 20;
-const mostPages = 4;
+/** Individual enrollments, by registration id. */
+export const individuals = 'i!';
+const scrappedDevices = 's!';
 const recordColumns = [
   'PartitionKey',
   'RowKey',
-  'runId',
   'status',
   'assignedHub',
   'deviceId',
@@ -61,109 +54,75 @@ const recordColumns = [
 
 /** The audit's picture of DPS registration states in Table Storage. Ids are in lower case. */
 export class RegistrationSnapshot {
-  readonly #table: Table;
+  readonly table: Table;
 
   constructor(table: Table) {
-    this.#table = table;
+    this.table = table;
   }
 
+  /** Records as an adoption lists them, for the first audit to compare with. */
   async saveGroupPage(
     groupId: string,
-    run: Pick<AuditRun, 'id' | 'number'>,
+    runNumber: number,
     states: readonly DeviceRegistrationState[],
   ): Promise<void> {
-    const rows = states.flatMap((state) =>
-      state.registrationId === undefined
-        ? []
-        : [{ id: state.registrationId.toLowerCase(), values: valuesOf(state, run) }],
+    const records = new Map(listedRegistrations(states).map((record) => [record.id, record]));
+    await this.#save(
+      groupPartition(groupId),
+      [...records.values()].map((record) => ({
+        id: record.id,
+        values: registrationRow(record, undefined, runNumber),
+      })),
     );
-    await this.#save(groupPartition(groupId), rows);
   }
 
-  /** Notes that these enrollments exist, without forgetting what is known of their registration states. */
-  async saveEnrollments(
-    runId: string,
-    enrollments: readonly IndividualEnrollment[],
-    found: ReadonlyMap<string, readonly Finding[]> = new Map(),
-  ): Promise<void> {
-    const findingsOf = (id: string) => {
-      const findings = found.get(id);
-      const short = findings?.map((finding) => ({ ...finding, detail: finding.detail.slice(0, 2_000) }));
-      return short ? JSON.stringify(short) : '';
-    };
-    const byBucket = Map.groupBy(enrollments, ({ registrationId }) => individualPartition(registrationId));
-    const saved = [...byBucket].map(([partition, some]) =>
-      this.#save(
-        partition,
-        some.map(({ registrationId }) => {
-          const id = registrationId.toLowerCase();
-          return { id, values: { runId, findings: findingsOf(id) } };
-        }),
-      ),
-    );
-    await Promise.all(saved);
-  }
-
-  async saveIndividualState(
-    id: string,
-    run: Pick<AuditRun, 'id' | 'number'>,
-    state: DeviceRegistrationState | undefined,
+  /** States of individual enrollments that were asked for, written over the rows that they were read beside. */
+  async saveIndividualStates(
+    checked: readonly { readonly row: Row; readonly state: DeviceRegistrationState | undefined }[],
+    runNumber: number,
     now: Date,
-  ): Promise<Pick<Snapshot, 'status' | 'checkedAt'>> {
-    const checkedAt = now.toISOString();
-    const values = { ...valuesOf(state ?? { status: 'unassigned' }, run), checkedAt };
-    await this.#save(individualPartition(id), [{ id, values }]);
-    return { status: state?.status ?? (state ? undefined : 'unassigned'), checkedAt };
+  ): Promise<readonly Row[]> {
+    const rows = checked.map(({ row, state }) => {
+      const record = { id: row.rowKey, values: stateValues(state ?? { status: 'unassigned' }) };
+      const { findings, certificates } = row.values as Values;
+      const seen = registrationRow(record, row, runNumber);
+      const values = { ...withoutEmpty({ findings, certificates }), ...seen, checkedAt: now.toISOString() };
+      return { ...row, values };
+    });
+    await this.#save(
+      individuals,
+      rows.map(({ rowKey, values }) => ({ id: rowKey, values })),
+    );
+    return rows;
   }
 
-  async scrapped(id: string): Promise<ScrappedRegistration | undefined> {
-    const row = await this.#table.get(scrappedPartition(id), id);
-    return row && { scrapping: String(row.values.scrapping), assignedHub: textOf(row, 'assignedHub') };
+  async scrapped(ids: readonly string[]): Promise<ReadonlyMap<string, ScrappedRegistration>> {
+    const rows = await rowsOfKeys(ids, this.#keyed(scrappedDevices));
+    return new Map(
+      [...rows].map(([id, row]) => [
+        id,
+        { scrapping: String(row.values.scrapping), assignedHub: textOf(row, 'assignedHub') },
+      ]),
+    );
   }
 
   async saveScrapped(id: string, { scrapping, assignedHub }: ScrappedRegistration): Promise<void> {
-    await this.#table.upsert(scrappedPartition(id), id, { scrapping, assignedHub });
+    await this.table.upsert(scrappedDevices, id, { scrapping, assignedHub });
   }
 
   async group(groupId: string, id: string): Promise<Snapshot | undefined> {
-    return snapshotOf(await this.#table.get(groupPartition(groupId), id));
+    const row = await this.table.get(groupPartition(groupId), id);
+    return row && snapshotOf(row);
   }
 
-  /** The records of these devices in a group: few by id, many by the pages of rows that hold them, as far as those are dense. */
-  async inGroup(groupId: string, ids: readonly string[]): Promise<ReadonlyMap<string, Snapshot>> {
-    const wanted = [...ids].sort(compareText);
-    const found = new Map<string, Snapshot>();
-    const [first, last] = [wanted[0], wanted.at(-1)];
-    let rest = wanted;
-    if (wanted.length >= manyIds && first !== undefined && last !== undefined) {
-      const filter = odata`PartitionKey eq ${groupPartition(groupId)} and RowKey ge ${first} and RowKey le ${last}`;
-      const known = new Set(wanted);
-      let continuation: string | undefined;
-      for (let page = 0; page < mostPages && rest.length > 0; page++) {
-        const read: Page = await this.#table.page(filter, { continuation });
-        for (const row of read.rows) {
-          const record = known.has(row.rowKey) ? snapshotOf(row) : undefined;
-          if (record) {
-            found.set(record.id, record);
-          }
-        }
-        continuation = read.continuation;
-        const end = read.rows.at(-1)?.rowKey ?? '';
-        rest = continuation === undefined ? [] : rest.filter((id) => id > end);
-        if (continuation === undefined) {
-          break;
-        }
-      }
-    }
-    await Promise.all(
-      rest.map(async (id) => {
-        const record = await this.group(groupId, id);
-        if (record) {
-          found.set(id, record);
-        }
-      }),
-    );
-    return found;
+  /** The records of these devices in a group. */
+  inGroup(groupId: string, ids: readonly string[]): Promise<ReadonlyMap<string, Snapshot>> {
+    return this.#snapshots(groupPartition(groupId), ids);
+  }
+
+  /** The rows of these devices among individual enrollments. */
+  individuals(ids: readonly string[]): Promise<ReadonlyMap<string, Snapshot>> {
+    return this.#snapshots(individuals, ids);
   }
 
   /** Where a device was seen connected last, whatever its record says now. Its device id keeps its case. */
@@ -173,8 +132,8 @@ export class RegistrationSnapshot {
   ): Promise<readonly { readonly hub: string; readonly deviceId: string }[]> {
     const key = id.toLowerCase();
     const rows = await Promise.all([
-      this.#table.get(individualPartition(key), key),
-      ...(groupId === undefined ? [] : [this.#table.get(groupPartition(groupId), key)]),
+      this.table.get(individuals, key),
+      ...(groupId === undefined ? [] : [this.table.get(groupPartition(groupId), key)]),
     ]);
     return rows.flatMap((row) => {
       const hub = row && textOf(row, 'lastHub');
@@ -183,113 +142,100 @@ export class RegistrationSnapshot {
     });
   }
 
-  async individual(id: string): Promise<Snapshot | undefined> {
-    return snapshotOf(await this.#table.get(individualPartition(id), id));
+  /** A page of rows among individual enrollments, in the order of their ids. */
+  async individualsAfter(
+    after: string,
+  ): Promise<{ readonly rows: readonly Row[]; readonly isLast: boolean }> {
+    const filter = odata`PartitionKey eq ${individuals} and RowKey gt ${after}`;
+    const page = await this.table.page(filter);
+    return { rows: page.rows, isLast: page.continuation === undefined };
   }
 
-  /** The rows of a step's buckets, a list for each. Those that this run did not meet go: their enrollments are gone. */
-  async buckets(from: number, atOnce: number, runId: string): Promise<Snapshot[][]> {
-    const found = new Map<string, Snapshot[]>();
-    for await (const row of this.#table.rows(bucketsFilter(individuals, from, atOnce))) {
-      const snapshot = snapshotOf(row);
-      const bucket = found.get(row.partitionKey) ?? [];
-      found.set(row.partitionKey, bucket);
-      if (snapshot?.runId === runId) {
-        bucket.push(snapshot);
-      } else {
-        await this.#table.delete(row.partitionKey, row.rowKey);
-      }
-    }
-    return [...found.values()];
+  async forgetGroup(groupId: string): Promise<void> {
+    await deleteRows(this.table, odata`PartitionKey eq ${groupPartition(groupId)}`);
   }
 
-  /** Rows that this run did not meet: their records are gone from DPS. */
-  async dropGroupRowsNotOf(groupId: string, runId: string): Promise<void> {
-    await deleteRows(this.#table, odata`PartitionKey eq ${groupPartition(groupId)} and runId ne ${runId}`);
-  }
-
-  /** A page of a group's records as this run saw them, by id; `after` as the page before gave it. */
+  /** A page of a group's records, by id; `after` as the page before gave it. */
   async pageOfGroup(
     groupId: string,
-    runId: string,
     after = '',
   ): Promise<{ readonly records: readonly Snapshot[]; readonly after?: string }> {
     const filter = odata`PartitionKey eq ${groupPartition(groupId)} and RowKey gt ${after}`;
-    const page = await this.#table.page(filter, { select: recordColumns });
-    const records = page.rows.flatMap((row) => {
-      const record = snapshotOf(row);
-      return record?.runId === runId ? [record] : [];
-    });
+    const page = await this.table.page(filter, { select: recordColumns });
+    const records = page.rows.map(snapshotOf);
     const last = page.rows.at(-1)?.rowKey;
     return page.continuation === undefined || last === undefined ? { records } : { records, after: last };
   }
 
-  /** Merged, so that what earlier runs saw stays without being read first. */
+  async #snapshots(partition: string, ids: readonly string[]): Promise<ReadonlyMap<string, Snapshot>> {
+    const rows = await rowsOfKeys(ids, this.#keyed(partition));
+    return new Map([...rows].map(([id, row]) => [id, snapshotOf(row)]));
+  }
+
+  #keyed(partition: string): KeyedRows {
+    const { table } = this;
+    return {
+      keyOf: ({ rowKey }) => rowKey,
+      page: (first, last) =>
+        table.page(odata`PartitionKey eq ${partition} and RowKey ge ${first} and RowKey le ${last}`),
+      one: (id) => table.get(partition, id),
+    };
+  }
+
   async #save(
     partition: string,
     rows: readonly { readonly id: string; readonly values: Values }[],
   ): Promise<void> {
-    // A page that was repeated may hold an id twice; a transaction must not.
-    const unique = [...new Map(rows.map((row) => [row.id, row])).values()];
-    for (let start = 0; start < unique.length; start += changesPerTransaction) {
-      const some = unique.slice(start, start + changesPerTransaction);
-      const changes = some.map(({ id, values }): Change => ({ kind: 'merge', rowKey: id, values }));
-      await this.#table.transact(partition, changes);
+    for (let start = 0; start < rows.length; start += changesPerTransaction) {
+      const some = rows.slice(start, start + changesPerTransaction);
+      await this.table.transact(
+        partition,
+        some.map(({ id, values }): Change => ({ kind: 'upsert', rowKey: id, values })),
+      );
     }
   }
 }
 
-function groupPartition(groupId: string): string {
+export function groupPartition(groupId: string): string {
   return `g!${groupId.toLowerCase()}`;
 }
 
-function individualPartition(id: string): string {
-  return `${individuals}${sha256(id.toLowerCase()).slice(0, 2)}`;
+/** Records of a group as DPS lists them. */
+export function listedRegistrations(states: readonly DeviceRegistrationState[]): ListedRecord[] {
+  return states.flatMap((state) =>
+    state.registrationId === undefined
+      ? []
+      : [{ id: state.registrationId.toLowerCase(), values: stateValues(state) }],
+  );
 }
 
-function scrappedPartition(id: string): string {
-  return `s!${sha256(id).slice(0, 2)}`;
+/** The row of a record, with what stays of the one that is there. */
+export function registrationRow(
+  { values }: ListedRecord,
+  before: Row | undefined,
+  runNumber: number,
+): Values {
+  const lastUpdated = values.lastUpdated === undefined ? undefined : String(values.lastUpdated);
+  const known = before ? historyOf(before) : [];
+  const history = withSeen(known, runNumber, lastUpdated);
+  return withoutEmpty({
+    ...values,
+    ...lastHubOf(values, before?.values as Values | undefined),
+    history: history.length > 0 ? JSON.stringify(history) : undefined,
+  });
 }
 
-/** A merge leaves what is absent as it was: so nothing is. */
-function valuesOf(state: DeviceRegistrationState, run: Pick<AuditRun, 'id' | 'number'>): Values {
-  return {
-    runId: run.id,
-    status: state.status ?? '',
-    substatus: state.substatus ?? '',
-    assignedHub: state.assignedHub ?? '',
-    deviceId: state.deviceId ?? '',
-    errorCode: state.errorCode ?? 0,
-    errorMessage: state.errorMessage?.slice(0, 1_000) ?? '',
-    created: state.createdDateTimeUtc ?? '',
-    lastUpdated: state.lastUpdatedDateTimeUtc ?? '',
-    ...seenBy(run.number, state.lastUpdatedDateTimeUtc),
-    ...lastHubOf(state),
-  };
+/** The row of an individual enrollment that was listed: what is known of its registration stays. */
+export function individualRow({ values }: ListedRecord, before: Row | undefined): Values {
+  const { findings: _, certificates: __, ...registration } = (before?.values ?? {}) as Values;
+  return withoutEmpty({ ...registration, ...values });
 }
 
-/** The record of a device that is refused names its hub no more: so that stays until the record has gone. */
-function lastHubOf(state: DeviceRegistrationState): Values {
-  const { status, assignedHub, lastUpdatedDateTimeUtc, deviceId, registrationId } = state;
-  if (status === 'assigned') {
-    return {
-      lastHub: assignedHub ?? '',
-      lastHubAt: lastUpdatedDateTimeUtc ?? '',
-      lastDeviceId: deviceId ?? registrationId ?? '',
-    };
-  }
-  return status === 'unassigned' ? { lastHub: '' } : {};
-}
-
-function snapshotOf(row: Row | undefined): Snapshot | undefined {
-  if (!row) {
-    return undefined;
-  }
+export function snapshotOf(row: Row): Snapshot {
   const { errorCode } = row.values;
   const lastHub = textOf(row, 'lastHub');
   return {
     id: row.rowKey,
-    runId: textOf(row, 'runId') ?? '',
     status: textOf(row, 'status'),
     assignedHub: textOf(row, 'assignedHub'),
     deviceId: textOf(row, 'deviceId'),
@@ -301,11 +247,47 @@ function snapshotOf(row: Row | undefined): Snapshot | undefined {
     checkedAt: textOf(row, 'checkedAt'),
     lastHub:
       lastHub === undefined ? undefined : { name: lastHub, registeredAt: textOf(row, 'lastHubAt') ?? '' },
-    seen: seenOf(row.values),
+    history: historyOf(row),
   };
+}
+
+function stateValues(state: DeviceRegistrationState): Values {
+  return withoutEmpty({
+    status: state.status,
+    substatus: state.substatus,
+    assignedHub: state.assignedHub,
+    deviceId: state.deviceId,
+    errorCode: state.errorCode === 0 ? undefined : state.errorCode,
+    errorMessage: state.errorMessage?.slice(0, 1_000),
+    created: state.createdDateTimeUtc,
+    lastUpdated: state.lastUpdatedDateTimeUtc,
+    lastDeviceId: state.status === 'assigned' ? (state.deviceId ?? state.registrationId) : undefined,
+  });
+}
+
+/** The record of a device that is refused names its hub no more: so that stays until the record has gone. */
+function lastHubOf(state: Values, before: Values = {}): Values {
+  const { status, assignedHub, lastUpdated, lastDeviceId } = state;
+  if (status === 'assigned') {
+    return { lastHub: assignedHub, lastHubAt: lastUpdated, lastDeviceId };
+  }
+  const { lastHub, lastHubAt, lastDeviceId: deviceId } = before;
+  return status === 'unassigned'
+    ? { lastHubAt, lastDeviceId: deviceId }
+    : { lastHub, lastHubAt, lastDeviceId: deviceId };
+}
+
+function historyOf(row: Row): RegistrationHistory {
+  return JSON.parse(textOf(row, 'history') ?? '[]') as RegistrationHistory;
 }
 
 function textOf({ values }: Row, name: string): string | undefined {
   const value = values[name];
   return value === undefined || value === '' ? undefined : String(value);
+}
+
+function withoutEmpty(values: Values): Values {
+  return Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== undefined && value !== ''),
+  );
 }

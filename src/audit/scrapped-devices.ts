@@ -1,6 +1,6 @@
 import type { SubjectState } from '../enrollment/ledger/subject-state.ts';
 import type { AuditStep } from './audit-step.ts';
-import type { Registration } from './registration-snapshot.ts';
+import type { Registration, ScrappedRegistration } from './registration-snapshot.ts';
 
 /**
  * A scrapped device keeps its registration record if it registered after it was scrapped, before we heard of it. No
@@ -11,10 +11,10 @@ export async function scrappedRegistration(
   step: AuditStep,
   id: string,
   { registers }: SubjectState,
+  known: ScrappedRegistration | undefined,
 ): Promise<Registration | undefined> {
   const { snapshot } = step.parts;
   const scrapping = registers.life?.version.key ?? '';
-  const known = await snapshot.scrapped(id);
   if (known?.scrapping === scrapping && known.assignedHub === undefined) {
     return undefined;
   }

@@ -93,6 +93,85 @@ export function summed(summary: FleetSummary, entries: readonly FleetEntry[], no
   return sum.result();
 }
 
+/** What two parts of the ledger were counted to, in one. */
+export function combinedSummaries(left: FleetSummary, right: FleetSummary): FleetSummary {
+  if (right === emptySummary || left === emptySummary) {
+    return right === emptySummary ? left : right;
+  }
+  const { products, batches, groups, hubs } = mostNames;
+  const unlisted = { ...left.unlisted };
+  for (const [kind, count] of Object.entries(right.unlisted)) {
+    unlisted[kind] = (unlisted[kind] ?? 0) + count;
+  }
+  const both = (kind: keyof typeof mostNames, most: number) =>
+    combinedTallies(left[kind], right[kind], most, () => {
+      unlisted[kind] = (unlisted[kind] ?? 0) + 1;
+    });
+  return {
+    all: addedTally(left.all, right.all),
+    scrapped: left.scrapped + right.scrapped,
+    products: both('products', products),
+    batches: both('batches', batches),
+    groups: both('groups', groups),
+    hubs: both('hubs', hubs),
+    labels: combinedLabels(left.labels, right.labels, unlisted),
+    firstUse: left.firstUse.map((count, bin) => count + (right.firstUse[bin] ?? 0)),
+    recentFirstUse: left.recentFirstUse.map((count, bin) => count + (right.recentFirstUse[bin] ?? 0)),
+    unlisted,
+  };
+}
+
+function combinedLabels(
+  left: FleetSummary['labels'],
+  right: FleetSummary['labels'],
+  unlisted: Record<string, number>,
+): FleetSummary['labels'] {
+  const labels: Record<string, Tallies> = {};
+  for (const name of new Set([...Object.keys(left), ...Object.keys(right)])) {
+    if (Object.keys(labels).length >= mostLabelNames) {
+      break;
+    }
+    const kind = `label ${name}`;
+    const values = combinedTallies(left[name] ?? {}, right[name] ?? {}, mostLabelValues, () => {
+      unlisted[kind] = (unlisted[kind] ?? 0) + 1;
+    });
+    put(labels, name, unlisted[kind] === undefined ? values : {});
+  }
+  return labels;
+}
+
+function combinedTallies(left: Tallies, right: Tallies, most: number, noRoom: () => void): Tallies {
+  const sum: Record<string, Tally> = { ...left };
+  let names = Object.keys(sum).length;
+  for (const [name, tally] of Object.entries(right)) {
+    const before = Object.hasOwn(sum, name) ? sum[name] : undefined;
+    if (before === undefined && names >= most) {
+      noRoom();
+      continue;
+    }
+    names += before === undefined ? 1 : 0;
+    put(sum, name, before ? addedTally(before, tally) : tally);
+  }
+  return sum;
+}
+
+function addedTally(left: Tally, right: Tally): Tally {
+  return {
+    devices: left.devices + right.devices,
+    conditions: addedUp(left.conditions, right.conditions),
+    findings: addedUp(left.findings, right.findings),
+  };
+}
+
+/** Each number with its fellow of the same name. */
+export function addedUp<T extends Partial<Record<keyof T, number>>>(left: T, right: T): T {
+  const sum: Partial<Record<string, number>> = { ...left };
+  for (const [name, count = 0] of Object.entries<number | undefined>(right)) {
+    sum[name] = (sum[name] ?? 0) + count;
+  }
+  return sum as T;
+}
+
 /** Batches write their ids in any case; undefined: the summary had no room for it, or has met none of its devices. */
 export function batchCounts({ batches }: FleetSummary, id: string): BatchCounts | undefined {
   const [, tally] = Object.entries(batches).find(([name]) => name.toLowerCase() === id) ?? [];

@@ -10,6 +10,7 @@ import type { AuditRunner } from '../audit/audit-runner.ts';
 import { AuditRunningError } from '../audit/audit-running-error.ts';
 import { type AuditStore, isRunsContinuation } from '../audit/audit-store.ts';
 import { type Change, ChangeCounter, type StoredFinding, weekBefore } from '../audit/finding-changes.ts';
+import type { FindingStore } from '../audit/finding-store.ts';
 import { delimiterOf, delimiterRule } from '../csv.ts';
 import { badContinuation, csvHeaders, type HttpResponse, json, notFound, problem } from './http-response.ts';
 import { originOf, preferredRepresentation, type Request } from './request.ts';
@@ -20,15 +21,18 @@ const runsOfTrend = 30;
 /** `GET /api/audit`, and the runs behind it. */
 export class AuditResource {
   readonly #store: AuditStore;
+  readonly #findings: FindingStore;
   readonly #runner: AuditRunner;
   readonly #page: (runId: string, request: Request) => Promise<HttpResponse>;
 
   constructor(
     store: AuditStore,
+    findings: FindingStore,
     runner: AuditRunner,
     page: (runId: string, request: Request) => Promise<HttpResponse>,
   ) {
     this.#store = store;
+    this.#findings = findings;
     this.#runner = runner;
     this.#page = page;
   }
@@ -42,7 +46,7 @@ export class AuditResource {
   }
 
   async show(id: string, request: Request): Promise<HttpResponse> {
-    const run = await this.#store.read(id);
+    const run = await this.#store.readLive(id);
     return run ? this.#represent(run, request) : notFound(`There is no audit run ${id}.`);
   }
 
@@ -86,7 +90,7 @@ export class AuditResource {
     if (representation === 'html') {
       return this.#page(run.id, request);
     }
-    const findings = await this.#store.findingsOf(run);
+    const findings = await this.#findings.findingsOf(run);
     if (representation === 'csv') {
       const delimiter = delimiterOf(request.query.get('delimiter'));
       if (delimiter === undefined) {
@@ -128,7 +132,7 @@ export class AuditResource {
     const until = run.finishedAt ?? run.startedAt;
     const counter = new ChangeCounter(since.finishedAt, until, { before, now: run.counts });
     const lists: Record<Change, StoredFinding[]> = { new: [], cameBack: [], resolved: [], stillOpen: [] };
-    for await (const finding of this.#store.everyFinding()) {
+    for await (const finding of this.#findings.since(since.finishedAt)) {
       const change = counter.add(finding);
       if (change) {
         lists[change].push(finding);

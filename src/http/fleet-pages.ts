@@ -2,6 +2,7 @@ import type { Changes } from '../audit/audit-run.ts';
 import type { AuditStore, RunLine } from '../audit/audit-store.ts';
 import { findingCodes } from '../audit/finding.ts';
 import { changeOf, isOpenAt, type StoredFinding, weekBefore } from '../audit/finding-changes.ts';
+import type { FindingFilter, FindingStore } from '../audit/finding-store.ts';
 import { summedUpFindings } from '../audit/finding-tally.ts';
 import { byteOrderMark, csvText, delimiterOf, delimiterRule } from '../csv.ts';
 import type { Ledger } from '../enrollment/ledger/ledger.ts';
@@ -33,6 +34,7 @@ import { readSubjectView } from './subject-view.ts';
 
 export interface FleetPagesParts extends DpsViewParts {
   readonly auditStore: AuditStore;
+  readonly findings: FindingStore;
   readonly ledger: Ledger;
   readonly profiles: EnrollmentProfiles;
   readonly fleetIndex: FleetIndex;
@@ -118,22 +120,24 @@ export class FleetPages {
   async findings({ query, viewer, said }: PageRequest): Promise<HttpResponse> {
     onlyParameters(query, ['run', 'since', 'show', 'code', 'continuation', 'format', 'delimiter']);
     const show = oneOf<Show>('show', query.get('show') ?? 'open', shows);
-    const code = query.get('code') ?? undefined;
-    if (code !== undefined) {
-      oneOf('code', code, findingCodes);
-    }
+    const wanted = query.get('code');
+    const code = wanted === null ? undefined : oneOf('code', wanted, findingCodes);
     const content = await this.#run(query, false);
     if (!content) {
       return this.#noAudit(viewer, 'findings');
     }
     const { run, changes } = content;
-    const fits = fitting(show, run, changes);
+    const filter: FindingFilter = {
+      code,
+      resolvedAfter: changes?.since.finishedAt ?? run.finishedAt ?? run.startedAt,
+      fits: fitting(show, run, changes),
+    };
     const sums = show === 'open' && !query.has('continuation') ? sumsOf(run, code) : [];
     if (query.get('format') === 'csv') {
-      return this.#findingsFile(query, run, { code, fits, sums });
+      return this.#findingsFile(query, run, filter, sums);
     }
-    const { findings, continuation } = await this.#parts.auditStore.pageOfFindings(
-      { code, fits },
+    const { findings, continuation } = await this.#parts.findings.page(
+      filter,
       findingsPerPage,
       query.get('continuation') ?? undefined,
     );
@@ -322,34 +326,27 @@ export class FleetPages {
     if (compared.finishedAt >= run.finishedAt) {
       return weekBefore(run, runs) ? run.changes : undefined;
     }
-    return auditStore.countChanges({ id: compared.id, finishedAt: compared.finishedAt }, run.finishedAt, {
-      before: compared.counts,
-      now: run.counts,
-    });
+    return this.#parts.findings.countChanges(
+      { id: compared.id, finishedAt: compared.finishedAt },
+      run.finishedAt,
+      {
+        before: compared.counts,
+        now: run.counts,
+      },
+    );
   }
 
   async #findingsFile(
     query: URLSearchParams,
     run: RunLine,
-    {
-      code,
-      fits,
-      sums,
-    }: {
-      readonly code: string | undefined;
-      readonly fits: (finding: StoredFinding) => boolean;
-      readonly sums: readonly StoredFinding[];
-    },
+    filter: FindingFilter,
+    sums: readonly StoredFinding[],
   ): Promise<HttpResponse> {
     const delimiter = delimiterOf(query.get('delimiter'));
     if (delimiter === undefined) {
       throw new PageError(delimiterRule);
     }
-    const { findings } = await this.#parts.auditStore.pageOfFindings(
-      { code, fits },
-      findingsPerFile,
-      undefined,
-    );
+    const { findings } = await this.#parts.findings.page(filter, findingsPerFile, undefined);
     const columns = ['severity', 'code', 'subject', 'detail', 'firstSeen', 'lastSeen', 'resolvedAt'] as const;
     const rows = [...sums, ...findings].map((finding: StoredFinding) =>
       columns.map((column) => finding[column]),

@@ -9,7 +9,7 @@ export async function deleteRows(table: Table, filter: string): Promise<number> 
   let partition = '';
   let rowKeys: string[] = [];
   const flush = async () => {
-    await deleteSome(table, partition, rowKeys);
+    await deleteRowKeys(table, partition, rowKeys);
     deleted += rowKeys.length;
     rowKeys = [];
   };
@@ -26,7 +26,15 @@ export async function deleteRows(table: Table, filter: string): Promise<number> 
   return deleted;
 }
 
-async function deleteSome(table: Table, partition: string, rowKeys: readonly string[]): Promise<void> {
+/** At most a hundred of one partition. Those that are gone already are no error. */
+export async function deleteRowKeys(
+  table: Table,
+  partition: string,
+  rowKeys: readonly string[],
+): Promise<void> {
+  if (rowKeys.length === 0) {
+    return;
+  }
   try {
     await table.transact(
       partition,

@@ -2,12 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newRun } from '../../src/audit/audit-run.ts';
 import type { FindingCode } from '../../src/audit/finding.ts';
 import type { EnrollmentGroup, IndividualEnrollment } from '../../src/dps/models.ts';
 import { makeCertificate } from '../dps-client/certificates.ts';
 import type { AppInstance } from '../support/app-instance.ts';
-import { audit, phasesOf } from '../support/audits.ts';
+import { audit, numbered, phasesOf, workThrough } from '../support/audits.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { authorizationFor } from '../support/dps-signature.ts';
 import { endorsementKeyOf } from '../support/endorsement-key.ts';
@@ -223,9 +222,9 @@ describe('enrollment-differs', () => {
   });
 
   it('misses no group that was made after the run had listed them', async () => {
-    const run = { ...newRun(chain.clock.now(), 9), checkpoint: { phase: 'batches' } as const };
-    await phasesOf(app).step(run);
-    const found = await app.services.auditStore.findingsOf(run);
+    const run = { ...numbered(9, chain.clock.now()), stage: 'batches' as const };
+    await workThrough(run, (read, unit) => phasesOf(app).step(read, unit));
+    const found = await app.services.findings.findingsOf(run);
     expect(found.filter(({ code }) => code === 'enrollment-missing')).toEqual([]);
   });
 

@@ -244,14 +244,17 @@ async function seedRuns(services: Services, summary: AuditRun['summary'], now: D
     };
     const open = Object.values(byCode).reduce((sum, each) => sum + each, 0);
     const counts = { open, critical: 0, warning: open, info: 0, byCode };
+    const begun = { ...newRun(at), number: index + 1 };
     const finished: AuditRun = {
-      ...newRun(at, index + 1),
+      ...begun,
       status: 'finished',
       finishedAt: at.toISOString(),
       counts,
       summary,
     };
-    await store.save(finished, at);
+    await store.begin(begun, at);
+    await store.change(begun.id, () => ({ run: finished }));
+    await store.release(begun.id);
     if (index === runs - 1) {
       await store.saveNewest(finished);
     }

@@ -1,9 +1,11 @@
 import { AuditPhases } from '../../src/audit/audit-phases.ts';
+import { claimed, completed, left, type Stage, type Unit } from '../../src/audit/audit-plan.ts';
 import { AuditRetention } from '../../src/audit/audit-retention.ts';
 import { type AuditRun, newRun } from '../../src/audit/audit-run.ts';
 import { CertificateRegister } from '../../src/audit/certificate-register.ts';
 import { type DpsCapacity, dpsCapacity } from '../../src/audit/dps-capacity.ts';
 import type { FindingCode, ReportedFinding } from '../../src/audit/finding.ts';
+import { RecordListing } from '../../src/audit/record-listing.ts';
 import { RegistrationSnapshot } from '../../src/audit/registration-snapshot.ts';
 import { deriveDeviceKey } from '../../src/dps/device-key.ts';
 import type { DeviceCredential } from '../../src/local/devices/device-channel.ts';
@@ -45,7 +47,7 @@ export async function audit({ services }: AppInstance, timeoutInMs?: number): Pr
     'the audit finishes',
     timeoutInMs,
   );
-  return new Audited(run, await services.auditStore.findingsOf(run));
+  return new Audited(run, await services.findings.findingsOf(run));
 }
 
 /** The phases of the app, step by step. */
@@ -58,13 +60,45 @@ export function phasesOf(
   const table = services.table('registrationStates');
   return new AuditPhases({
     ...{ dps, throttledDps, ledger, profiles, background, rejectedEvents, clock, capacity, checksPerStep },
-    store: services.auditStore,
+    findings: services.findings,
+    listing: new RecordListing(table),
     fleet: services.fleetIndex,
     snapshot: new RegistrationSnapshot(table),
     certificates: new CertificateRegister(table),
-    retention: new AuditRetention(services.table('auditRuns'), services.table('auditFindings')),
+    retention: new AuditRetention(services.table('auditRuns'), services.findings),
     retentionDays: 400,
   });
+}
+
+/** A run of this number, as one chain alone would work on it: the units one by one, until a stage begins. */
+export async function workThrough(
+  begun: AuditRun,
+  step: (run: AuditRun, unit: Unit) => Promise<Unit>,
+  until: Stage = 'report',
+): Promise<AuditRun> {
+  let run = begun;
+  while (run.stage !== until) {
+    const alone = { ...run, chains: [0] };
+    const claim = claimed(alone);
+    if (!claim) {
+      run = left(alone, 0);
+      continue;
+    }
+    run = completed(claim.run, await unitThrough(claim.unit, (unit) => step(claim.run, unit)));
+  }
+  return run;
+}
+
+async function unitThrough(begun: Unit, step: (unit: Unit) => Promise<Unit>): Promise<Unit> {
+  let unit = begun;
+  while (unit.checkpoint.phase !== 'done') {
+    unit = await step(unit);
+  }
+  return unit;
+}
+
+export function numbered(number: number, now: Date): AuditRun {
+  return { ...newRun(now), number };
 }
 
 /** A run whose every step is made twice, as if each had been stopped before its checkpoint was saved. */
@@ -74,17 +108,16 @@ export async function auditWithRepeats(
   capacity?: DpsCapacity,
 ): Promise<Audited> {
   const phases = phasesOf(instance, capacity);
-  const { auditStore: store, clock } = instance.services;
-  let run = newRun(clock.now(), number);
-  while (run.checkpoint.phase !== 'report') {
-    await phases.step(run);
-    run = await phases.step(run);
+  const { findings, clock } = instance.services;
+  const run = await workThrough(numbered(number, clock.now()), async (before, unit) => {
+    await phases.step(before, unit);
+    return phases.step(before, unit);
+  });
+  const finishedAt = clock.now().toISOString();
+  for await (const _ of findings.resolveOthers(run, finishedAt)) {
   }
-  for await (const _ of store.resolveOthers(run, clock.now())) {
-  }
-  const finished: AuditRun = { ...run, status: 'finished', finishedAt: clock.now().toISOString() };
-  await store.save(finished, clock.now());
-  return new Audited(finished, await store.findingsOf(finished));
+  const finished: AuditRun = { ...run, status: 'finished', finishedAt };
+  return new Audited(finished, await findings.findingsOf(finished));
 }
 
 /** Switches a device on that has a symmetric key: its own, or one that its group's is derived to. */

@@ -3,6 +3,7 @@ import { type EventKey, lowerCase, sha256 } from '../../events/event-identity.ts
 import type { SubjectKind } from '../../events/manufacturing-event.ts';
 import { isDpsId } from '../../events/read-event.ts';
 import { joinText, splitText } from '../../storage/long-text.ts';
+import { rowsOfKeys } from '../../storage/rows-of-keys.ts';
 import {
   type Change,
   odata,
@@ -38,6 +39,13 @@ export interface LedgerWrite {
 
 /** What the ledger needs of a table. */
 export type LedgerTable = Pick<Table, 'get' | 'insert' | 'delete' | 'transact' | 'page' | 'rows'>;
+
+/** Ids; absent: from the first, or to the last. */
+export interface StatesRange {
+  readonly after?: string;
+  readonly until?: string;
+  readonly continuation?: string;
+}
 
 /** Rows of one device that are written so often while they are read do not occur twice in a row. */
 const readsAgainAtMost = 5;
@@ -184,12 +192,15 @@ export class Ledger {
     return { state, events: told.sort(newestFirst) };
   }
 
-  /** One page of all states of a kind, for the audit. */
+  /** One page of the states of a kind, in the order of ids; of those behind `after`, up to `until`. */
   async pageOfStates(
     kind: SubjectKind,
-    continuation: string | undefined,
+    { after, until, continuation }: StatesRange,
   ): Promise<{ readonly states: { id: string; state: SubjectState }[]; readonly continuation?: string }> {
-    const page: Page = await this.#tables[kind].page(odata`RowKey eq ${stateRow}`, { continuation });
+    const from = after === undefined ? '' : odata` and PartitionKey gt ${after}`;
+    const end = until === undefined ? '' : odata` and PartitionKey le ${until}`;
+    const filter = `${odata`RowKey eq ${stateRow}`}${from}${end}`;
+    const page: Page = await this.#tables[kind].page(filter, { continuation });
     const states = page.rows.map((row) => ({ id: row.partitionKey, state: stateOf(row) }));
     return page.continuation === undefined ? { states } : { states, continuation: page.continuation };
   }
@@ -214,12 +225,18 @@ export class Ledger {
     }
   }
 
-  /** Ids that the ledger has a state of, from `first` to `last`, in order. */
-  async *idsBetween(kind: SubjectKind, first: string, last: string): AsyncGenerator<string> {
-    const filter = odata`PartitionKey ge ${first} and PartitionKey le ${last} and RowKey eq ${stateRow}`;
-    for await (const { partitionKey } of this.#tables[kind].rows(filter, ['PartitionKey', 'RowKey'])) {
-      yield partitionKey;
-    }
+  /** Which of these ids the ledger has a state of. */
+  async idsAmong(kind: SubjectKind, ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const table = this.#tables[kind];
+    const rows = await rowsOfKeys(ids, {
+      keyOf: (row) => row.partitionKey,
+      page: (first, last) =>
+        table.page(odata`PartitionKey ge ${first} and PartitionKey le ${last} and RowKey eq ${stateRow}`, {
+          select: ['PartitionKey', 'RowKey'],
+        }),
+      one: (id) => table.get(partitionKey(id), stateRow),
+    });
+    return new Set(rows.keys());
   }
 
   /** Notes that an event has arrived, so that its status answers. An event that is known already stays as it is. */

@@ -14,10 +14,20 @@ export interface SubjectTask {
   readonly tries: number;
 }
 
+/** A chain of messages that works on an audit: each brings a slice of time. */
+export interface AuditSlice {
+  readonly runId: string;
+  /** Which chain, and the stage of the run in which it was sent for. */
+  readonly chain: number;
+  readonly stage: string;
+  /** Counts from 1. */
+  readonly slice: number;
+}
+
 /** What `background-work` carries. */
 export type BackgroundTask =
   | SubjectTask
-  | { readonly task: 'audit'; readonly runId: string; readonly slice: number }
+  | ({ readonly task: 'audit' } & AuditSlice)
   | { readonly task: 'adoption'; readonly id: string; readonly slice: number };
 
 export interface CompletionRequest {
@@ -55,8 +65,9 @@ export class BackgroundQueue {
     return this.complete({ subject, errand: { ...recoveryOf(state), now: true }, attempt: 1 });
   }
 
-  async continueAudit(runId: string, slice: number, notBefore?: Date): Promise<void> {
-    await this.#queue(`audit-${runId}-${slice}`, { task: 'audit', runId, slice }, notBefore);
+  async continueAudit(slice: AuditSlice, notBefore?: Date): Promise<void> {
+    const { runId, stage, chain, slice: number } = slice;
+    await this.#queue(`audit-${runId}-${stage}-${chain}-${number}`, { task: 'audit', ...slice }, notBefore);
   }
 
   async continueAdoption(id: string, slice: number, notBefore?: Date): Promise<void> {
