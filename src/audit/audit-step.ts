@@ -151,7 +151,8 @@ export class AuditStep {
       this.found.set(finding.subject, [...others, finding]);
       this.#tallies = tallied(this.#tallies, finding);
       const { code } = finding;
-      if (countOf(this.unit.counts.tallies[code]) + countOf(this.#tallies[code]) <= mostSpelledOut) {
+      const found = [this.run.tallies, this.unit.counts.tallies, this.#tallies];
+      if (found.reduce((sum, tallies) => sum + countOf(tallies[code]), 0) <= mostSpelledOut) {
         this.#toWrite.push(finding);
       }
     }

@@ -4,7 +4,7 @@ import { defaultExpectedWithinDays } from '../enrollment/ledger/profiles.ts';
 import { isInSync, type SubjectRef, type SubjectState } from '../enrollment/ledger/subject-state.ts';
 import { compareText } from '../events/compare-text.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
-import type { AuditFacts, FleetEntry } from '../fleet/fleet-entry.ts';
+import type { AuditFacts } from '../fleet/fleet-entry.ts';
 import type { IndexedEntry } from '../fleet/fleet-index.ts';
 import { batchCounts, emptySummary, summed } from '../fleet/fleet-summary.ts';
 import { auditFacts, type Seen } from './audit-facts.ts';
@@ -48,7 +48,8 @@ export async function evaluateDevices(
     step.run.scanned.individualEnrollments === 0 ? none : step.parts.snapshot.individuals(ids),
     step.parts.snapshot.scrapped(scrappedOf(step, page.states)),
   ]);
-  const entries: FleetEntry[] = [];
+  const seen: { readonly subject: SubjectRef; readonly state: SubjectState; readonly audit: AuditFacts }[] =
+    [];
   const expected = new Map<string, string>();
   await step.inParallel(page.states, async ({ id, state: read }) => {
     const subject = { kind: 'device', id } as const;
@@ -68,8 +69,14 @@ export async function evaluateDevices(
           definedAt: known?.entry.ledger.definedAt,
         })
       : auditFacts(before, stillSeen(before, step.found.get(id)), step.now());
-    entries.push(await fleet.audited(subject, swept ?? read, audit, known ?? 'missing'));
+    seen.push({ subject, state: swept ?? read, audit });
   });
+  // All at once: what goes to one partition shares its transactions.
+  const entries = await Promise.all(
+    seen.map(({ subject, state, audit }) =>
+      fleet.audited(subject, state, audit, listed.get(subject.id) ?? 'missing'),
+    ),
+  );
   const missingGroups = await noteMissingOfMembers(step, expected);
   const last = ids.at(-1);
   const { continuation: _, ...range } = checkpoint;

@@ -170,6 +170,6 @@ class DifferenceWriter {
 }
 
 function isSame(after: Values, before: Readonly<Record<string, unknown>>): boolean {
-  const names = new Set([...Object.keys(after), ...Object.keys(before)]);
-  return [...names].every((name) => after[name] === before[name]);
+  const names = Object.keys(after);
+  return names.length === Object.keys(before).length && names.every((name) => after[name] === before[name]);
 }

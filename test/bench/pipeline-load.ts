@@ -8,7 +8,13 @@ import { type AppProcess, startAppProcess } from '../../src/local/stack/app-proc
 import { type Endpoints, readEndpoints } from '../../src/local/stack/endpoints.ts';
 
 const project = path.resolve(import.meta.dirname, '../..');
-const freePorts = ['--dps-port=0', '--dps-tls-port=0', '--servicebus-port=0', '--azurite-port=0'];
+const freePorts = [
+  '--dps-port=0',
+  '--dps-tls-port=0',
+  '--mqtt-port=0',
+  '--servicebus-port=0',
+  '--azurite-port=0',
+];
 
 /** The emulators in processes of their own, and the app in others. */
 export class Rig {
