@@ -45,7 +45,7 @@ async function phaseOf(step: AuditStep): Promise<Unit> {
     case 'batches':
       return evaluateBatches(step, checkpoint.continuation);
     case 'purge':
-      return purge(step);
+      return purge(step, checkpoint);
     default:
       return step.unit;
   }

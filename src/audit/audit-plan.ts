@@ -1,3 +1,4 @@
+import type { SubjectKind } from '../events/manufacturing-event.ts';
 import { addedUp } from '../fleet/fleet-summary.ts';
 import { type AuditCounts, noCounts, sumOf } from './audit-counts.ts';
 import type { AuditRun } from './audit-run.ts';
@@ -43,7 +44,7 @@ export type Checkpoint =
       readonly continuation?: string;
     }
   | { readonly phase: 'batches'; readonly continuation?: string }
-  | { readonly phase: 'purge' }
+  | { readonly phase: 'purge'; readonly kind: SubjectKind; readonly continuation?: string }
   | { readonly phase: 'done' };
 
 /** A unit of work, as far as its chain has got. */
@@ -83,7 +84,7 @@ export function unitsOf(run: AuditRun, stage: Stage = run.stage): readonly Check
         };
       });
     case 'batches':
-      return [{ phase: 'batches' }, { phase: 'purge' }];
+      return [{ phase: 'batches' }, { phase: 'purge', kind: 'device' }];
     default:
       return [];
   }

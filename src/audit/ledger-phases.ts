@@ -301,13 +301,20 @@ function listedBeside(step: AuditStep, kind: SubjectKind, states: readonly { rea
     : step.parts.fleet.entriesBetween(kind, first, last);
 }
 
-/** What is older than its retention, and what the run has no more use for. */
-export async function purge(step: AuditStep): Promise<Unit> {
+/** What is older than its retention, and what the run has no more use for. Events go page by page. */
+export async function purge(
+  step: AuditStep,
+  { kind, continuation }: { readonly kind: SubjectKind; readonly continuation?: string },
+): Promise<Unit> {
   const { ledger, rejectedEvents, retention, retentionDays, listing, snapshot } = step.parts;
   const before = new Date(step.now().getTime() - retentionDays * 86_400_000);
   const time = before.toISOString();
-  for (const kind of ['device', 'batch'] as const) {
-    await ledger.purgeEvents(kind, time);
+  const next = await ledger.purgeEvents(kind, time, continuation);
+  if (next !== undefined) {
+    return step.to({ phase: 'purge', kind, continuation: next });
+  }
+  if (kind === 'device') {
+    return step.to({ phase: 'purge', kind: 'batch' });
   }
   await rejectedEvents.purge(before);
   await retention.purge(before);

@@ -28,7 +28,7 @@ export async function deleteRows(table: Table, filter: string): Promise<number> 
 
 /** At most a hundred of one partition. Those that are gone already are no error. */
 export async function deleteRowKeys(
-  table: Table,
+  table: Pick<Table, 'transact' | 'delete'>,
   partition: string,
   rowKeys: readonly string[],
 ): Promise<void> {

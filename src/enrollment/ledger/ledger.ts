@@ -2,6 +2,7 @@ import { compareText } from '../../events/compare-text.ts';
 import { type EventKey, lowerCase, sha256 } from '../../events/event-identity.ts';
 import type { SubjectKind } from '../../events/manufacturing-event.ts';
 import { isDpsId } from '../../events/read-event.ts';
+import { deleteRowKeys } from '../../storage/delete-rows.ts';
 import { joinText, splitText } from '../../storage/long-text.ts';
 import { rowsOfKeys } from '../../storage/rows-of-keys.ts';
 import {
@@ -49,6 +50,7 @@ export interface StatesRange {
 
 /** Rows of one device that are written so often while they are read do not occur twice in a row. */
 const readsAgainAtMost = 5;
+const changesPerTransaction = 100;
 const stateRow = 'state';
 const eventPrefix = 'event!';
 
@@ -252,16 +254,27 @@ export class Ledger {
     }
   }
 
-  /** Events that ended before `before` (ISO 8601) go. States stay. */
-  async purgeEvents(kind: SubjectKind, before: string): Promise<number> {
+  /** Of a page of all events, those that ended before `before` (ISO 8601) go. States stay. Resolves to where to go on. */
+  async purgeEvents(
+    kind: SubjectKind,
+    before: string,
+    continuation: string | undefined,
+  ): Promise<string | undefined> {
     const table = this.#tables[kind];
     const filter = odata`RowKey ge ${eventPrefix} and RowKey lt ${'event"'} and finishedAt lt ${before}`;
-    let purged = 0;
-    for await (const row of table.rows(filter, ['partitionKey', 'rowKey'])) {
-      await table.delete(row.partitionKey, row.rowKey);
-      purged++;
+    const page = await table.page(filter, { continuation, select: ['PartitionKey', 'RowKey'] });
+    const partitions = Map.groupBy(page.rows, ({ partitionKey: partition }) => partition);
+    for (const [partition, rows] of partitions) {
+      for (let start = 0; start < rows.length; start += changesPerTransaction) {
+        const some = rows.slice(start, start + changesPerTransaction);
+        await deleteRowKeys(
+          table,
+          partition,
+          some.map(({ rowKey }) => rowKey),
+        );
+      }
     }
-    return purged;
+    return page.continuation;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ReadableEnvelope } from '../../events/read-envelope.ts';
 import type { Rejection } from '../../events/rejection.ts';
+import { deleteRows } from '../../storage/delete-rows.ts';
 import { joinText, splitText } from '../../storage/long-text.ts';
 import { odata, type Row, RowConflictError, type Table, type Values } from '../../storage/tables.ts';
 import type { KeptBody } from './kept-body.ts';
@@ -194,9 +195,7 @@ export class RejectedEvents {
   /** What arrived before that day goes. */
   async purge(before: Date): Promise<void> {
     const filter = odata`PartitionKey lt ${dayOf(before)}`;
-    for await (const row of this.#table.rows(filter, ['PartitionKey', 'RowKey'])) {
-      await this.#table.delete(row.partitionKey, row.rowKey);
-    }
+    await deleteRows(this.#table, filter);
   }
 
   /** Days are partitions, and partitions sort oldest first: so days are walked one by one from the newest. */
