@@ -57,13 +57,13 @@ function adoptionTask({ id, slice }: Record<string, unknown>): BackgroundTask | 
   return typeof id === 'string' && typeof slice === 'number' ? { task: 'adoption', id, slice } : undefined;
 }
 
-function auditTask({ runId, chain, stage, slice }: Record<string, unknown>): BackgroundTask | undefined {
+function auditTask({ runId, worker, stage, slice }: Record<string, unknown>): BackgroundTask | undefined {
   const isOurs =
     typeof runId === 'string' &&
-    typeof chain === 'number' &&
+    typeof worker === 'number' &&
     typeof stage === 'string' &&
     typeof slice === 'number';
-  return isOurs ? { task: 'audit', runId, chain, stage, slice } : undefined;
+  return isOurs ? { task: 'audit', runId, worker, stage, slice } : undefined;
 }
 
 function subjectTask(value: Record<string, unknown>): BackgroundTask | undefined {

@@ -1,11 +1,13 @@
 import type { Unit } from './audit-plan.ts';
 import type { AuditRun } from './audit-run.ts';
 import { type AuditParts, AuditStep } from './audit-step.ts';
+import { evaluateBatches } from './batch-phase.ts';
 import { findSharedCertificates } from './certificate-phase.ts';
 import { compareRecords } from './comparison-phase.ts';
+import { evaluateDevices } from './device-phase.ts';
 import { checkStates, scanEnrollments } from './enrollment-phases.ts';
 import { findUnknown, scanGroups, scanRegistrations } from './group-phases.ts';
-import { evaluateBatches, evaluateDevices, purge } from './ledger-phases.ts';
+import { purge } from './purge-phase.ts';
 
 /** What is done in the units of a run. A step may be repeated: it counts only once its checkpoint is saved. */
 export class AuditPhases {

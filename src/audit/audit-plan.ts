@@ -6,8 +6,8 @@ import { findingCodes } from './finding.ts';
 import { grantFor, type Lookups, returned } from './lookups.ts';
 
 /**
- * A run goes through stages. A stage has units of work, which chains of messages take one by one and work on at once; the
- * chain that ends the last unit goes on to the next stage. Pure: how it is stored is the run store's matter.
+ * A run goes through stages. A stage has units of work, which workers take one by one and work on at once; the
+ * worker that ends the last unit goes on to the next stage. Pure: how it is stored is the run store's matter.
  */
 export const stages = ['groups', 'records', 'states', 'devices', 'batches', 'report'] as const;
 export type Stage = (typeof stages)[number];
@@ -47,7 +47,7 @@ export type Checkpoint =
   | { readonly phase: 'purge'; readonly kind: SubjectKind; readonly continuation?: string }
   | { readonly phase: 'done' };
 
-/** A unit of work, as far as its chain has got. */
+/** A unit of work, as far as its worker has got. */
 export interface Unit {
   readonly checkpoint: Checkpoint;
   readonly counts: AuditCounts;
@@ -58,7 +58,7 @@ export interface Unit {
 }
 
 /** Messages that are worked on at once: they wait for DPS and tables most of the time. */
-const mostChains = 4;
+const mostWorkers = 4;
 
 export function unitsOf(run: AuditRun, stage: Stage = run.stage): readonly Checkpoint[] {
   switch (stage) {
@@ -90,13 +90,13 @@ export function unitsOf(run: AuditRun, stage: Stage = run.stage): readonly Check
   }
 }
 
-/** Taken by a chain: the next unit of the stage; undefined: all are taken. */
+/** Taken by a worker: the next unit of the stage; undefined: all are taken. */
 export function claimed(run: AuditRun): { readonly run: AuditRun; readonly unit: Unit } | undefined {
   const checkpoint = unitsOf(run)[run.nextUnit];
   if (!checkpoint) {
     return undefined;
   }
-  const grant = grantFor(Math.max(1, run.chains.length), findingCodes, run.granted);
+  const grant = grantFor(Math.max(1, run.workers.length), findingCodes, run.granted);
   return {
     run: { ...run, nextUnit: run.nextUnit + 1, granted: addedUp(run.granted, grant) },
     unit: { checkpoint, counts: noCounts, grant, restarts: 0 },
@@ -108,19 +108,19 @@ export function completed(run: AuditRun, { counts, grant }: Unit): AuditRun {
   return { ...run, ...sumOf(run, counts), granted: returned(run.granted, grant, counts.lookups) };
 }
 
-/** A chain finds nothing left to take: the last one that does goes on to the next stage. */
-export function left(run: AuditRun, chain: number): AuditRun {
-  const chains = run.chains.filter((each) => each !== chain);
-  return chains.length > 0 ? { ...run, chains } : nextStage(run, chain);
+/** A worker finds nothing left to take: the last one that does goes on to the next stage. */
+export function left(run: AuditRun, worker: number): AuditRun {
+  const workers = run.workers.filter((each) => each !== worker);
+  return workers.length > 0 ? { ...run, workers } : nextStage(run, worker);
 }
 
-function nextStage(ended: AuditRun, chain: number): AuditRun {
+function nextStage(ended: AuditRun, worker: number): AuditRun {
   const run = ended.stage === 'groups' ? withGone(ended) : ended;
   const stage = stages[stages.indexOf(run.stage) + 1] ?? 'report';
   const units = unitsOf(run, stage).length;
-  const others = Array.from({ length: mostChains }, (_, each) => each).filter((each) => each !== chain);
+  const others = Array.from({ length: mostWorkers }, (_, each) => each).filter((each) => each !== worker);
   const toStart = others.slice(0, Math.max(0, units - 1));
-  return { ...run, stage, nextUnit: 0, chains: [chain, ...toStart], toStart };
+  return { ...run, stage, nextUnit: 0, workers: [worker, ...toStart], toStart };
 }
 
 /** Once the groups have been listed. */

@@ -1,6 +1,6 @@
 import { deleteRows } from '../storage/delete-rows.ts';
 import { odata, type Table } from '../storage/tables.ts';
-import { chainPrefix, runRowKey, runsPartition, summaryPrefix } from './audit-store.ts';
+import { runRowKey, runsPartition, summaryPrefix, workerPrefix } from './audit-store.ts';
 import type { FindingStore } from './finding-store.ts';
 
 /** Runs that began before `before` go, with their summaries, and findings that were resolved, or seen last, before it. */
@@ -17,7 +17,7 @@ export class AuditRetention {
     const oldest = runRowKey(before);
     const ofRuns = (prefix: string) =>
       odata`PartitionKey eq ${runsPartition} and RowKey gt ${prefix + oldest} and RowKey lt ${`${prefix}:`}`;
-    for (const prefix of ['', summaryPrefix, chainPrefix]) {
+    for (const prefix of ['', summaryPrefix, workerPrefix]) {
       await deleteRows(this.#runs, ofRuns(prefix));
     }
     await this.#findings.purge(before);

@@ -12,12 +12,12 @@ export interface AuditRun extends AuditCounts {
   readonly status: 'running' | 'finished' | 'failed';
   readonly startedAt: string;
   readonly finishedAt?: string;
-  /** The stages come one after the other; the units of one are worked on at once, by chains of messages. */
+  /** The stages come one after the other; the units of one are worked on at once, by workers. */
   readonly stage: Stage;
   /** The unit of the stage that is taken next. */
   readonly nextUnit: number;
-  /** Numbers of the chains that work on this stage. */
-  readonly chains: readonly number[];
+  /** Numbers of the workers that work on this stage. */
+  readonly workers: readonly number[];
   /** Those of them whose first message may not have been sent yet. */
   readonly toStart: readonly number[];
   /** What units have been granted, and have used or not given back. */
@@ -79,7 +79,7 @@ export function newRun(startedAt: Date, before?: AuditRun, keptForMs = Number.PO
     startedAt: startedAt.toISOString(),
     stage: 'groups',
     nextUnit: 0,
-    chains: [0],
+    workers: [0],
     toStart: [],
     granted: {},
     divisions: divisionsOf(before?.pageEnds ?? []),

@@ -37,7 +37,7 @@ export interface AuditRunnerParts {
   readonly reportAddress: (runId: string) => string;
 }
 
-/** Takes a run from its start to its report: chains of messages work on its units, slice by slice. */
+/** Takes a run from its start to its report: workers work on its units, slice by slice. */
 export class AuditRunner {
   readonly #parts: AuditRunnerParts;
 
@@ -50,15 +50,15 @@ export class AuditRunner {
     const { store, background, clock, retentionDays } = this.#parts;
     const run = newRun(clock.now(), await store.newestFinished(), retentionDays * 86_400_000);
     await store.begin(run, clock.now());
-    await background.continueAudit({ runId: run.id, chain: 0, stage: run.stage, slice: 1 });
+    await background.continueAudit({ runId: run.id, worker: 0, stage: run.stage, slice: 1 });
     return run;
   }
 
   async slice(slice: AuditSlice): Promise<void> {
     const { store, background, clock, log } = this.#parts;
-    const { runId, chain } = slice;
+    const { runId, worker } = slice;
     const run = await store.read(runId);
-    if (run?.status !== 'running' || !run.chains.includes(chain)) {
+    if (run?.status !== 'running' || !run.workers.includes(worker)) {
       return;
     }
     const next = { ...slice, slice: slice.slice + 1 };
@@ -81,10 +81,10 @@ export class AuditRunner {
     }
   }
 
-  /** Whether nothing is left to do for this chain. */
-  async #work({ runId, chain }: AuditSlice, until: number): Promise<boolean> {
+  /** Whether nothing is left to do for this worker. */
+  async #work({ runId, worker }: AuditSlice, until: number): Promise<boolean> {
     const { store, phases, clock } = this.#parts;
-    let { unit, etag } = await store.readChain(runId, chain);
+    let { unit, etag } = await store.readWorker(runId, worker);
     let run = await store.read(runId);
     while (run?.status === 'running' && clock.now().getTime() < until) {
       run = await this.#startOthers(run);
@@ -94,13 +94,13 @@ export class AuditRunner {
       }
       if (unit && etag !== undefined && unit.checkpoint.phase !== 'done') {
         unit = await phases.step(run, unit);
-        etag = await store.saveUnit(runId, chain, unit, { etag, now: clock.now() });
+        etag = await store.saveUnit(runId, worker, unit, { etag, now: clock.now() });
         if (etag === undefined) {
           return true;
         }
         continue;
       }
-      const moved = await this.#moveOn(runId, { chain, unit, etag });
+      const moved = await this.#moveOn(runId, { worker, unit, etag });
       if (!moved) {
         return true;
       }
@@ -112,35 +112,35 @@ export class AuditRunner {
   /** Adds up what is done, and takes the next unit of this stage or the next. Undefined: others do what is left. */
   async #moveOn(
     runId: string,
-    { chain, unit: done, etag }: { chain: number; unit: Unit | undefined; etag: string | undefined },
+    { worker, unit: done, etag }: { worker: number; unit: Unit | undefined; etag: string | undefined },
   ): Promise<{ run: AuditRun; unit: Unit | undefined; etag: string | undefined } | undefined> {
     const { store } = this.#parts;
     let taken: Unit | undefined;
     const changed = await store.change(
       runId,
       (read) => {
-        if (read.status !== 'running' || !read.chains.includes(chain)) {
+        if (read.status !== 'running' || !read.workers.includes(worker)) {
           return undefined;
         }
         const run = done ? completed(read, done) : read;
         const claim = claimed(run);
         taken = claim?.unit;
-        return claim ?? { run: left(run, chain) };
+        return claim ?? { run: left(run, worker) };
       },
-      { chain, etag },
+      { worker, etag },
     );
-    const goesOn = changed?.run.chains.includes(chain) === true;
+    const goesOn = changed?.run.workers.includes(worker) === true;
     return goesOn ? { ...changed, unit: taken } : undefined;
   }
 
-  /** The chain that began a stage may have been stopped before it had sent for the others. */
+  /** The worker that began a stage may have been stopped before it had sent for the others. */
   async #startOthers(run: AuditRun): Promise<AuditRun> {
     if (run.toStart.length === 0) {
       return run;
     }
     const { store, background } = this.#parts;
-    for (const chain of run.toStart) {
-      await background.continueAudit({ runId: run.id, chain, stage: run.stage, slice: 1 });
+    for (const worker of run.toStart) {
+      await background.continueAudit({ runId: run.id, worker, stage: run.stage, slice: 1 });
     }
     const changed = await store.change(run.id, (read) =>
       read.stage === run.stage ? { run: { ...read, toStart: [] } } : undefined,
@@ -194,7 +194,7 @@ export class AuditRunner {
       ...(changes ? { changes } : {}),
     };
     // Once more, if it stops before the run has its end: the same report, told under the same id.
-    if (await store.renewLease(runId, clock.now())) {
+    if (await store.isInProgress(runId, clock.now())) {
       await this.#publish(finished, counts.critical);
       await store.change(runId, ({ status }) => (status === 'running' ? { run: finished } : undefined));
       await store.release(runId);

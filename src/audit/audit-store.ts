@@ -3,20 +3,16 @@ import { deleteRows } from '../storage/delete-rows.ts';
 import { joinText, splitText } from '../storage/long-text.ts';
 import { type Change, odata, type Row, RowConflictError, type Table } from '../storage/tables.ts';
 import { type AuditCounts, noCounts, sumOf } from './audit-counts.ts';
+import { AuditLease } from './audit-lease.ts';
 import type { Unit } from './audit-plan.ts';
 import type { AuditRun } from './audit-run.ts';
-import { AuditRunningError } from './audit-running-error.ts';
 
 export const runsPartition = 'run';
 const newestRow = { partition: 'newest', row: 'finished' };
 /** Behind the digits that rows of runs are named by. */
 export const summaryPrefix = 'summary!';
-export const chainPrefix = 'chain!';
+export const workerPrefix = 'worker!';
 const runsFilter = odata`PartitionKey eq ${runsPartition} and RowKey lt ${':'}`;
-const lease = { partition: 'lease', row: 'audit' };
-/** A run whose instances have died is taken over, or gives way, after this time without a sign of life. */
-const leaseInMs = 10 * 60_000;
-const renewLeaseEveryMs = 60_000;
 const conflictsToLose = 50;
 const endOfTime = 9_999_999_999_999;
 
@@ -33,55 +29,38 @@ export interface NewestRun {
   readonly summary: FleetSummary;
 }
 
-/** What a chain works on, as it was read; `etag`: whoever else works on it has the newer one. */
-export interface ChainWork {
+/** What a worker works on, as it was read; `etag`: whoever else works on it has the newer one. */
+export interface WorkerState {
   /** Undefined: it has to take one. */
   readonly unit: Unit | undefined;
-  /** Undefined: the chain has no row yet. */
+  /** Undefined: the worker has no row yet. */
   readonly etag: string | undefined;
 }
 
-/** A decision about a run and, where a chain made it, what that chain works on then. */
+/** A decision about a run and, where a worker made it, what that worker works on then. */
 export interface Decision {
   readonly run: AuditRun;
   readonly unit?: Unit | undefined;
 }
 
-/** Runs, and where their chains of messages stand. */
+/** Runs, and where their workers stand. */
 export class AuditStore {
   readonly #runs: Table;
-  readonly #leaseRenewed = new Map<string, number>();
+  readonly #lease: AuditLease;
 
   constructor(runsTable: Table) {
     this.#runs = runsTable;
+    this.#lease = new AuditLease(runsTable);
   }
 
-  /** Only one run at a time: throws an AuditRunningError with the one that is going on. */
+  /** Only one run at a time: throws an AuditRunningError with the one that is in progress. */
   async begin(run: AuditRun, now: Date): Promise<void> {
-    const held = await this.#runs.get(lease.partition, lease.row);
-    if (held && Number(held.values.until) > now.getTime()) {
-      throw new AuditRunningError(String(held.values.runId));
+    const abandoned = await this.#lease.take(run.id, now);
+    if (abandoned !== undefined) {
+      await this.#abandon(abandoned, now);
     }
-    const values = { runId: run.id, until: String(now.getTime() + leaseInMs) };
-    try {
-      if (held) {
-        await this.#runs.replace(lease.partition, lease.row, values, held.etag);
-      } else {
-        await this.#runs.insert(lease.partition, lease.row, values);
-      }
-    } catch (error) {
-      if (!(error instanceof RowConflictError)) {
-        throw error;
-      }
-      const other = await this.#runs.get(lease.partition, lease.row);
-      throw new AuditRunningError(String(other?.values.runId));
-    }
-    if (held) {
-      await this.#abandon(String(held.values.runId), now);
-    }
-    await this.#runs.transact(runsPartition, [
-      { kind: 'upsert', rowKey: rowKeyOf(run.id), values: valuesOf(run) },
-    ]);
+    const rowKey = rowKeyOf(run.id);
+    await this.#runs.transact(runsPartition, [{ kind: 'upsert', rowKey, values: valuesOf(run) }]);
   }
 
   /** A run that another one took the lease from has come to nothing, and the list of runs says so. */
@@ -96,13 +75,13 @@ export class AuditStore {
 
   /**
    * Changes a run by what it is then, whoever else changes it meanwhile; undefined, and nothing is changed, where that is
-   * not to be. With `by`, that chain's work is exchanged in the same transaction.
-   * @throws RowConflictError somebody else works for that chain
+   * not to be. With `by`, that worker's work is exchanged in the same transaction.
+   * @throws RowConflictError somebody else works for that worker
    */
   async change(
     runId: string,
     decide: (run: AuditRun) => Decision | undefined,
-    by?: { readonly chain: number; readonly etag: string | undefined },
+    by?: { readonly worker: number; readonly etag: string | undefined },
   ): Promise<{ readonly run: AuditRun; readonly etag: string | undefined } | undefined> {
     for (let lost = 0; ; lost++) {
       const [row, summary] = await Promise.all([this.#row(runId), this.readSummary(runId)]);
@@ -115,7 +94,7 @@ export class AuditStore {
         const etags = await this.#runs.transact(runsPartition, changesOf(row.etag, before, decided, by));
         return { run: decided.run, etag: by && etags[0] };
       } catch (error) {
-        const isOthers = by && (await this.#chainRow(runId, by.chain))?.etag !== by.etag;
+        const isOthers = by && (await this.#workerRow(runId, by.worker))?.etag !== by.etag;
         if (!(error instanceof RowConflictError) || isOthers || lost >= conflictsToLose) {
           throw error;
         }
@@ -123,57 +102,37 @@ export class AuditStore {
     }
   }
 
-  async readChain(runId: string, chain: number): Promise<ChainWork> {
-    const row = await this.#chainRow(runId, chain);
+  async readWorker(runId: string, worker: number): Promise<WorkerState> {
+    const row = await this.#workerRow(runId, worker);
     const text = row && joinText('unit', row.values);
     return { unit: text ? unitOf(text) : undefined, etag: row?.etag };
   }
 
   /**
    * After a step. Undefined, and nothing is saved: another run has begun, since this one gave no sign of life.
-   * @throws RowConflictError somebody else works for that chain
+   * @throws RowConflictError somebody else works for that worker
    */
   async saveUnit(
     runId: string,
-    chain: number,
+    worker: number,
     unit: Unit,
     { etag, now }: { readonly etag: string; readonly now: Date },
   ): Promise<string | undefined> {
-    if (!(await this.renewLease(runId, now))) {
+    if (!(await this.isInProgress(runId, now))) {
       return undefined;
     }
-    return this.#runs.replace(runsPartition, chainKeyOf(runId, chain), unitValues(unit), etag);
+    return this.#runs.replace(runsPartition, workerKeyOf(runId, worker), unitValues(unit), etag);
   }
 
-  /** Not with every step: others have to wait for ten minutes from when it was. False: another run has it. */
-  async renewLease(runId: string, now: Date): Promise<boolean> {
-    const sinceMs = now.getTime() - (this.#leaseRenewed.get(runId) ?? Number.NEGATIVE_INFINITY);
-    if (sinceMs >= 0 && sinceMs < renewLeaseEveryMs) {
-      return true;
-    }
-    const [held, run] = await Promise.all([
-      this.#runs.get(lease.partition, lease.row),
-      this.#row(runId).then((row) => row && runOf(row)),
-    ]);
-    if (run?.status !== 'running' || (held && held.values.runId !== runId)) {
-      return false;
-    }
-    await this.#runs.upsert(lease.partition, lease.row, {
-      runId,
-      until: String(now.getTime() + leaseInMs),
-    });
-    this.#leaseRenewed.clear();
-    this.#leaseRenewed.set(runId, now.getTime());
-    return true;
+  /** False: the run has ended, or another one has begun. */
+  async isInProgress(runId: string, now: Date): Promise<boolean> {
+    return this.#lease.renew(runId, now);
   }
 
-  /** The run has ended: the next one may begin at once, and no chain has anything to go on with. */
+  /** The run has ended: the next one may begin at once, and no worker has anything to go on with. */
   async release(runId: string): Promise<void> {
-    const held = await this.#runs.get(lease.partition, lease.row);
-    if (held?.values.runId === runId) {
-      await this.#runs.upsert(lease.partition, lease.row, { runId, until: '0' });
-    }
-    const prefix = `${chainPrefix}${rowKeyOf(runId)}`;
+    await this.#lease.release(runId);
+    const prefix = `${workerPrefix}${rowKeyOf(runId)}`;
     const filter = odata`PartitionKey eq ${runsPartition} and RowKey ge ${prefix} and RowKey lt ${`${prefix}~`}`;
     await deleteRows(this.#runs, filter);
   }
@@ -190,7 +149,7 @@ export class AuditStore {
     if (run?.status !== 'running') {
       return run;
     }
-    const work = await Promise.all(run.chains.map((chain) => this.readChain(id, chain)));
+    const work = await Promise.all(run.workers.map((worker) => this.readWorker(id, worker)));
     const counts = work.reduce<AuditCounts>((sum, { unit }) => (unit ? sumOf(sum, unit.counts) : sum), run);
     return { ...run, ...counts };
   }
@@ -264,25 +223,25 @@ export class AuditStore {
     return this.#runs.get(runsPartition, rowKeyOf(id));
   }
 
-  #chainRow(runId: string, chain: number): Promise<Row | undefined> {
-    return this.#runs.get(runsPartition, chainKeyOf(runId, chain));
+  #workerRow(runId: string, worker: number): Promise<Row | undefined> {
+    return this.#runs.get(runsPartition, workerKeyOf(runId, worker));
   }
 }
 
-/** The chain's row first: its etag is asked for. */
+/** The worker's row first: its etag is asked for. */
 function changesOf(
   etag: string,
   before: AuditRun,
   { run, unit }: Decision,
-  by: { readonly chain: number; readonly etag: string | undefined } | undefined,
+  by: { readonly worker: number; readonly etag: string | undefined } | undefined,
 ): Change[] {
   const rowKey = rowKeyOf(run.id);
   const changes: Change[] = [];
   if (by) {
     const values = unit ? unitValues(unit) : { unit: '' };
-    const chain = { rowKey: chainKeyOf(run.id, by.chain), values };
+    const worker = { rowKey: workerKeyOf(run.id, by.worker), values };
     changes.push(
-      by.etag === undefined ? { kind: 'insert', ...chain } : { kind: 'replace', ...chain, etag: by.etag },
+      by.etag === undefined ? { kind: 'insert', ...worker } : { kind: 'replace', ...worker, etag: by.etag },
     );
   }
   changes.push({ kind: 'replace', rowKey, values: valuesOf(run), etag });
@@ -310,8 +269,8 @@ function rowKeyOf(id: string): string {
   return Number.isNaN(started.getTime()) ? 'none' : runRowKey(started);
 }
 
-function chainKeyOf(runId: string, chain: number): string {
-  return `${chainPrefix}${rowKeyOf(runId)}!${chain}`;
+function workerKeyOf(runId: string, worker: number): string {
+  return `${workerPrefix}${rowKeyOf(runId)}!${worker}`;
 }
 
 /** Most units count no devices: their summary stays the empty one. */

@@ -15,9 +15,9 @@ const mostOfCode = 500;
 /** Of a fleet that is older than this system: its devices are listed when their events come. */
 const mostListed = 1_000;
 
-/** One of `chains` that work at once takes its part of what nobody has been granted yet. */
-export function grantFor(chains: number, codes: readonly FindingCode[], granted: Lookups): Lookups {
-  const part = (most: number, taken = 0) => Math.max(0, Math.floor((most - taken) / chains));
+/** One of `workers` that work at once takes its part of what nobody has been granted yet. */
+export function grantFor(workers: number, codes: readonly FindingCode[], granted: Lookups): Lookups {
+  const part = (most: number, taken = 0) => Math.max(0, Math.floor((most - taken) / workers));
   return {
     all: part(mostOfAll, granted.all),
     listed: part(mostListed, granted.listed),

@@ -8,7 +8,7 @@ import { enrollmentUnknown } from './device-findings.ts';
 import { enrollmentDiffers } from './enrollment-difference.ts';
 import type { Finding } from './finding.ts';
 import { openEnrollment } from './held-yet-open.ts';
-import { appliedWithinMs } from './ledger-phases.ts';
+import { appliedWithinMs } from './pending-subjects.ts';
 
 /** Whether an enrollment that DPS holds is one that the events speak of, and as they say. */
 export async function evaluateEnrollment(step: AuditStep, stored: IndividualEnrollment): Promise<void> {

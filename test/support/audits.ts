@@ -70,7 +70,7 @@ export function phasesOf(
   });
 }
 
-/** A run of this number, as one chain alone would work on it: the units one by one, until a stage begins. */
+/** A run of this number, as one worker alone would work on it: the units one by one, until a stage begins. */
 export async function workThrough(
   begun: AuditRun,
   step: (run: AuditRun, unit: Unit) => Promise<Unit>,
@@ -78,7 +78,7 @@ export async function workThrough(
 ): Promise<AuditRun> {
   let run = begun;
   while (run.stage !== until) {
-    const alone = { ...run, chains: [0] };
+    const alone = { ...run, workers: [0] };
     const claim = claimed(alone);
     if (!claim) {
       run = left(alone, 0);

@@ -14,11 +14,11 @@ export interface SubjectTask {
   readonly tries: number;
 }
 
-/** A chain of messages that works on an audit: each brings a slice of time. */
+/** A worker on an audit is a sequence of messages, each of which brings a slice of time. */
 export interface AuditSlice {
   readonly runId: string;
-  /** Which chain, and the stage of the run in which it was sent for. */
-  readonly chain: number;
+  /** Which worker, and the stage of the run in which it was started. */
+  readonly worker: number;
   readonly stage: string;
   /** Counts from 1. */
   readonly slice: number;
@@ -66,8 +66,8 @@ export class BackgroundQueue {
   }
 
   async continueAudit(slice: AuditSlice, notBefore?: Date): Promise<void> {
-    const { runId, stage, chain, slice: number } = slice;
-    await this.#queue(`audit-${runId}-${stage}-${chain}-${number}`, { task: 'audit', ...slice }, notBefore);
+    const { runId, stage, worker, slice: number } = slice;
+    await this.#queue(`audit-${runId}-${stage}-${worker}-${number}`, { task: 'audit', ...slice }, notBefore);
   }
 
   async continueAdoption(id: string, slice: number, notBefore?: Date): Promise<void> {
