@@ -1,7 +1,7 @@
 import type { EventRecord } from '../../src/enrollment/ledger/subject-state.ts';
 import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { keyOf, type TestEvent } from '../support/events.ts';
-import { expectedDevice, isScrapped } from '../support/oracle.ts';
+import { expectedDevice, expectedGroup, isHeld, isScrapped } from '../support/oracle.ts';
 import type { Random } from '../support/random.ts';
 import { Violation } from './scheduler.ts';
 import { simulatedHub } from './simulated-hub.ts';
@@ -244,12 +244,10 @@ function checkHub(world: World, events: readonly TestEvent[]): void {
   }
   const { subject } = first;
   const isBatch = subject.startsWith('batch');
-  const { isDefined, isRetired } = batchOf(events);
   // Of a group that DPS never had, nothing is retired.
   if (
     isBatch &&
-    isDefined &&
-    isRetired &&
+    isDefinedAndRetired(events) &&
     !world.scheduler.trace.some((name) => name.includes('deletes a registration'))
   ) {
     return;
@@ -268,34 +266,22 @@ function isDeviceKeptOut(events: readonly TestEvent[]): boolean {
   return isScrapped(events) || (enrollment !== 'absent' && enrollment.provisioningStatus === 'disabled');
 }
 
-/** Times are whole minutes: later wins, and at equal times the safer one. */
-function batchOf(events: readonly TestEvent[]) {
-  const last = (types: readonly string[]) =>
-    events
-      .filter(({ type }) => types.includes(type))
-      .sort((a, b) =>
-        a.time < b.time ? -1 : a.time > b.time ? 1 : types.indexOf(a.type) - types.indexOf(b.type),
-      )
-      .at(-1)?.type;
-  const isDefined = events.some(({ type }) => type === 'batch.started');
-  const isHeld = last(['batch.released', 'batch.held']) === 'batch.held';
-  const isRecalled = events.some(({ type }) => type === 'batch.recalled');
-  const isRetired = events.some(({ type }) => type === 'batch.retired');
-  return { isDefined, isHeld, isRecalled, isRetired };
+function isBatchClosed(events: readonly TestEvent[]): boolean {
+  const kinds = events.map(({ type }) => type);
+  return isHeld(events) || kinds.includes('batch.recalled') || kinds.includes('batch.retired');
 }
 
-function isBatchClosed(events: readonly TestEvent[]): boolean {
-  const { isHeld, isRecalled, isRetired } = batchOf(events);
-  return isHeld || isRecalled || isRetired;
+function isDefinedAndRetired(events: readonly TestEvent[]): boolean {
+  const kinds = events.map(({ type }) => type);
+  return kinds.includes('batch.started') && kinds.includes('batch.retired');
 }
 
 function checkBatch(world: World, events: readonly TestEvent[], seen: string): void {
-  const { isDefined, isHeld, isRecalled, isRetired } = batchOf(events);
-  const wanted = !isDefined || isRetired ? 'absent' : isHeld || isRecalled ? 'disabled' : 'enabled';
+  const wanted = expectedGroup(events);
   if (seen !== wanted) {
     throw new Violation(`DPS has the group ${seen}, should be ${wanted}`);
   }
-  if (isDefined && isRetired && world.dps.registrations.size > 0 && world.dps.operations > 0) {
+  if (isDefinedAndRetired(events) && world.dps.registrations.size > 0 && world.dps.operations > 0) {
     const wasThere = world.scheduler.trace.some((name) => name.includes('deletes a registration'));
     if (wasThere) {
       throw new Violation(`${world.dps.registrations.size} registrations are left`);

@@ -1,5 +1,6 @@
 import { ServiceBusClient } from '@azure/service-bus';
 
+import type { Clock } from '../../src/clock.ts';
 import { DeviceProvisioningClient } from '../../src/dps/client.ts';
 import type { EnrollmentGroup, IndividualEnrollment } from '../../src/dps/models.ts';
 import { OutcomeListener } from '../../src/local/demo/outcome-listener.ts';
@@ -90,7 +91,9 @@ export class Chain {
   }
 
   /** Another instance of the app, in this process. */
-  startInstance(options: Pick<AppInstanceOptions, 'env' | 'atOnce' | 'renewsLocks'> = {}): AppInstance {
+  startInstance(
+    options: Pick<AppInstanceOptions, 'env' | 'atOnce' | 'renewsLocks'> & { readonly clock?: Clock } = {},
+  ): AppInstance {
     const { endpoints } = this.stack;
     const instance = new AppInstance({
       endpoints,

@@ -2,15 +2,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { AppProcess } from '../../src/local/stack/app-process.ts';
 import { AmqpProxy } from './amqp-proxy.ts';
+import { expectDevicesInDps, idOf } from './as-expected.ts';
 import { Chain, eventually } from './chain.ts';
 import { authorizationFor } from './dps-signature.ts';
 import { keyOf, type TestEvent } from './events.ts';
-import { expectedDevice } from './oracle.ts';
-import { type Fate, FaultyProxy, type SeenRequest, through } from './proxy.ts';
+import { KeyPairs } from './key-pairs.ts';
+import { type Fate, FaultyProxy, originOfTables, type SeenRequest, through } from './proxy.ts';
 import { Random } from './random.ts';
+import { randomLife } from './random-lives.ts';
 
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1_000_000));
 const devicesAtATime = 4;
+const lifeOptions = { eventsAtMost: 4, batch: 'batch-crash' };
 
 /** A write to DPS or the tables, a message that is sent (an outcome, or an event that waits), or one that is settled. */
 export type CrashStep = 'dps' | 'tables' | 'transfer' | 'disposition';
@@ -28,8 +31,7 @@ class Victim {
   #env: Record<string, string> = {};
   #proxies: FaultyProxy[] = [];
   #bus: AmqpProxy | undefined;
-  /** Updates that would have made DPS generate a second pair of keys. */
-  readonly keysLost: string[] = [];
+  readonly keyPairs = new KeyPairs();
 
   async open(chain: Chain): Promise<void> {
     const tables = chain.stack.endpoints.tables.connectionString;
@@ -37,13 +39,13 @@ class Victim {
       target: chain.stack.endpoints.dps.endpoint,
       headers: () => authorizationFor(chain),
       fate: (request) => {
-        this.#watchKeys(request);
+        this.keyPairs.see(request);
         return this.#fateOf('dps', request);
       },
       struck: () => this.#strike(),
     });
     const storage = await FaultyProxy.start({
-      target: new URL(/TableEndpoint=([^;]+)/.exec(tables)![1]!).origin,
+      target: originOfTables(tables),
       fate: (request) => this.#fateOf('tables', request),
       struck: () => this.#strike(),
     });
@@ -105,16 +107,6 @@ class Victim {
     this.app?.child.kill('SIGKILL');
     this.#armed?.kill();
   }
-
-  #watchKeys({ method, path, headers, body }: SeenRequest): void {
-    if (method !== 'PUT' || headers['if-match'] === undefined || /beacon/.test(path)) {
-      return;
-    }
-    const { attestation } = JSON.parse(body.toString());
-    if (attestation.type === 'symmetricKey' && !attestation.symmetricKey?.primaryKey) {
-      this.keysLost.push(path);
-    }
-  }
 }
 
 /** Kills the app at these steps, again and again, and looks whether anything was lost, doubled or changed. */
@@ -158,7 +150,7 @@ export function describeCrashes(what: string, steps: readonly CrashStep[]): void
           const victim = victims[round % 2]!;
           await starting[round % 2];
           const fresh = Array.from({ length: devicesAtATime }, (_, index) =>
-            life(random, round * devicesAtATime + index),
+            randomLife(random, `crash-${round * devicesAtATime + index}`, lifeOptions),
           );
           lives.push(...fresh);
           const moment = due[0]!;
@@ -181,63 +173,27 @@ export function describeCrashes(what: string, steps: readonly CrashStep[]): void
           }
         }
 
-        const enrollments = await chain.enrollments();
-        for (const each of lives) {
-          const id = each[0]!.subject;
-          const expected = expectedDevice(each);
-          const actual = enrollments.get(id);
-          const seen = actual && {
-            provisioningStatus: actual.provisioningStatus ?? 'enabled',
-            ...(actual.initialTwin ? { tags: actual.initialTwin.tags } : {}),
-          };
-          expect(seen ?? 'absent', JSON.stringify(each)).toEqual(expected.enrollment);
-          if (expected.primaryKey === undefined) {
-            continue;
-          }
-          const mechanism = await chain.dps.individualEnrollments.getAttestationMechanism(id);
-          expect(mechanism.symmetricKey?.primaryKey, JSON.stringify(each)).toBe(expected.primaryKey);
-        }
+        await expectDevicesInDps(chain, lives);
         const keys = new Set(events.map(keyOf));
         expect([...chain.listener.outcomes.keys()].filter((id) => !keys.has(id))).toEqual([]);
         const { services } = chain.startInstance();
         for (const each of events) {
-          const record = await services.ledger.readEvent({ kind: 'device', id: each.subject }, keyOf(each));
+          const record = await services.ledger.readEvent({ kind: 'device', id: idOf([each]) }, keyOf(each));
           expect(chain.outcomeOf(each)?.type).toBe(`enrollment.${record?.status}`);
         }
         for (const each of lives) {
-          const state = await services.ledger.readState({ kind: 'device', id: each[0]!.subject });
-          expect(state?.pending, each[0]!.subject).toEqual([]);
+          const state = await services.ledger.readState({ kind: 'device', id: idOf(each) });
+          expect(state?.pending, idOf(each)).toEqual([]);
         }
-        expect(victims.flatMap(({ keysLost }) => keysLost)).toEqual([]);
+        const scrapped = new Set(
+          events.filter(({ type }) => type === 'device.scrapped').map(({ subject }) => subject.toLowerCase()),
+        );
+        const lost = victims.flatMap(({ keyPairs }) => keyPairs.lost);
+        expect(lost.filter((id) => !scrapped.has(id))).toEqual([]);
         expect(chain.contradictions).toEqual([]);
         expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
       },
       120_000 + kills * 5_000,
     );
-  });
-}
-
-function life(random: Random, index: number): TestEvent[] {
-  const isMember = random.chance(0.25);
-  const subject = `${isMember ? 'beacon' : 'thermostat'}-crash-${index}`;
-  const kinds = ['manufactured', 'manufactured', 'changed', 'held', 'released', 'scrapped', 'returned'];
-  return Array.from({ length: 1 + random.below(4) }, (_, count) => {
-    const kind = random.pick(kinds);
-    const key = () => Buffer.from(Array.from({ length: 32 }, () => random.below(256))).toString('base64');
-    const keys = random.chance(0.3)
-      ? { attestation: { type: 'symmetricKey', primaryKey: key(), secondaryKey: key() } }
-      : {};
-    const own = isMember
-      ? { product: 'beacon-b2', batch: 'batch-crash' }
-      : { product: 'thermostat-g2', tags: { order: random.below(1_000) }, ...keys };
-    return {
-      specversion: '1.0',
-      id: `${index}-${count}`,
-      source: '/factories/a',
-      type: `device.${kind}`,
-      subject,
-      time: `2026-11-20T10:0${random.below(6)}:00Z`,
-      ...(kind === 'manufactured' || kind === 'changed' ? { data: own } : {}),
-    };
   });
 }

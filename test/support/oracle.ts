@@ -13,6 +13,15 @@ export interface ExpectedDevice {
   readonly primaryKey?: string;
 }
 
+/** What the contract says of a batch's enrollment group after all its events. */
+export function expectedGroup(events: readonly TestEvent[]): 'absent' | 'enabled' | 'disabled' {
+  const has = (kind: string) => events.some((each) => kindOf(each) === kind);
+  if (!has('started') || has('retired')) {
+    return 'absent';
+  }
+  return has('recalled') || isHeld(events) ? 'disabled' : 'enabled';
+}
+
 interface Data {
   readonly product?: string;
   readonly remanufactured?: boolean;
@@ -24,14 +33,10 @@ const kindOf = ({ type }: TestEvent) => type.split('.').at(-1) ?? '';
 const dataOf = ({ data }: TestEvent) => (data ?? {}) as Data;
 
 export function expectedDevice(events: readonly TestEvent[]): ExpectedDevice {
-  const definitions = events.filter((each) => ['manufactured', 'changed'].includes(kindOf(each)));
-  const definition = newest(definitions, (each) => (kindOf(each) === 'changed' ? 1 : 0));
-  const hold = newest(
-    events.filter((each) => ['held', 'released'].includes(kindOf(each))),
-    (each) => (kindOf(each) === 'held' ? 1 : 0),
-  );
+  const definitions = definitionsOf(events);
+  const definition = newestDefinition(events);
   const scrapped = isScrapped(events);
-  const held = hold !== undefined && kindOf(hold) === 'held';
+  const held = isHeld(events);
   if (!definition) {
     return { enrollment: scrapped || held ? { provisioningStatus: 'disabled' } : 'absent' };
   }
@@ -52,6 +57,26 @@ export function expectedDevice(events: readonly TestEvent[]): ExpectedDevice {
     enrollment: { provisioningStatus: held ? 'disabled' : 'enabled', tags: { line: 'comfort', ...tags } },
     ...(primaryKey === undefined ? {} : { primaryKey }),
   };
+}
+
+export function newestDefinition(events: readonly TestEvent[]): TestEvent | undefined {
+  return newest(definitionsOf(events), (each) => (kindOf(each) === 'changed' ? 1 : 0));
+}
+
+function definitionsOf(events: readonly TestEvent[]): TestEvent[] {
+  return events.filter((each) => ['manufactured', 'changed', 'started'].includes(kindOf(each)));
+}
+
+export function newestHold(events: readonly TestEvent[]): TestEvent | undefined {
+  return newest(
+    events.filter((each) => ['held', 'released'].includes(kindOf(each))),
+    (each) => (kindOf(each) === 'held' ? 1 : 0),
+  );
+}
+
+export function isHeld(events: readonly TestEvent[]): boolean {
+  const hold = newestHold(events);
+  return hold !== undefined && kindOf(hold) === 'held';
 }
 
 export function isScrapped(events: readonly TestEvent[]): boolean {

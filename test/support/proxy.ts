@@ -133,9 +133,20 @@ export function through(
 ): Record<string, string> {
   return {
     DPS_CONNECTION_STRING: throughProxy(dps),
-    TableStorage: tablesConnectionString.replace(/(TableEndpoint=)http:\/\/[^/]+/, `$1${tables.url}`),
+    ...tablesThrough(tables, tablesConnectionString),
   };
 }
+
+export function tablesThrough(proxy: FaultyProxy, connectionString: string): Record<string, string> {
+  return { TableStorage: connectionString.replace(tableOrigin, `$1${proxy.url}`) };
+}
+
+/** Where the tables of a connection string are. */
+export function originOfTables(connectionString: string): string {
+  return tableOrigin.exec(connectionString)?.[2] ?? '';
+}
+
+const tableOrigin = /(TableEndpoint=)(http:\/\/[^/]+)/;
 
 export function throughProxy(dps: FaultyProxy): string {
   return signedAnew(new URL(dps.url).host);

@@ -44,3 +44,22 @@ export class TurnedClock implements Clock {
     });
   }
 }
+
+/** The clock of a machine that goes before another, or after it: it tells another time, and waits as long. */
+export class WrongClock implements Clock {
+  /** Of what the other clock says; less than zero: behind. */
+  aheadInMs = 0;
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  now(): Date {
+    return new Date(this.#clock.now().getTime() + this.aheadInMs);
+  }
+
+  sleep(inMs: number, signal?: AbortSignal): Promise<void> {
+    return this.#clock.sleep(inMs, signal);
+  }
+}
