@@ -35,7 +35,11 @@ export class AuditLease {
       if (!(error instanceof RowConflictError)) {
         throw error;
       }
-      throw new AuditRunningError((await this.#read())?.runId ?? '');
+      const other = (await this.#read())?.runId ?? '';
+      // Our own, whose answer was lost and which was sent again.
+      if (other !== runId) {
+        throw new AuditRunningError(other);
+      }
     }
     return held?.runId;
   }

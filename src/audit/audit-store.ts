@@ -90,12 +90,19 @@ export class AuditStore {
       if (!row || !before || !decided) {
         return undefined;
       }
+      const changes = changesOf(row.etag, before, decided, by);
       try {
-        const etags = await this.#runs.transact(runsPartition, changesOf(row.etag, before, decided, by));
+        const etags = await this.#runs.transact(runsPartition, changes);
         return { run: decided.run, etag: by && etags[0] };
       } catch (error) {
-        const isOthers = by && (await this.#workerRow(runId, by.worker))?.etag !== by.etag;
-        if (!(error instanceof RowConflictError) || isOthers || lost >= conflictsToLose) {
+        if (!(error instanceof RowConflictError) || lost >= conflictsToLose) {
+          throw error;
+        }
+        const written = by && (await this.#workerRow(runId, by.worker));
+        if (written && isWritten(written, workerValues(decided.unit)) && (await this.#hasRun(decided.run))) {
+          return { run: decided.run, etag: written.etag };
+        }
+        if (by && written?.etag !== by.etag) {
           throw error;
         }
       }
@@ -121,7 +128,16 @@ export class AuditStore {
     if (!(await this.isInProgress(runId, now))) {
       return undefined;
     }
-    return this.#runs.replace(runsPartition, workerKeyOf(runId, worker), unitValues(unit), etag);
+    const values = unitValues(unit);
+    try {
+      return await this.#runs.replace(runsPartition, workerKeyOf(runId, worker), values, etag);
+    } catch (error) {
+      const row = error instanceof RowConflictError ? await this.#workerRow(runId, worker) : undefined;
+      if (row && isWritten(row, values)) {
+        return row.etag;
+      }
+      throw error;
+    }
   }
 
   /** False: the run has ended, or another one has begun. */
@@ -219,6 +235,11 @@ export class AuditStore {
     await this.#runs.upsert(newestRow.partition, newestRow.row, splitText('newest', JSON.stringify(newest)));
   }
 
+  async #hasRun(run: AuditRun): Promise<boolean> {
+    const row = await this.#row(run.id);
+    return row !== undefined && isWritten(row, valuesOf(run));
+  }
+
   #row(id: string): Promise<Row | undefined> {
     return this.#runs.get(runsPartition, rowKeyOf(id));
   }
@@ -238,8 +259,7 @@ function changesOf(
   const rowKey = rowKeyOf(run.id);
   const changes: Change[] = [];
   if (by) {
-    const values = unit ? unitValues(unit) : { unit: '' };
-    const worker = { rowKey: workerKeyOf(run.id, by.worker), values };
+    const worker = { rowKey: workerKeyOf(run.id, by.worker), values: workerValues(unit) };
     changes.push(
       by.etag === undefined ? { kind: 'insert', ...worker } : { kind: 'replace', ...worker, etag: by.etag },
     );
@@ -271,6 +291,16 @@ function rowKeyOf(id: string): string {
 
 function workerKeyOf(runId: string, worker: number): string {
   return `${workerPrefix}${rowKeyOf(runId)}!${worker}`;
+}
+
+/** An answer was lost, and the write that was sent again met its own row. */
+function isWritten(row: Row, values: Readonly<Record<string, string>>): boolean {
+  return Object.entries(values).every(([name, value]) => row.values[name] === value);
+}
+
+/** Without a unit it has to take one. */
+function workerValues(unit: Unit | undefined): Record<string, string> {
+  return unit ? unitValues(unit) : { unit: '' };
 }
 
 /** Most units count no devices: their summary stays the empty one. */
