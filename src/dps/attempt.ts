@@ -1,9 +1,9 @@
 import { type DeviceProvisioningError, UnavailableError } from './errors.ts';
-import type { HttpAnswer } from './http-exchange.ts';
+import type { HttpResponse } from './http-exchange.ts';
 import { codeOf, networkFailureOf } from './network-failure.ts';
 import { isRetriedStatus, mayHaveBeenCarriedOut, parseRetryAfter } from './retry-policy.ts';
-import type { AnswerShape, ServiceAnswer, ServiceCall } from './service-call.ts';
-import { clientClosed, errorOfAnswer, errorOfGarbage, refusal, subjectOf } from './service-error.ts';
+import type { ResponseShape, ServiceCall, ServiceResponse } from './service-call.ts';
+import { clientClosed, errorOfGarbage, errorOfResponse, refusal, subjectOf } from './service-error.ts';
 
 /** One attempt that did not succeed, and what it means for the next. */
 export interface FailedAttempt {
@@ -18,12 +18,12 @@ export function isFailed(outcome: object): outcome is FailedAttempt {
 }
 
 /** The service answered with a status that is no success. */
-export function refused(call: ServiceCall, answer: HttpAnswer, now: number): FailedAttempt {
-  const retryAfterInMs = parseRetryAfter(answer.header('retry-after'), answer.header('date'), now);
+export function refused(call: ServiceCall, response: HttpResponse, now: number): FailedAttempt {
+  const retryAfterInMs = parseRetryAfter(response.header('retry-after'), response.header('date'), now);
   return {
-    error: errorOfAnswer(call, answer, retryAfterInMs),
-    retried: isRetriedStatus(answer.statusCode),
-    mayHaveBeenCarriedOut: mayHaveBeenCarriedOut(answer.statusCode),
+    error: errorOfResponse(call, response, retryAfterInMs),
+    retried: isRetriedStatus(response.statusCode),
+    mayHaveBeenCarriedOut: mayHaveBeenCarriedOut(response.statusCode),
     failureCode: undefined,
   };
 }
@@ -58,28 +58,28 @@ export function unanswered(call: ServiceCall, error: unknown): FailedAttempt {
 }
 
 /** A success whose body cannot be read is a lost answer. */
-export function readAnswer(
+export function readResponse(
   call: ServiceCall,
-  answer: HttpAnswer,
-  afterLostAnswer: boolean,
-): ServiceAnswer | FailedAttempt {
+  response: HttpResponse,
+  afterLostResponse: boolean,
+): ServiceResponse | FailedAttempt {
   if (call.answers === 'nothing') {
-    return { body: undefined, afterLostAnswer };
+    return { body: undefined, afterLostResponse };
   }
   let body: unknown;
   try {
-    body = JSON.parse(answer.text);
+    body = JSON.parse(response.text);
   } catch {
     // The parser's error quotes the body, which may hold keys.
-    return garbage(call, answer);
+    return garbage(call, response);
   }
   if (!hasShape(body, call.answers)) {
-    return garbage(call, answer);
+    return garbage(call, response);
   }
-  return { body, continuation: answer.header('x-ms-continuation'), afterLostAnswer };
+  return { body, continuation: response.header('x-ms-continuation'), afterLostResponse };
 }
 
-function hasShape(body: unknown, shape: AnswerShape): boolean {
+function hasShape(body: unknown, shape: ResponseShape): boolean {
   if (typeof body !== 'object' || body === null || Array.isArray(body) !== (shape === 'array')) {
     return false;
   }
@@ -90,9 +90,9 @@ function hasShape(body: unknown, shape: AnswerShape): boolean {
   return typeof isSuccessful === 'boolean' && (errors === undefined || Array.isArray(errors));
 }
 
-function garbage(call: ServiceCall, answer: HttpAnswer): FailedAttempt {
+function garbage(call: ServiceCall, response: HttpResponse): FailedAttempt {
   return {
-    error: errorOfGarbage(call, answer),
+    error: errorOfGarbage(call, response),
     retried: true,
     mayHaveBeenCarriedOut: true,
     failureCode: 'GARBAGE',

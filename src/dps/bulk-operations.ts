@@ -58,7 +58,7 @@ export class BulkOperations {
       BulkOperationResult<BulkItemError>
     >;
     const errors = received.map((error) => withoutSecrets(error, body));
-    if (!response.afterLostAnswer || errors.length === 0) {
+    if (!response.afterLostResponse || errors.length === 0) {
       return { isSuccessful: isSuccessful === true, errors };
     }
     const real = await this.#ownWrites.withoutEchoes(errors, mode, items, options);

@@ -31,14 +31,14 @@ export class DeviceRegistrationStates {
   async get(registrationId: string, options: GetOptions = {}): Promise<DeviceRegistrationState> {
     const call = { operation: 'deviceRegistrationStates.get', id: registrationId };
     requireId(call, registrationId);
-    const answer = await this.#caller.call({
+    const response = await this.#caller.call({
       ...call,
       method: 'GET',
       path: this.#path(registrationId),
       options,
       answers: 'object',
     });
-    return answer.body as DeviceRegistrationState;
+    return response.body as DeviceRegistrationState;
   }
 
   /**
@@ -60,7 +60,7 @@ export class DeviceRegistrationStates {
       options,
       answers: 'nothing',
       // Gone after a lost answer: this call, or somebody else, did it.
-      recognise: async (error) => (error instanceof NotFoundError ? null : undefined),
+      recogniseRepeatedWrite: async (error) => (error instanceof NotFoundError ? null : undefined),
     });
   }
 
@@ -74,7 +74,7 @@ export class DeviceRegistrationStates {
     return pagedQuery(async ({ maxPageSize, continuationToken }) => {
       requireId(call, enrollmentGroupId);
       requirePageSize(call, maxPageSize);
-      const answer = await this.#caller.call({
+      const response = await this.#caller.call({
         ...call,
         method: 'POST',
         path: this.#path(enrollmentGroupId, '/query'),
@@ -83,7 +83,7 @@ export class DeviceRegistrationStates {
         options,
         answers: 'array',
       });
-      return pageOf<DeviceRegistrationState>(answer);
+      return pageOf<DeviceRegistrationState>(response);
     });
   }
 

@@ -84,7 +84,7 @@ export class EnrollmentCollection<TKind extends EnrollmentKind> {
       ifMatch: ifMatchOf(call, enrollment, options),
       options,
       answers: 'object',
-      recognise: (error) => this.#ownWrites.recognise(enrollment, error, options),
+      recogniseRepeatedWrite: (error) => this.#ownWrites.recogniseRepeatedWrite(enrollment, error, options),
     });
     return response.body as TKind['enrollment'];
   }
@@ -126,7 +126,7 @@ export class EnrollmentCollection<TKind extends EnrollmentKind> {
       options,
       answers: 'nothing',
       // Gone after a lost response: this call, or somebody else, did it.
-      recognise: async (error) => (error instanceof NotFoundError ? null : undefined),
+      recogniseRepeatedWrite: async (error) => (error instanceof NotFoundError ? null : undefined),
     });
   }
 

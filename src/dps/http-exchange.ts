@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 
 /** One HTTP answer, read to its end. */
-export interface HttpAnswer {
+export interface HttpResponse {
   readonly statusCode: number;
   readonly text: string;
   header(name: string): string | undefined;
@@ -31,14 +31,14 @@ export class ResponseTimeoutError extends Error {
  *
  * Rejects with undici's or the socket's error, or with the abort signal's reason.
  */
-export function exchange(dispatcher: Dispatcher, request: HttpRequest): Promise<HttpAnswer> {
+export function exchange(dispatcher: Dispatcher, request: HttpRequest): Promise<HttpResponse> {
   return new Promise((resolve, reject) => {
     const signal = request.abortSignal;
     if (signal?.aborted) {
       reject(signal.reason);
       return;
     }
-    const handler = new AnswerReader(request, resolve, reject);
+    const handler = new ResponseReader(request, resolve, reject);
     dispatcher.dispatch(
       {
         method: request.method,
@@ -53,11 +53,11 @@ export function exchange(dispatcher: Dispatcher, request: HttpRequest): Promise<
   });
 }
 
-class AnswerReader implements Dispatcher.DispatchHandler, HttpAnswer {
+class ResponseReader implements Dispatcher.DispatchHandler, HttpResponse {
   statusCode = 0;
   text = '';
   readonly #request: HttpRequest;
-  readonly #resolve: (answer: HttpAnswer) => void;
+  readonly #resolve: (response: HttpResponse) => void;
   readonly #reject: (error: unknown) => void;
   readonly #onAbort: (() => void) | undefined;
   #controller: Dispatcher.DispatchController | undefined;
@@ -66,7 +66,11 @@ class AnswerReader implements Dispatcher.DispatchHandler, HttpAnswer {
   #moreChunks: Buffer[] | undefined;
   #bodyStartedAt = 0;
 
-  constructor(request: HttpRequest, resolve: (answer: HttpAnswer) => void, reject: (error: unknown) => void) {
+  constructor(
+    request: HttpRequest,
+    resolve: (response: HttpResponse) => void,
+    reject: (error: unknown) => void,
+  ) {
     this.#request = request;
     this.#resolve = resolve;
     this.#reject = reject;

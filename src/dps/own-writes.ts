@@ -44,8 +44,8 @@ export class OwnWrites<TEnrollment extends IndividualEnrollment | EnrollmentGrou
     this.#reader = reader;
   }
 
-  /** What the lost answer of a PUT said, if the error is the echo of its success. */
-  async recognise(
+  /** What the lost answer of a PUT said, if the error only says that it had succeeded before. */
+  async recogniseRepeatedWrite(
     sent: TEnrollment,
     error: DeviceProvisioningError,
     options: OperationOptions,

@@ -1,14 +1,14 @@
 import { type FailedAttempt, isFailed } from './attempt.ts';
-import type { HttpAnswer } from './http-exchange.ts';
+import type { HttpResponse } from './http-exchange.ts';
 import type { RawResponse, ResponseHeaders } from './operation-options.ts';
-import type { ServiceAnswer, ServiceCall } from './service-call.ts';
+import type { ServiceCall, ServiceResponse } from './service-call.ts';
 
 /** Shows a response to the caller's `onResponse`, whatever that does. */
 export function reportResponse(
   call: ServiceCall,
   origin: string,
-  response: HttpAnswer,
-  outcome: ServiceAnswer | FailedAttempt,
+  response: HttpResponse,
+  outcome: ServiceResponse | FailedAttempt,
 ): void {
   const { onResponse } = call.options;
   if (!onResponse) {
@@ -31,7 +31,7 @@ export function reportResponse(
   }
 }
 
-function headersOf({ headers }: HttpAnswer): ResponseHeaders {
+function headersOf({ headers }: HttpResponse): ResponseHeaders {
   const get = (name: string) => {
     const value = headers[name.toLowerCase()];
     return Array.isArray(value) ? value.join(', ') : value;

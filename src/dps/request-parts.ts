@@ -1,6 +1,6 @@
 import type { ConditionalOptions } from './operation-options.ts';
 import type { Page } from './paged-query.ts';
-import type { ServiceAnswer } from './service-call.ts';
+import type { ServiceResponse } from './service-call.ts';
 import { type FailedCall, refusal } from './service-error.ts';
 
 /** An id must not turn one resource's path into another's; what else DPS wants of it, DPS says. */
@@ -36,10 +36,10 @@ export function pathOf(path: string, serviceVersion: string): string {
   return `${path}?api-version=${serviceVersion}`;
 }
 
-export function pageOf<T>(answer: ServiceAnswer): Page<T> {
-  const page = answer.body as Page<T>;
-  if (answer.continuation) {
-    page.continuationToken = answer.continuation;
+export function pageOf<T>(response: ServiceResponse): Page<T> {
+  const page = response.body as Page<T>;
+  if (response.continuation) {
+    page.continuationToken = response.continuation;
   }
   return page;
 }

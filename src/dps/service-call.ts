@@ -2,7 +2,7 @@ import type { DeviceProvisioningError } from './errors.ts';
 import type { OperationOptions } from './operation-options.ts';
 
 /** The shape of a success's body. */
-export type AnswerShape = 'object' | 'array' | 'bulk result' | 'nothing';
+export type ResponseShape = 'object' | 'array' | 'bulk result' | 'nothing';
 
 /** What an operation wants sent. Retrying it may repeat it, and the fields say what is then to be done. */
 export interface ServiceCall {
@@ -20,19 +20,19 @@ export interface ServiceCall {
   /** The caller's. */
   readonly options: OperationOptions;
   /** What a success must look like. */
-  readonly answers: AnswerShape;
+  readonly answers: ResponseShape;
   /**
    * Asked when an earlier attempt may have been carried out unnoticed and a later one was refused. Resolves
-   * to what the call should answer if the refusal is the echo of the call's own success, else to nothing.
+   * to what the call should answer if the refusal only says that the call had succeeded before, else to nothing.
    */
-  readonly recognise?: (error: DeviceProvisioningError) => Promise<unknown>;
+  readonly recogniseRepeatedWrite?: (error: DeviceProvisioningError) => Promise<unknown>;
 }
 
 /** What came of it. */
-export interface ServiceAnswer {
+export interface ServiceResponse {
   readonly body: unknown;
   /** Present while a query has more pages. */
   readonly continuation?: string | undefined;
   /** An earlier attempt may have been carried out, too. */
-  readonly afterLostAnswer: boolean;
+  readonly afterLostResponse: boolean;
 }

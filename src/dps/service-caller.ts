@@ -1,15 +1,15 @@
 import type { Dispatcher } from 'undici';
-import { type FailedAttempt, isFailed, readAnswer, refused, unanswered } from './attempt.ts';
+import { type FailedAttempt, isFailed, readResponse, refused, unanswered } from './attempt.ts';
 import type { Authorizer } from './authorization.ts';
 import { notify } from './client-hooks.ts';
 import type { ClientSettings } from './client-options.ts';
 import type { Connections } from './connections.ts';
 import type { DeviceProvisioningError } from './errors.ts';
-import { exchange, type HttpAnswer } from './http-exchange.ts';
+import { exchange, type HttpResponse } from './http-exchange.ts';
 import { networkFailureOf } from './network-failure.ts';
 import { reportResponse } from './raw-response.ts';
 import { backoffInMs } from './retry-policy.ts';
-import type { ServiceAnswer, ServiceCall } from './service-call.ts';
+import type { ServiceCall, ServiceResponse } from './service-call.ts';
 import { clientClosed } from './service-error.ts';
 import { type CallTrace, traced } from './tracing.ts';
 
@@ -19,7 +19,7 @@ interface CallState {
   attempt: number;
   readonly startedAt: number;
   tokenRefreshed: boolean;
-  answerLost: boolean;
+  responseLost: boolean;
 }
 
 /** Carries calls out: authorizes, sends, judges the answer, waits, sends again. */
@@ -36,31 +36,31 @@ export class ServiceCaller {
   }
 
   /** @throws {@link DeviceProvisioningError}, or the reason of the abort signal. */
-  call(call: ServiceCall): Promise<ServiceAnswer> {
+  call(call: ServiceCall): Promise<ServiceResponse> {
     return traced(this.#settings.tracingClient, call, (trace) => this.#run(call, trace));
   }
 
-  async #run(call: ServiceCall, trace: CallTrace): Promise<ServiceAnswer> {
+  async #run(call: ServiceCall, trace: CallTrace): Promise<ServiceResponse> {
     const state: CallState = {
       trace,
       attempt: 1,
       startedAt: this.#settings.clock.now(),
       tokenRefreshed: false,
-      answerLost: false,
+      responseLost: false,
     };
     for (;;) {
       const outcome = await this.#attempt(call, state);
       if (!isFailed(outcome)) {
         return outcome;
       }
-      const recognised = await recognise(call, state, outcome.error);
+      const recognised = await recogniseRepeatedWrite(call, state, outcome.error);
       if (recognised) {
         return recognised;
       }
       if (!this.#isRepeated(state, outcome)) {
         throw outcome.error;
       }
-      state.answerLost ||= outcome.mayHaveBeenCarriedOut;
+      state.responseLost ||= outcome.mayHaveBeenCarriedOut;
       await this.#wait(call, state, outcome);
       state.attempt += 1;
     }
@@ -71,14 +71,14 @@ export class ServiceCaller {
     this.#closing.abort();
   }
 
-  async #attempt(call: ServiceCall, state: CallState): Promise<ServiceAnswer | FailedAttempt> {
+  async #attempt(call: ServiceCall, state: CallState): Promise<ServiceResponse | FailedAttempt> {
     this.#refuseIfClosed(call);
     const authorized = this.#authorizer.authorize(call, call.options.abortSignal, state.trace.tracingContext);
     const authorization = typeof authorized === 'string' ? authorized : await authorized;
     this.#refuseIfClosed(call);
     const pool = this.#connections.pool ?? (await this.#connections.open());
     const startedAt = this.#settings.hooks.onRequest ? performance.now() : 0;
-    let answer: HttpAnswer;
+    let answer: HttpResponse;
     try {
       answer = await this.#send(pool, call, [...this.#headers(call, authorization), ...state.trace.headers]);
     } catch (error) {
@@ -89,7 +89,7 @@ export class ServiceCaller {
     this.#report(call, state, startedAt, answer, undefined);
     const isSuccess = answer.statusCode >= 200 && answer.statusCode <= 299;
     const outcome = isSuccess
-      ? readAnswer(call, answer, state.answerLost)
+      ? readResponse(call, answer, state.responseLost)
       : refused(call, answer, this.#settings.clock.now());
     reportResponse(call, this.#connections.origin, answer, outcome);
     if (answer.statusCode === 401 && !state.tokenRefreshed && this.#authorizer.refused(authorization)) {
@@ -105,7 +105,7 @@ export class ServiceCaller {
     }
   }
 
-  #send(pool: Dispatcher, call: ServiceCall, headers: string[]): Promise<HttpAnswer> {
+  #send(pool: Dispatcher, call: ServiceCall, headers: string[]): Promise<HttpResponse> {
     return exchange(pool, {
       method: call.method,
       path: call.path,
@@ -120,7 +120,7 @@ export class ServiceCaller {
     call: ServiceCall,
     state: CallState,
     startedAt: number,
-    answer: HttpAnswer | undefined,
+    answer: HttpResponse | undefined,
     failureCode: string | undefined,
   ): void {
     const { onRequest } = this.#settings.hooks;
@@ -197,15 +197,15 @@ export class ServiceCaller {
   }
 }
 
-/** A refusal after a lost answer may be the echo of the call's own success. */
-async function recognise(
+/** A refusal after a lost response may only say that the call had succeeded before. */
+async function recogniseRepeatedWrite(
   call: ServiceCall,
   state: CallState,
   error: DeviceProvisioningError,
-): Promise<ServiceAnswer | undefined> {
-  if (!state.answerLost || !call.recognise) {
+): Promise<ServiceResponse | undefined> {
+  if (!state.responseLost || !call.recogniseRepeatedWrite) {
     return undefined;
   }
-  const body = await call.recognise(error);
-  return body === undefined ? undefined : { body, afterLostAnswer: true };
+  const body = await call.recogniseRepeatedWrite(error);
+  return body === undefined ? undefined : { body, afterLostResponse: true };
 }

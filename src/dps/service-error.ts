@@ -5,7 +5,7 @@ import {
   InvalidRequestError,
   UnavailableError,
 } from './errors.ts';
-import type { HttpAnswer } from './http-exchange.ts';
+import type { HttpResponse } from './http-exchange.ts';
 import { redact } from './redaction.ts';
 
 const MAX_TRACKING_ID = 128;
@@ -18,37 +18,37 @@ export interface FailedCall {
 }
 
 /** The error for an answer that is not a success. */
-export function errorOfAnswer(
+export function errorOfResponse(
   call: FailedCall,
-  answer: HttpAnswer,
+  response: HttpResponse,
   retryAfterInMs: number | undefined,
 ): DeviceProvisioningError {
-  const said = parseErrorBody(answer.text);
-  const meaning = meaningOf(answer.statusCode);
+  const said = parseErrorBody(response.text);
+  const meaning = meaningOf(response.statusCode);
   const details: DeviceProvisioningErrorDetails = {
     operation: call.operation,
     id: call.id,
-    statusCode: answer.statusCode,
+    statusCode: response.statusCode,
     errorCode: said.errorCode,
-    trackingId: safeTrackingId(said.trackingId || answer.header('x-ms-request-id'), call.body),
+    trackingId: safeTrackingId(said.trackingId || response.header('x-ms-request-id'), call.body),
     info: redactInfo(said.info, call.body),
     retryAfterInMs,
   };
   const text = redact(said.message ?? meaning.title, call.body);
-  const message = `${subjectOf(call)} failed: ${answer.statusCode} ${codeOf(details)}${sentence(text)} ${meaning.advice}`;
+  const message = `${subjectOf(call)} failed: ${response.statusCode} ${codeOf(details)}${sentence(text)} ${meaning.advice}`;
   return new meaning.errorClass(message, details);
 }
 
 /** The error for a 2xx answer that is not what the operation answers with. */
-export function errorOfGarbage(call: FailedCall, answer: HttpAnswer): UnavailableError {
+export function errorOfGarbage(call: FailedCall, response: HttpResponse): UnavailableError {
   return new UnavailableError(
-    `${subjectOf(call)} failed: the service answered ${answer.statusCode} with a body that is not what DPS answers. ` +
+    `${subjectOf(call)} failed: the service answered ${response.statusCode} with a body that is not what DPS answers. ` +
       'Something between here and DPS may have answered, or broken the answer off; try again, and read before writing again.',
     {
       operation: call.operation,
       id: call.id,
-      statusCode: answer.statusCode,
-      trackingId: safeTrackingId(answer.header('x-ms-request-id'), call.body),
+      statusCode: response.statusCode,
+      trackingId: safeTrackingId(response.header('x-ms-request-id'), call.body),
     },
   );
 }

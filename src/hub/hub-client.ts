@@ -6,9 +6,9 @@ import {
 import type { Clock } from '../dps/clock.ts';
 import { Connections } from '../dps/connections.ts';
 import { parseEndpoint } from '../dps/endpoint.ts';
-import { exchange, type HttpAnswer, type HttpRequest } from '../dps/http-exchange.ts';
+import { exchange, type HttpRequest, type HttpResponse } from '../dps/http-exchange.ts';
 import { ifFound } from '../dps/if-found.ts';
-import { errorOfHubAnswer, errorOfHubGarbage, errorOfNoAnswer, type HubCall } from './hub-errors.ts';
+import { errorOfHubGarbage, errorOfHubResponse, errorOfNoResponse, type HubCall } from './hub-errors.ts';
 import { type HubIdentity, type HubStatus, readIdentity, withStatus } from './hub-identity.ts';
 
 export interface HubClientOptions {
@@ -49,8 +49,8 @@ export class HubClient {
   /** Undefined if the hub has no such device. Ids are case-sensitive in hubs. */
   async get(deviceId: string): Promise<HubIdentity | undefined> {
     const call: HubCall = { operation: 'devices.get', hub: this.hub, deviceId };
-    const answer = await ifFound(this.#send(call, 'GET'));
-    return answer && identityOf(call, answer);
+    const response = await ifFound(this.#send(call, 'GET'));
+    return response && identityOf(call, response);
   }
 
   /** All else of the identity is sent as it was read. @throws PreconditionFailedError if it has changed since. */
@@ -75,17 +75,17 @@ export class HubClient {
     await this.#connections.close();
   }
 
-  async #send(call: HubCall, method: HttpRequest['method'], etag?: string): Promise<HttpAnswer> {
+  async #send(call: HubCall, method: HttpRequest['method'], etag?: string): Promise<HttpResponse> {
     const subject = { operation: call.operation, id: call.deviceId };
     for (let mayRefresh = true; ; mayRefresh = false) {
       const authorization = await this.#authorizer.authorize(subject);
-      const answer = await this.#request(call, method, authorization, etag);
-      if (answer.statusCode >= 200 && answer.statusCode <= 299) {
-        return answer;
+      const response = await this.#request(call, method, authorization, etag);
+      if (response.statusCode >= 200 && response.statusCode <= 299) {
+        return response;
       }
-      const isRefreshed = answer.statusCode === 401 && this.#authorizer.refused(authorization);
+      const isRefreshed = response.statusCode === 401 && this.#authorizer.refused(authorization);
       if (!isRefreshed || !mayRefresh) {
-        throw errorOfHubAnswer(call, answer, this.#clock.now());
+        throw errorOfHubResponse(call, response, this.#clock.now());
       }
     }
   }
@@ -95,7 +95,7 @@ export class HubClient {
     method: HttpRequest['method'],
     authorization: string,
     etag: string | undefined,
-  ): Promise<HttpAnswer> {
+  ): Promise<HttpResponse> {
     const headers = ['host', this.hub, 'authorization', authorization, 'accept', 'application/json'];
     if (call.body !== undefined) {
       headers.push('content-type', 'application/json; charset=utf-8');
@@ -112,15 +112,15 @@ export class HubClient {
         timeoutInMs: requestTimeoutInMs,
       });
     } catch (error) {
-      throw errorOfNoAnswer(call, error);
+      throw errorOfNoResponse(call, error);
     }
   }
 }
 
-function identityOf(call: HubCall, answer: HttpAnswer): HubIdentity {
+function identityOf(call: HubCall, response: HttpResponse): HubIdentity {
   let value: unknown;
   try {
-    value = JSON.parse(answer.text);
+    value = JSON.parse(response.text);
   } catch {
     throw errorOfHubGarbage(call, 'no JSON');
   }

@@ -1,6 +1,6 @@
 import { meaningOf } from '../dps/error-advice.ts';
 import { type DeviceProvisioningError, UnavailableError } from '../dps/errors.ts';
-import type { HttpAnswer } from '../dps/http-exchange.ts';
+import type { HttpResponse } from '../dps/http-exchange.ts';
 import { networkFailureOf } from '../dps/network-failure.ts';
 import { redact } from '../dps/redaction.ts';
 import { parseRetryAfter } from '../dps/retry-policy.ts';
@@ -31,10 +31,14 @@ const otherAdvice = 'The hub is in trouble; it is tried again.';
  * The error for an answer that is no success: `{"Message":"ErrorCode:Name;text","ExceptionMessage":"Tracking ID:…"}`.
  * The classes are those of the DPS client, since they mean the same to a caller.
  */
-export function errorOfHubAnswer(call: HubCall, answer: HttpAnswer, now: number): DeviceProvisioningError {
-  const said = readError(answer.text);
-  const { statusCode } = answer;
-  const trackingId = said.trackingId ?? answer.header('x-ms-request-id');
+export function errorOfHubResponse(
+  call: HubCall,
+  response: HttpResponse,
+  now: number,
+): DeviceProvisioningError {
+  const said = readError(response.text);
+  const { statusCode } = response;
+  const trackingId = said.trackingId ?? response.header('x-ms-request-id');
   const safeId = trackingId && redact(trackingId, call.body).slice(0, longestTrackingId);
   const told = redact(said.message ?? `status ${statusCode}`, call.body).slice(0, longestText);
   const tracking = safeId ? ` (tracking id ${safeId})` : '';
@@ -47,12 +51,12 @@ export function errorOfHubAnswer(call: HubCall, answer: HttpAnswer, now: number)
     id: call.deviceId,
     statusCode,
     trackingId: safeId || undefined,
-    retryAfterInMs: parseRetryAfter(answer.header('retry-after'), answer.header('date'), now),
+    retryAfterInMs: parseRetryAfter(response.header('retry-after'), response.header('date'), now),
   });
 }
 
 /** The error for a request that got no answer, or one that no hub gives. */
-export function errorOfNoAnswer(call: HubCall, cause: unknown): DeviceProvisioningError {
+export function errorOfNoResponse(call: HubCall, cause: unknown): DeviceProvisioningError {
   const { code, explanation } = networkFailureOf(cause);
   return new UnavailableError(
     `Hub ${call.hub} does not answer ${call.operation} of "${call.deviceId}": ${code}. ${explanation}`,

@@ -206,21 +206,21 @@ function actionOf(partitionKey: string, change: Change): TransactionAction {
 }
 
 /** What the library throws for an answer, or for the lack of one; known by name, since it is loaded late. */
-interface AnswerError extends Error {
+interface ResponseError extends Error {
   readonly statusCode?: number;
   readonly details?: { readonly odataError?: { readonly code?: string } };
 }
 
-function isAnswerError(error: unknown): error is AnswerError {
+function isResponseError(error: unknown): error is ResponseError {
   return error instanceof Error && error.name === 'RestError';
 }
 
 function statusOf(error: unknown): number | undefined {
-  return isAnswerError(error) ? error.statusCode : undefined;
+  return isResponseError(error) ? error.statusCode : undefined;
 }
 
 function isTableMissing(error: unknown): boolean {
-  if (!isAnswerError(error)) {
+  if (!isResponseError(error)) {
     return false;
   }
   // In the answer of a transaction the code is lost, and the text has to do.
@@ -241,10 +241,10 @@ function translate(error: unknown, table: string): unknown {
   ) {
     return error;
   }
-  if (status === undefined && !isAnswerError(error)) {
+  if (status === undefined && !isResponseError(error)) {
     return error;
   }
-  return new StorageUnavailableError(`Table ${table} cannot be used now (${status ?? 'no answer'}).`, {
+  return new StorageUnavailableError(`Table ${table} cannot be used now (${status ?? 'no response'}).`, {
     cause: error,
   });
 }

@@ -13,7 +13,7 @@ import {
 await using client = DeviceProvisioningClient.fromConnectionString(process.env.DPS_CONNECTION_STRING ?? '', {
   retryOptions: { maxRetries: 3, totalTimeInMs: 30_000 },
   onWait: ({ operation, waitInMs, statusCode }) =>
-    console.log(`${operation} waits ${waitInMs} ms after ${statusCode ?? 'no answer'}.`),
+    console.log(`${operation} waits ${waitInMs} ms after ${statusCode ?? 'no response'}.`),
 });
 
 async function attempt(what: string, call: () => Promise<unknown>): Promise<void> {

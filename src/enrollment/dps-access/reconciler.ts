@@ -354,7 +354,7 @@ export class Reconciler {
   ): Promise<WriteResult> {
     writes?.();
     const etag = write.mode === 'create' ? undefined : write.etag;
-    const onUnknown = () => remote.lostAnswer(etag);
+    const onUnknown = () => remote.lostResponse(etag);
     const writing = this.#writer.write(write, { deadline, isWanted, onUnknown });
     const result = await rejectable(writing);
     if (result.kind === 'unwanted') {
@@ -415,7 +415,7 @@ async function noting<T>({ remote }: Attempt, etag: string | undefined, writing:
     return await writing;
   } catch (error) {
     if (isUnknown(error)) {
-      remote.lostAnswer(etag);
+      remote.lostResponse(etag);
     }
     throw error;
   }

@@ -105,7 +105,7 @@ export class RemoteEnrollment {
   }
 
   /** The answer to a write was lost. */
-  lostAnswer(etag: string | undefined): void {
+  lostResponse(etag: string | undefined): void {
     this.#lost.add(etag ?? '');
     this.#mustVerify = true;
     this.forget();

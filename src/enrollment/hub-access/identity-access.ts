@@ -114,13 +114,13 @@ async function ask<T>(
   { callerClass, deadline, isWanted }: IdentityCall,
   operation: () => Promise<T>,
 ): Promise<T> {
-  const answer = await throttled.call(callerClass, deadline, async () => [await operation()] as const, {
+  const response = await throttled.call(callerClass, deadline, async () => [await operation()] as const, {
     isWanted,
   });
-  if (!answer) {
+  if (!response) {
     throw new StateChangedError('What should be has changed.');
   }
-  return answer[0];
+  return response[0];
 }
 
 /** False: it has changed, or is gone, since it was read. */

@@ -16,7 +16,7 @@ export interface EventEvaluation {
   /** Absent if it did not even read as one. */
   readonly event?: ManufacturingEvent;
   /** The leaf certificate that it brings: kept whatever becomes of it. */
-  readonly leaf?: string;
+  readonly leafCertificate?: string;
   readonly suppliedKeys?: SymmetricKeyData;
 }
 
@@ -26,13 +26,13 @@ export function evaluateEvent(read: ReadEvent, profiles: EnrollmentProfiles, now
   }
   const { event, rejections, warnings } = validateEvent(read.event, profiles, now);
   const [rejection] = rejections;
-  const { leafCertificate: leaf, definition } = event;
+  const { leafCertificate, definition } = event;
   const attestation = definition?.attestation;
   return {
     warnings: [...read.warnings, ...warnings],
     event,
     ...(rejection ? { rejection } : {}),
-    ...(leaf === undefined ? {} : { leaf }),
+    ...(leafCertificate === undefined ? {} : { leafCertificate }),
     ...(bringsKeys(attestation) ? { suppliedKeys: attestation } : {}),
   };
 }

@@ -28,7 +28,7 @@ interface Waiting extends MergeRequest {
   failed(error: unknown): void;
 }
 
-interface Turn {
+interface WaitingMerges {
   readonly waiting: Waiting[];
 }
 
@@ -40,7 +40,7 @@ export class MergeQueue {
   readonly #ledger: Ledger;
   readonly #clock: Clock;
   readonly #desired: (view: LedgerView, state: SubjectState) => ReturnType<MergeContext['desired']>;
-  readonly #turns = new Map<string, Turn>();
+  readonly #waiting = new Map<string, WaitingMerges>();
 
   constructor(
     ledger: Ledger,
@@ -56,21 +56,21 @@ export class MergeQueue {
     const { kind, id } = request.delivery.subject;
     const name = `${kind} ${id}`;
     return new Promise((done, failed) => {
-      const turn = this.#turns.get(name);
+      const merges = this.#waiting.get(name);
       const waiting: Waiting = { ...request, done, failed };
-      if (turn) {
-        turn.waiting.push(waiting);
+      if (merges) {
+        merges.waiting.push(waiting);
         return;
       }
-      const first: Turn = { waiting: [waiting] };
-      this.#turns.set(name, first);
+      const first: WaitingMerges = { waiting: [waiting] };
+      this.#waiting.set(name, first);
       void this.#serve(name, first);
     });
   }
 
-  async #serve(name: string, turn: Turn): Promise<void> {
-    while (turn.waiting.length > 0) {
-      const some = turn.waiting.splice(0, mergedAtOnce);
+  async #serve(name: string, merges: WaitingMerges): Promise<void> {
+    while (merges.waiting.length > 0) {
+      const some = merges.waiting.splice(0, mergedAtOnce);
       try {
         await this.#mergeAll(some);
       } catch (error) {
@@ -79,7 +79,7 @@ export class MergeQueue {
         }
       }
     }
-    this.#turns.delete(name);
+    this.#waiting.delete(name);
   }
 
   async #mergeAll(some: readonly Waiting[]): Promise<void> {

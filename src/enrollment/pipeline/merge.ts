@@ -72,7 +72,7 @@ export function evaluateDelivery(
     ...event,
     evaluation: evaluatedBySender(event.evaluation, event.forbidden(state.registers)),
   };
-  if (evaluated.evaluation.rejection && evaluated.evaluation.leaf === undefined) {
+  if (evaluated.evaluation.rejection && evaluated.evaluation.leafCertificate === undefined) {
     const record = rejectedRecord(evaluated, known, state, delivery, context.now);
     return { decision: { kind: 'reject', record }, record };
   }

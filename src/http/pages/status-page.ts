@@ -211,5 +211,5 @@ function runsCard({ runs }: Status): Markup {
 }
 
 function unavailable(title: string, why: string | undefined): Markup {
-  return card(title, undefined, html`<p>${tag('warning', 'Unknown')} ${why ?? 'It did not answer.'}</p>`);
+  return card(title, undefined, html`<p>${tag('warning', 'Unknown')} ${why ?? 'It did not response.'}</p>`);
 }

@@ -21,15 +21,19 @@ const PAGE_HEADERS = {
   'Cache-Control': 'no-store',
 };
 
-interface ControlAnswer {
+interface ControlResponse {
   readonly status: number;
   readonly json?: unknown;
   readonly page?: string;
 }
 
-const DONE: ControlAnswer = { status: 204 };
+const DONE: ControlResponse = { status: 204 };
 
-type ControlCall = (service: Service, body: Buffer, name: string) => ControlAnswer | Promise<ControlAnswer>;
+type ControlCall = (
+  service: Service,
+  body: Buffer,
+  name: string,
+) => ControlResponse | Promise<ControlResponse>;
 
 const CALLS: Readonly<Record<string, ControlCall>> = {
   'GET ': (service) => ({ status: 200, page: peoplePage(service) }),
@@ -88,7 +92,7 @@ class ControlError extends Error {
   }
 }
 
-function stats({ log, state }: Service): ControlAnswer {
+function stats({ log, state }: Service): ControlResponse {
   return {
     status: 200,
     json: {
@@ -100,7 +104,7 @@ function stats({ log, state }: Service): ControlAnswer {
   };
 }
 
-function reset({ state, faults, quota, log, registrations, challenges }: Service): ControlAnswer {
+function reset({ state, faults, quota, log, registrations, challenges }: Service): ControlResponse {
   state.commit({ reset: true });
   faults.set([]);
   quota.reset();
@@ -110,7 +114,7 @@ function reset({ state, faults, quota, log, registrations, challenges }: Service
   return DONE;
 }
 
-function putQuota({ quota }: Service, body: Buffer): ControlAnswer {
+function putQuota({ quota }: Service, body: Buffer): ControlResponse {
   const settings = read(quotaBody, body);
   quota.set({
     operationsPerMinute: settings.operationsPerMinute ?? undefined,
@@ -120,7 +124,7 @@ function putQuota({ quota }: Service, body: Buffer): ControlAnswer {
   return DONE;
 }
 
-function putCertificate(service: Service, body: Buffer, name: string): ControlAnswer {
+function putCertificate(service: Service, body: Buffer, name: string): ControlResponse {
   const { certificates } = service.state.configuration;
   if (!/^[A-Za-z0-9._-]{1,128}$/.test(name)) {
     throw new ControlError(400, 'The name of the certificate is not valid.');
@@ -137,7 +141,7 @@ function putCertificate(service: Service, body: Buffer, name: string): ControlAn
   });
 }
 
-function configure({ state }: Service, changed: Partial<Configuration>): ControlAnswer {
+function configure({ state }: Service, changed: Partial<Configuration>): ControlResponse {
   state.commit({ configure: { ...state.configuration, ...changed } });
   return DONE;
 }
@@ -156,7 +160,7 @@ function read<Schema extends z.ZodType>(schema: Schema, body: Buffer): z.infer<S
   return parsed.data;
 }
 
-function refusal(error: unknown): ControlAnswer {
+function refusal(error: unknown): ControlResponse {
   const status = error instanceof ControlError || error instanceof ServiceError ? error.status : 500;
   if (status === 500) {
     console.error('The control plane of the DPS emulator failed:', error);
@@ -167,7 +171,7 @@ function refusal(error: unknown): ControlAnswer {
   };
 }
 
-function respond(response: ServerResponse, { status, json, page }: ControlAnswer): void {
+function respond(response: ServerResponse, { status, json, page }: ControlResponse): void {
   if (page !== undefined) {
     response.writeHead(status, PAGE_HEADERS).end(page);
   } else if (json === undefined) {

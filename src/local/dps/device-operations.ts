@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { Answer } from './answers.ts';
 import type { DeviceCredentials } from './device-authentication.ts';
 import { sameId } from './enrollment-input.ts';
 import { keyOf } from './enrollment-kinds.ts';
 import { ServiceError } from './errors.ts';
 import { invalid, isObject, type JsonObject, optionalString } from './json-input.ts';
 import { RETRY_AFTER_SECONDS } from './limits.ts';
-import type { OperationAnswer, Registrations } from './registration.ts';
+import type { OperationResponse, Registrations } from './registration.ts';
+import type { EmulatorResponse } from './responses.ts';
 import { type Route, validId } from './routes.ts';
 import type { TpmChallenges } from './tpm-challenges.ts';
 
@@ -24,7 +24,7 @@ export interface DeviceApiCall {
 }
 
 /** @throws ServiceError */
-export async function register(call: DeviceApiCall): Promise<Answer> {
+export async function register(call: DeviceApiCall): Promise<EmulatorResponse> {
   const { registrations, challenges, body, credentials, route } = call;
   checkDeviceCall(call);
   if (isObject(body.tpm) && credentials.authorization === undefined) {
@@ -35,13 +35,13 @@ export async function register(call: DeviceApiCall): Promise<Answer> {
 }
 
 /** @throws ServiceError */
-export async function operationStatus(call: DeviceApiCall): Promise<Answer> {
+export async function operationStatus(call: DeviceApiCall): Promise<EmulatorResponse> {
   checkDeviceCall(call);
   return operation(call.registrations.operationStatus(deviceCall(call), call.route.operationId));
 }
 
 /** @throws ServiceError */
-export async function registrationStatus(call: DeviceApiCall): Promise<Answer> {
+export async function registrationStatus(call: DeviceApiCall): Promise<EmulatorResponse> {
   checkDeviceCall(call);
   if (call.isPreview && call.body.csr !== undefined) {
     throw invalid('csr', 'is for registering only');
@@ -65,10 +65,10 @@ function deviceCall({ route, credentials, apiVersion }: DeviceApiCall) {
   return { registrationId: route.id, credentials, apiVersion };
 }
 
-function operation({ isFinal, text }: OperationAnswer): Answer {
+function operation({ isFinal, text }: OperationResponse): EmulatorResponse {
   return isFinal ? device(200, text) : device(202, text, { 'Retry-After': String(RETRY_AFTER_SECONDS) });
 }
 
-function device(status: number, text: string, headers: Record<string, string> = {}): Answer {
+function device(status: number, text: string, headers: Record<string, string> = {}): EmulatorResponse {
   return { status, text, headers: { ...headers, 'x-ms-request-id': randomUUID() } };
 }

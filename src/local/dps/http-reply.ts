@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import type { Answer, ReplyChannel } from './answers.ts';
+import type { EmulatorResponse, ReplyChannel } from './responses.ts';
 
 const STRICT_TRANSPORT = { 'Strict-Transport-Security': 'max-age=31536000; includeSubDomains' };
 const JSON_HEADERS = { 'Content-Type': 'application/json; charset=utf-8', ...STRICT_TRANSPORT };
@@ -14,7 +14,7 @@ export function httpReply(request: IncomingMessage, response: ServerResponse): R
   };
 }
 
-function send(response: ServerResponse, { status, text, headers }: Answer): void {
+function send(response: ServerResponse, { status, text, headers }: EmulatorResponse): void {
   if (response.destroyed || response.headersSent) {
     return;
   }
@@ -26,7 +26,7 @@ function send(response: ServerResponse, { status, text, headers }: Answer): void
   response.end(text);
 }
 
-function sendHalf(response: ServerResponse, { status, text = '', headers }: Answer): void {
+function sendHalf(response: ServerResponse, { status, text = '', headers }: EmulatorResponse): void {
   const body = Buffer.from(text);
   response.writeHead(status, {
     ...JSON_HEADERS,

@@ -1,4 +1,3 @@
-import type { Answer } from './answers.ts';
 import { runBulk } from './bulk.ts';
 import type { DeviceCredentials } from './device-authentication.ts';
 import * as deviceOperations from './device-operations.ts';
@@ -17,6 +16,7 @@ import { invalid, type JsonObject, optionalString } from './json-input.ts';
 import { checkQuery, type PageRequest, takePage } from './queries.ts';
 import type { Registrations } from './registration.ts';
 import { registrationStateText, unassignedText } from './registration-texts.ts';
+import type { EmulatorResponse } from './responses.ts';
 import { type OperationName, type Route, validId } from './routes.ts';
 import type { Right, StoredEnrollment } from './state.ts';
 import type { TpmChallenges } from './tpm-challenges.ts';
@@ -42,7 +42,7 @@ export interface Operation {
   readonly right: Right | 'device';
   /** `ignored` bodies are read past: clients send some where there should be none. */
   readonly body: 'required' | 'optional' | 'ignored';
-  run(call: Call): Answer | Promise<Answer>;
+  run(call: Call): EmulatorResponse | Promise<EmulatorResponse>;
 }
 
 type EnrollmentVerb =
@@ -121,7 +121,7 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
   },
 };
 
-function getEnrollment(kind: EnrollmentKind, call: Call): Answer {
+function getEnrollment(kind: EnrollmentKind, call: Call): EmulatorResponse {
   const enrollment = findEnrollment(kind, validId(call.route), call.state);
   const text = textForVersion(enrollment, call.isPreview);
   if (kind === GROUP) {
@@ -144,7 +144,7 @@ function registrationIdOf({ text }: StoredEnrollment): string {
   return text.slice('{"registrationId":"'.length, text.indexOf('"', '{"registrationId":"'.length));
 }
 
-function putEnrollment(kind: EnrollmentKind, call: Call): Answer {
+function putEnrollment(kind: EnrollmentKind, call: Call): EmulatorResponse {
   const id = validId(call.route);
   const named = optionalString(call.body, kind.idMember);
   if (named !== undefined && !sameId(named, id)) {
@@ -153,7 +153,7 @@ function putEnrollment(kind: EnrollmentKind, call: Call): Answer {
   return ok(writeEnrollment(kind, call.body, id, parseIfMatch(call.ifMatch), call)());
 }
 
-function queryEnrollments(kind: EnrollmentKind, call: Call): Answer {
+function queryEnrollments(kind: EnrollmentKind, call: Call): EmulatorResponse {
   const isIndividual = kind === INDIVIDUAL;
   const listing = isIndividual ? 'enrollments' : 'enrollmentGroups';
   checkQuery(call.body, listing);
@@ -162,7 +162,7 @@ function queryEnrollments(kind: EnrollmentKind, call: Call): Answer {
   return page(texts, isIndividual ? 'Enrollment' : 'EnrollmentGroup', continuation);
 }
 
-function getRegistration(call: Call): Answer {
+function getRegistration(call: Call): EmulatorResponse {
   const registration = call.state.registrations.get(keyOf(validId(call.route)));
   if (registration === undefined) {
     throw new ServiceError('registrationNotFound');
@@ -170,7 +170,7 @@ function getRegistration(call: Call): Answer {
   return ok(registrationStateText(registration));
 }
 
-function deleteRegistration(call: Call): Answer {
+function deleteRegistration(call: Call): EmulatorResponse {
   const ifMatch = parseIfMatch(call.ifMatch);
   const registration = call.state.registrations.get(keyOf(validId(call.route)));
   if (registration === undefined) {
@@ -183,7 +183,7 @@ function deleteRegistration(call: Call): Answer {
   return { status: 204 };
 }
 
-function queryRegistrations(call: Call): Answer {
+function queryRegistrations(call: Call): EmulatorResponse {
   const { key } = findEnrollment(GROUP, validId(call.route), call.state);
   const { items, continuation } = takePage(
     call.state.registrationsOf(key),
@@ -194,17 +194,21 @@ function queryRegistrations(call: Call): Answer {
 }
 
 /** Over HTTP a registration that is under way has an address, too. */
-async function registerOverHttp(call: Call): Promise<Answer> {
-  const answer = await deviceOperations.register(call);
-  if (answer.status !== 202) {
-    return answer;
+async function registerOverHttp(call: Call): Promise<EmulatorResponse> {
+  const response = await deviceOperations.register(call);
+  if (response.status !== 202) {
+    return response;
   }
   const { origin, route } = call;
   const location = `${origin}/${route.idScope}/registrations/${encodeURIComponent(route.id)}/register`;
-  return { ...answer, headers: { ...answer.headers, Location: location } };
+  return { ...response, headers: { ...response.headers, Location: location } };
 }
 
-function page(texts: readonly string[], itemType: string, continuation: string | undefined): Answer {
+function page(
+  texts: readonly string[],
+  itemType: string,
+  continuation: string | undefined,
+): EmulatorResponse {
   return {
     status: 200,
     text: `[${texts.join(',')}]`,
@@ -216,6 +220,6 @@ function page(texts: readonly string[], itemType: string, continuation: string |
   };
 }
 
-function ok(text: string): Answer {
+function ok(text: string): EmulatorResponse {
   return { status: 200, text };
 }

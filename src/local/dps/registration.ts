@@ -31,7 +31,7 @@ export interface DeviceCall {
 }
 
 /** What the device API answers: JSON text, and whether it is final (200) or to be asked for again (202). */
-export interface OperationAnswer {
+export interface OperationResponse {
   readonly isFinal: boolean;
   readonly text: string;
 }
@@ -62,7 +62,7 @@ export class Registrations {
     call: DeviceCall,
     body: JsonObject,
     certificateRequest: string | undefined,
-  ): Promise<OperationAnswer> {
+  ): Promise<OperationResponse> {
     const { state } = this.#context;
     const admission = admitDevice(call.registrationId, call.credentials, this.#authentication());
     const key = keyOf(call.registrationId);
@@ -99,7 +99,7 @@ export class Registrations {
   }
 
   /** @throws ServiceError */
-  operationStatus(call: DeviceCall, operationId: string): OperationAnswer {
+  operationStatus(call: DeviceCall, operationId: string): OperationResponse {
     admitDevice(call.registrationId, call.credentials, this.#authentication());
     const operation = this.#operations.get(operationId);
     if (operation?.registrationKey !== keyOf(call.registrationId)) {
@@ -150,7 +150,7 @@ export class Registrations {
     }
   }
 
-  #disable(call: DeviceCall, admission: Admission): OperationAnswer {
+  #disable(call: DeviceCall, admission: Admission): OperationResponse {
     this.#commitOutcome(call.registrationId, admission, { status: 'disabled' });
     const registrationState = { registrationId: call.registrationId, status: 'disabled' };
     return {

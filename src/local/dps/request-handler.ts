@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import type { Answer } from './answers.ts';
 import { API_VERSIONS, PREVIEW_VERSION } from './api-versions.ts';
 import { presentedChain } from './client-certificates.ts';
 import { ServiceError } from './errors.ts';
@@ -11,6 +10,7 @@ import { MAX_BODY_BYTES } from './limits.ts';
 import { type Call, OPERATIONS, type Operation } from './operations.ts';
 import { readBody } from './request-body.ts';
 import { serveRequest, takeQuota } from './requests.ts';
+import type { EmulatorResponse } from './responses.ts';
 import { findRoute, type Route } from './routes.ts';
 import type { Service } from './service.ts';
 
@@ -30,19 +30,19 @@ export function handleRequest(
     method,
     path,
     findRoute: () => findRoute(method, path),
-    run: (route: Route) => answerOf(service, request, route, path, query),
+    run: (route: Route) => responseOf(service, request, route, path, query),
   };
   return serveRequest(service, incoming, httpReply(request, response));
 }
 
 /** The checks, in the order in which a caller gets to see them: version, identity and rights, quota, body. */
-async function answerOf(
+async function responseOf(
   service: Service,
   request: IncomingMessage,
   route: Route,
   path: string,
   query: string,
-): Promise<Answer> {
+): Promise<EmulatorResponse> {
   const operation = OPERATIONS[route.operation];
   const apiVersion = /(?:^|&)api-version=([^&]*)/.exec(query)?.[1] ?? '';
   if (!API_VERSIONS.has(apiVersion)) {

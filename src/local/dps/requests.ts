@@ -1,7 +1,7 @@
-import { type Answer, errorAnswer, type ReplyChannel } from './answers.ts';
 import { keyOf } from './enrollment-kinds.ts';
 import { ServiceError } from './errors.ts';
-import { runFault } from './fault-answers.ts';
+import { runFault } from './fault-responses.ts';
+import { type EmulatorResponse, errorResponse, type ReplyChannel } from './responses.ts';
 import type { OperationName, Route } from './routes.ts';
 import type { Service } from './service.ts';
 
@@ -13,7 +13,7 @@ export interface IncomingRequest {
   /** @throws ServiceError */
   findRoute(): Route;
   /** Runs the operation. @throws ServiceError */
-  run(route: Route): Promise<Answer>;
+  run(route: Route): Promise<EmulatorResponse>;
 }
 
 /** Serves a request of either API over any transport: faults, the operation, errors, the log. Never rejects. */
@@ -29,17 +29,17 @@ export async function serveRequest(
     operation = route.operation;
     const fault = service.faults.pick(operation);
     if (fault === undefined) {
-      const answer = await run(route);
-      status = answer.status;
-      reply.send(answer);
+      const response = await run(route);
+      status = response.status;
+      reply.send(response);
     } else {
-      const runOrError = () => run(route).catch((error) => errorAnswer(error, service.timestamp()));
+      const runOrError = () => run(route).catch((error) => errorResponse(error, service.timestamp()));
       status = await runFault(fault, runOrError, reply);
     }
   } catch (error) {
-    const answer = errorAnswer(error, service.timestamp());
-    status = answer.status;
-    reply.send(answer);
+    const response = errorResponse(error, service.timestamp());
+    status = response.status;
+    reply.send(response);
   }
   service.log.add({ at: service.now(), method, path, operation, status });
 }

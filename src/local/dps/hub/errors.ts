@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Answer } from '../answers.ts';
+import type { EmulatorResponse } from '../responses.ts';
 
 /** Errors of the IoT hub service API: name, HTTP status and text. Where the text is ours, the names and statuses are Azure's. */
 const HUB_ERRORS = {
@@ -34,7 +34,7 @@ export class HubError extends Error {
 }
 
 /** Not the shape of DPS: `{"Message":"ErrorCode:Name;text","ExceptionMessage":"Tracking ID:…"}`. */
-export function hubErrorAnswer(error: unknown, now: number): Answer {
+export function hubErrorResponse(error: unknown, now: number): EmulatorResponse {
   const known = error instanceof HubError ? error : new HubError('ServerError');
   if (known !== error) {
     console.error('The hub of the DPS emulator failed on a request:', error);
@@ -43,15 +43,19 @@ export function hubErrorAnswer(error: unknown, now: number): Answer {
 }
 
 /** A fault that was asked for. */
-export function hubFaultAnswer(status: number, retryAfter: string | undefined, now: number): Answer {
+export function hubFaultResponse(
+  status: number,
+  retryAfter: string | undefined,
+  now: number,
+): EmulatorResponse {
   const name = status === 429 ? 'ThrottlingException' : 'Fault';
-  const answer = refusal(status, name, 'A fault that was asked for.', now);
+  const response = refusal(status, name, 'A fault that was asked for.', now);
   return retryAfter === undefined
-    ? answer
-    : { ...answer, headers: { ...answer.headers, 'Retry-After': retryAfter } };
+    ? response
+    : { ...response, headers: { ...response.headers, 'Retry-After': retryAfter } };
 }
 
-function refusal(status: number, name: string, message: string, now: number): Answer {
+function refusal(status: number, name: string, message: string, now: number): EmulatorResponse {
   const tracking = randomUUID().replaceAll('-', '');
   const body = {
     Message: `ErrorCode:${name};${message}`,

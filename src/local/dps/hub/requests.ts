@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import type { Answer, ReplyChannel } from '../answers.ts';
-import { runFault } from '../fault-answers.ts';
+import { runFault } from '../fault-responses.ts';
 import { httpReply } from '../http-reply.ts';
 import { isObject, type JsonObject } from '../json-input.ts';
 import { MAX_BODY_BYTES } from '../limits.ts';
 import { readBody } from '../request-body.ts';
+import type { EmulatorResponse, ReplyChannel } from '../responses.ts';
 import type { Service } from '../service.ts';
 import { type HubRight, requireHubRight } from './authorization.ts';
-import { HubError, hubErrorAnswer, hubFaultAnswer } from './errors.ts';
+import { HubError, hubErrorResponse, hubFaultResponse } from './errors.ts';
 import { etagOf, identityView, type StoredIdentity, twinView } from './identity.ts';
 import { readQuery, valueAt } from './query.ts';
 import { HubRegistry } from './registry.ts';
@@ -44,14 +44,14 @@ interface HubCall {
 interface Handler {
   readonly operation: HubOperation;
   readonly rights: readonly HubRight[];
-  run(call: HubCall): Answer | Promise<Answer>;
+  run(call: HubCall): EmulatorResponse | Promise<EmulatorResponse>;
 }
 
 const HANDLERS: Readonly<Record<string, Handler>> = {
   'GET devices/{}': {
     operation: 'HubIdentity_Get',
     rights: ['RegistryRead'],
-    run: ({ registry, deviceId }) => identityAnswer(registry.get(deviceId)),
+    run: ({ registry, deviceId }) => identityResponse(registry.get(deviceId)),
   },
   'PUT devices/{}': {
     operation: 'HubIdentity_CreateOrUpdate',
@@ -61,7 +61,7 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
       if (body.deviceId !== deviceId) {
         throw new HubError('ArgumentInvalid', 'deviceId must be that of the path.');
       }
-      return identityAnswer(registry.put(deviceId, body, ifMatch));
+      return identityResponse(registry.put(deviceId, body, ifMatch));
     },
   },
   'DELETE devices/{}': {
@@ -78,7 +78,7 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
     run({ registry, query }) {
       const top = Number(query.get('top') ?? MAX_LIST);
       const count = Number.isInteger(top) && top >= 1 && top <= MAX_LIST ? top : MAX_LIST;
-      return jsonAnswer(registry.all().slice(0, count).map(identityView));
+      return jsonResponse(registry.all().slice(0, count).map(identityView));
     },
   },
   'POST devices': {
@@ -88,13 +88,13 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
       const items = await json();
       takeOperations(Array.isArray(items) ? items.length : 1);
       const result = registry.bulk(items);
-      return { ...jsonAnswer(result), status: result.isSuccessful ? 200 : 400 };
+      return { ...jsonResponse(result), status: result.isSuccessful ? 200 : 400 };
     },
   },
   'GET twins/{}': {
     operation: 'HubTwin_Get',
     rights: ['ServiceConnect'],
-    run: ({ registry, deviceId }) => jsonAnswer(twinView(registry.get(deviceId))),
+    run: ({ registry, deviceId }) => jsonResponse(twinView(registry.get(deviceId))),
   },
   'POST devices/query': {
     operation: 'HubTwin_Query',
@@ -107,7 +107,7 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
     run({ registry }) {
       const all = registry.all();
       const enabled = all.filter(({ status }) => status === 'enabled').length;
-      return jsonAnswer({
+      return jsonResponse({
         totalDeviceCount: all.length,
         enabledDeviceCount: enabled,
         disabledDeviceCount: all.length - enabled,
@@ -117,7 +117,7 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   'GET statistics/service': {
     operation: 'HubStatistics_Service',
     rights: ['ServiceConnect'],
-    run: () => jsonAnswer({ connectedDeviceCount: 0 }),
+    run: () => jsonResponse({ connectedDeviceCount: 0 }),
   },
 };
 
@@ -147,7 +147,7 @@ export async function handleHubRequest(
     const run = () => runHandler(service, hub, request, handler, deviceId, new URLSearchParams(query));
     status = await serve(service, operation, run, reply);
   } catch (error) {
-    const answer = hubErrorAnswer(error, service.now());
+    const answer = hubErrorResponse(error, service.now());
     status = answer.status;
     reply.send(answer);
   }
@@ -157,7 +157,7 @@ export async function handleHubRequest(
 async function serve(
   service: Service,
   operation: HubOperation,
-  run: () => Promise<Answer>,
+  run: () => Promise<EmulatorResponse>,
   reply: ReplyChannel,
 ): Promise<number | 'reset'> {
   const fault = service.faults.pick(operation);
@@ -166,9 +166,9 @@ async function serve(
     reply.send(answer);
     return answer.status;
   }
-  const runOrError = () => run().catch((error) => hubErrorAnswer(error, service.now()));
+  const runOrError = () => run().catch((error) => hubErrorResponse(error, service.now()));
   return runFault(fault, runOrError, reply, ({ retryAfter }, status) =>
-    hubFaultAnswer(status, retryAfter, service.now()),
+    hubFaultResponse(status, retryAfter, service.now()),
   );
 }
 
@@ -179,7 +179,7 @@ async function runHandler(
   handler: Handler,
   deviceId: string,
   query: URLSearchParams,
-): Promise<Answer> {
+): Promise<EmulatorResponse> {
   const { headers, socket } = request;
   if (!API_VERSIONS.has(query.get('api-version') ?? '')) {
     throw new HubError('InvalidProtocolVersion');
@@ -252,7 +252,7 @@ function objectOf(value: unknown): JsonObject {
 }
 
 /** A page begins behind the device that the page before ended with, so that writes between pages lose nothing. */
-async function runQuery({ registry, maxItemCount, continuation, json }: HubCall): Promise<Answer> {
+async function runQuery({ registry, maxItemCount, continuation, json }: HubCall): Promise<EmulatorResponse> {
   const { query } = objectOf(await json());
   if (typeof query !== 'string' || query.length > MAX_QUERY_LENGTH) {
     throw new HubError(
@@ -263,7 +263,7 @@ async function runQuery({ registry, maxItemCount, continuation, json }: HubCall)
   const { projection, countName, fits } = readQuery(query);
   const found = registry.all().map(twinView).filter(fits);
   if (countName !== undefined) {
-    return jsonAnswer([{ [countName]: found.length }], { 'x-ms-item-type': 'raw' });
+    return jsonResponse([{ [countName]: found.length }], { 'x-ms-item-type': 'raw' });
   }
   const after = continuation ? Buffer.from(continuation, 'base64url').toString('utf8') : '';
   const asked = Number(maxItemCount ?? MAX_PAGE);
@@ -274,16 +274,16 @@ async function runQuery({ registry, maxItemCount, continuation, json }: HubCall)
   const lines = projection
     ? page.map((twin) => Object.fromEntries(projection.map(({ path, name }) => [name, valueAt(twin, path)])))
     : page;
-  return jsonAnswer(lines, {
+  return jsonResponse(lines, {
     'x-ms-item-type': projection ? 'raw' : 'twin',
     ...(rest.length > size ? { 'x-ms-continuation': Buffer.from(String(last)).toString('base64url') } : {}),
   });
 }
 
-function identityAnswer(identity: StoredIdentity): Answer {
-  return jsonAnswer(identityView(identity), { ETag: `"${etagOf(identity)}"` });
+function identityResponse(identity: StoredIdentity): EmulatorResponse {
+  return jsonResponse(identityView(identity), { ETag: `"${etagOf(identity)}"` });
 }
 
-function jsonAnswer(value: unknown, headers: Readonly<Record<string, string>> = {}): Answer {
+function jsonResponse(value: unknown, headers: Readonly<Record<string, string>> = {}): EmulatorResponse {
   return { status: 200, text: JSON.stringify(value), headers };
 }

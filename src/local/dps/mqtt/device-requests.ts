@@ -1,11 +1,11 @@
 import type { ReadCertificate } from '../../../dps/certificate-reader.ts';
-import type { Answer, ReplyChannel } from '../answers.ts';
 import { PREVIEW_VERSION } from '../api-versions.ts';
 import { type DeviceApiCall, operationStatus, register } from '../device-operations.ts';
 import { ServiceError } from '../errors.ts';
 import { invalid, type JsonObject, parseJsonObject, present } from '../json-input.ts';
 import { MAX_BODY_BYTES } from '../limits.ts';
 import { serveRequest, takeQuota } from '../requests.ts';
+import type { EmulatorResponse, ReplyChannel } from '../responses.ts';
 import type { Route } from '../routes.ts';
 import type { Service } from '../service.ts';
 import type { ConnectedDevice } from './connect.ts';
@@ -38,17 +38,17 @@ export function serveDeviceRequest(
     method: isRegister ? 'MQTT PUT' : 'MQTT GET',
     path: `${path}${isRegister ? 'register' : `operations/${operationId}`}`,
     findRoute: () => ({ operation, idScope, id: registrationId, operationId }),
-    run: (route: Route) => answerOf(service, route, request),
+    run: (route: Route) => responseOf(service, route, request),
   };
   return serveRequest(service, incoming, reply);
 }
 
 /** @throws ServiceError */
-async function answerOf(
+async function responseOf(
   service: Service,
   route: Route,
   { device, chain, topic, payload }: DeviceRequest,
-): Promise<Answer> {
+): Promise<EmulatorResponse> {
   takeQuota(service, route);
   const isRegister = topic.operation === 'RuntimeRegistration_RegisterDevice';
   const { apiVersion, password } = device;

@@ -7,9 +7,9 @@ import {
   type Packet,
 } from 'mqtt-packet';
 import type { ReadCertificate } from '../../../dps/certificate-reader.ts';
-import type { Answer } from '../answers.ts';
 import { keyOf } from '../enrollment-kinds.ts';
 import { CLOSE_GRACE_MS, CONNECT_TIMEOUT_MS, MAX_REQUESTS_IN_FLIGHT } from '../limits.ts';
+import type { EmulatorResponse } from '../responses.ts';
 import type { Service } from '../service.ts';
 import { ACCEPTED, type ConnectedDevice, evaluateConnect, UNACCEPTABLE_PROTOCOL_VERSION } from './connect.ts';
 import { serveDeviceRequest } from './device-requests.ts';
@@ -240,8 +240,8 @@ export class MqttSession {
     this.#requestsInFlight += 1;
     const request = { device, chain: this.#presentedChain(), topic, payload: Buffer.from(payload) };
     const reply = {
-      send: (answer: Answer) => this.#respond(answer, topic.rid),
-      sendHalf: (answer: Answer) => this.#respondHalf(answer, topic.rid),
+      send: (response: EmulatorResponse) => this.#respond(response, topic.rid),
+      sendHalf: (response: EmulatorResponse) => this.#respondHalf(response, topic.rid),
       cut: () => void this.#stream.destroy(),
     };
     serveDeviceRequest(this.#context.service, request, reply)
@@ -252,18 +252,18 @@ export class MqttSession {
       .catch((error) => this.#onError(error));
   }
 
-  #respond(answer: Answer, rid: string): void {
-    if (answer.status === 401) {
+  #respond(response: EmulatorResponse, rid: string): void {
+    if (response.status === 401) {
       this.#isUnauthorized = true;
     }
-    const packet = this.#responsePacket(answer, rid);
+    const packet = this.#responsePacket(response, rid);
     if (packet !== undefined) {
       this.#send(packet);
     }
   }
 
-  #respondHalf(answer: Answer, rid: string): void {
-    const packet = this.#responsePacket(answer, rid);
+  #respondHalf(response: EmulatorResponse, rid: string): void {
+    const packet = this.#responsePacket(response, rid);
     if (packet === undefined || this.#isClosed) {
       return;
     }
@@ -271,7 +271,7 @@ export class MqttSession {
     this.#stream.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => this.#stream.destroy());
   }
 
-  #responsePacket({ status, text = '', headers }: Answer, rid: string): IPublishPacket | undefined {
+  #responsePacket({ status, text = '', headers }: EmulatorResponse, rid: string): IPublishPacket | undefined {
     const qos = this.#responseQos;
     if (qos === undefined) {
       return undefined;

@@ -26,8 +26,8 @@ export function acceptWebSockets(server: Server, context: MqttContext): void {
     socket.on('error', () => socket.destroy());
     const refusal = refusalOf(request);
     if (refusal !== undefined) {
-      const answer = `HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
-      socket.end(answer, () => socket.destroy());
+      const response = `HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
+      socket.end(response, () => socket.destroy());
       return;
     }
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {

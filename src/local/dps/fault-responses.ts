@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Answer, ReplyChannel } from './answers.ts';
 import { ServiceError } from './errors.ts';
 import type { FaultRule } from './faults.ts';
+import type { EmulatorResponse, ReplyChannel } from './responses.ts';
 
 const GARBAGE = '<html>\u0000 this is no JSON {"errorCode": ';
 
@@ -15,9 +15,9 @@ const GARBAGE = '<html>\u0000 this is no JSON {"errorCode": ';
  */
 export async function runFault(
   fault: FaultRule,
-  run: () => Promise<Answer>,
+  run: () => Promise<EmulatorResponse>,
   reply: ReplyChannel,
-  refuse: (fault: FaultRule, status: number) => Answer = refusal,
+  refuse: (fault: FaultRule, status: number) => EmulatorResponse = refusal,
 ): Promise<number | 'reset'> {
   if (fault.latencyMs !== undefined) {
     await delay(fault.latencyMs);
@@ -26,20 +26,20 @@ export async function runFault(
     reply.cut();
     return 'reset';
   }
-  const answer = fault.status === undefined ? await run() : refuse(fault, fault.status);
+  const response = fault.status === undefined ? await run() : refuse(fault, fault.status);
   if (fault.reset === 'after') {
     reply.cut();
     return 'reset';
   }
   if (fault.body === 'truncated') {
-    reply.sendHalf(answer);
+    reply.sendHalf(response);
   } else {
-    reply.send(fault.body === 'garbage' ? { ...answer, text: GARBAGE } : answer);
+    reply.send(fault.body === 'garbage' ? { ...response, text: GARBAGE } : response);
   }
-  return answer.status;
+  return response.status;
 }
 
-function refusal({ errorCode, retryAfter }: FaultRule, status: number): Answer {
+function refusal({ errorCode, retryAfter }: FaultRule, status: number): EmulatorResponse {
   const trackingId = randomUUID();
   const code = errorCode ?? status * 1000 + 1;
   const message = status === 429 ? new ServiceError('throttled').message : (STATUS_CODES[status] ?? 'Fault');

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ServiceError } from './errors.ts';
 
 /** What a request is answered with, before a transport puts it into its own form. */
-export interface Answer {
+export interface EmulatorResponse {
   readonly status: number;
   readonly text?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -10,15 +10,15 @@ export interface Answer {
 
 /** How a transport takes an answer back to the client. */
 export interface ReplyChannel {
-  send(answer: Answer): void;
+  send(response: EmulatorResponse): void;
   /** Promises the whole body and sends half of it, then ends the connection. */
-  sendHalf(answer: Answer): void;
+  sendHalf(response: EmulatorResponse): void;
   /** Drops the connection without an answer. */
   cut(): void;
 }
 
 /** The error body of both APIs. An error that is none of the service's is a defect of the emulator. */
-export function errorAnswer(error: unknown, timestampUtc: string): Answer {
+export function errorResponse(error: unknown, timestampUtc: string): EmulatorResponse {
   const known = error instanceof ServiceError ? error : new ServiceError('internal');
   if (known !== error) {
     console.error('The DPS emulator failed on a request:', error);
