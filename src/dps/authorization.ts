@@ -8,14 +8,14 @@ import type {
 import type { Clock } from './clock.ts';
 import type { Endpoint } from './endpoint.ts';
 import { UnauthorizedError } from './errors.ts';
-import { DEFAULT_TOKEN_TTL_IN_MS, signSasToken } from './sas-token.ts';
+import { defaultTokenTtlInMs, signSasToken } from './sas-token.ts';
 import { type FailedCall, subjectOf } from './service-error.ts';
 
 /** What a client can be made with: the interfaces of `@azure/core-auth`'s credential classes. */
 export type DeviceProvisioningCredential = TokenCredential | NamedKeyCredential | SASCredential;
 
 /** The scope that Microsoft Entra ID issues tokens for. */
-export const TOKEN_SCOPE = 'https://azure-devices-provisioning.net/.default';
+export const dpsTokenScope = 'https://azure-devices-provisioning.net/.default';
 
 /** Fills the Authorization header. */
 export interface Authorizer {
@@ -34,7 +34,7 @@ export function createAuthorizer(
   credential: DeviceProvisioningCredential,
   endpoint: Endpoint,
   clock: Clock,
-  tokenScope: string = TOKEN_SCOPE,
+  tokenScope: string = dpsTokenScope,
 ): Authorizer {
   if ('getToken' in credential) {
     if (!endpoint.secure) {
@@ -71,9 +71,9 @@ class NamedKeyAuthorizer implements Authorizer {
     const now = this.#clock.now();
     const age = now - this.#signedAt;
     // A negative age: the clock was set back, and the token may be of a future that the service refuses.
-    const fresh = age >= 0 && age < DEFAULT_TOKEN_TTL_IN_MS * 0.8;
+    const fresh = age >= 0 && age < defaultTokenTtlInMs * 0.8;
     if (!fresh || name !== this.#name || key !== this.#key) {
-      this.#token = signSasToken(this.#host, name, key, now + DEFAULT_TOKEN_TTL_IN_MS);
+      this.#token = signSasToken(this.#host, name, key, now + defaultTokenTtlInMs);
       this.#name = name;
       this.#key = key;
       this.#signedAt = now;
@@ -108,9 +108,9 @@ class SignatureAuthorizer implements Authorizer {
 }
 
 /** When the credential does not say when to renew: this long before expiry. */
-const RENEW_AHEAD_IN_MS = 300_000;
+const renewAheadInMs = 300_000;
 /** After a renewal ahead of expiry failed, the next one is this much later. */
-const RENEWAL_PAUSE_IN_MS = 30_000;
+const renewalPauseInMs = 30_000;
 
 /** Caches the token, renews it ahead of expiry in the background, and asks for it once for all callers. */
 class TokenAuthorizer implements Authorizer {
@@ -138,7 +138,7 @@ class TokenAuthorizer implements Authorizer {
       return orAbort(this.#fetch(call, tracingContext), abortSignal);
     }
     if (now >= this.#renewAt && !this.#fetching) {
-      this.#renewAt = now + RENEWAL_PAUSE_IN_MS;
+      this.#renewAt = now + renewalPauseInMs;
       // The present token still works; if this fails, a later call tries again.
       this.#fetch(call, tracingContext).catch(() => undefined);
     }
@@ -174,7 +174,7 @@ class TokenAuthorizer implements Authorizer {
     }
     this.#header = `Bearer ${token.token}`;
     this.#expiresAt = token.expiresOnTimestamp;
-    this.#renewAt = token.refreshAfterTimestamp ?? token.expiresOnTimestamp - RENEW_AHEAD_IN_MS;
+    this.#renewAt = token.refreshAfterTimestamp ?? token.expiresOnTimestamp - renewAheadInMs;
     return this.#header;
   }
 }

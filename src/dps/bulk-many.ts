@@ -6,9 +6,9 @@ export type ItemResult =
   | { readonly id: string; readonly succeeded: false; readonly error: DeviceProvisioningError };
 
 /** DPS takes no more to a bulk operation. */
-export const BULK_LIMIT = 10;
+export const bulkLimit = 10;
 
-const DEFAULT_CONCURRENCY = 4;
+const defaultConcurrency = 4;
 
 /** One of many, with its place in the caller's order. */
 interface Entry<T> {
@@ -49,7 +49,7 @@ export async function runMany<T>(
       }
     }
   };
-  const workers = Math.max(1, Math.min(concurrency ?? DEFAULT_CONCURRENCY, chunks.length));
+  const workers = Math.max(1, Math.min(concurrency ?? defaultConcurrency, chunks.length));
   await Promise.all(Array.from({ length: workers }, work));
   return results.filter((result) => result !== undefined);
 }
@@ -74,8 +74,8 @@ function admit<T>(items: readonly T[], plan: ManyPlan<T>, results: (ItemResult |
 /** The chunks, last first: they are taken from the end. */
 function chunked<T>(entries: readonly Entry<T>[]): Entry<T>[][] {
   const chunks: Entry<T>[][] = [];
-  for (let start = 0; start < entries.length; start += BULK_LIMIT) {
-    chunks.push(entries.slice(start, start + BULK_LIMIT));
+  for (let start = 0; start < entries.length; start += bulkLimit) {
+    chunks.push(entries.slice(start, start + bulkLimit));
   }
   return chunks.reverse();
 }

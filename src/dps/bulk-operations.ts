@@ -1,4 +1,4 @@
-import { BULK_LIMIT, type ManyPlan } from './bulk-many.ts';
+import { bulkLimit, type ManyPlan } from './bulk-many.ts';
 import type { ServiceVersion } from './client-options.ts';
 import type { KindOnTheWire } from './enrollment-kinds.ts';
 import { type DeviceProvisioningError, UnavailableError } from './errors.ts';
@@ -117,10 +117,10 @@ export class BulkOperations {
   }
 
   #refuseBulk(call: FailedCall, mode: BulkOperationMode, items: readonly Named[]): void {
-    if (items.length > BULK_LIMIT) {
+    if (items.length > bulkLimit) {
       throw refusal(
         call,
-        `DPS takes ${BULK_LIMIT} items at most. createMany, updateMany and deleteMany take any number.`,
+        `DPS takes ${bulkLimit} items at most. createMany, updateMany and deleteMany take any number.`,
       );
     }
     for (const item of items) {

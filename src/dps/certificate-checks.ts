@@ -58,7 +58,7 @@ export interface CertificateCheck {
   readonly expiresInMs: number | undefined;
 }
 
-const WEAK_HASHES: ReadonlySet<string> = new Set(['MD2', 'MD4', 'MD5', 'SHA1']);
+const weakHashes: ReadonlySet<string> = new Set(['MD2', 'MD4', 'MD5', 'SHA1']);
 
 /**
  * Checks a certificate before it becomes part of an enrollment.
@@ -125,7 +125,7 @@ function strengthProblem({ publicKey, signatureHash }: ReadCertificate): Certifi
   if (publicKey.weakness !== undefined) {
     return { code: 'weak', detail: publicKey.weakness };
   }
-  if (signatureHash && WEAK_HASHES.has(signatureHash)) {
+  if (signatureHash && weakHashes.has(signatureHash)) {
     return {
       code: 'weak',
       detail: `The certificate is signed with ${signatureHash}; it should be SHA-256 or better.`,

@@ -1,13 +1,13 @@
 import { createHash, createPublicKey } from 'node:crypto';
-import { DER, type DerElement, DerError, DerReader, hexOf } from './der.ts';
+import { type DerElement, DerError, DerReader, derTags, hexOf } from './der.ts';
 import { type DistinguishedName, readName } from './distinguished-name.ts';
 import { type PublicKeyInfo, readPublicKeyInfo } from './public-key-info.ts';
 import { readSignatureHash } from './signature-algorithm.ts';
 
 /** Bytes of one certificate. */
-export const MAX_CERTIFICATE_BYTES = 16 * 1024;
+export const maxCertificateBytes = 16 * 1024;
 /** Characters of a text that may hold one, as a chain file does. */
-const MAX_TEXT_LENGTH = 128 * 1024;
+const maxTextLength = 128 * 1024;
 
 /** What a certificate says, as far as its DER tells. */
 export interface ReadCertificate {
@@ -28,9 +28,9 @@ export interface ReadCertificate {
   readonly sha256Thumbprint: string;
 }
 
-const PEM_BEGIN = '-----BEGIN CERTIFICATE-----';
-const PEM_END = '-----END CERTIFICATE-----';
-const BASIC_CONSTRAINTS = '551d13';
+const pemBegin = '-----BEGIN CERTIFICATE-----';
+const pemEnd = '-----END CERTIFICATE-----';
+const basicConstraintsOid = '551d13';
 
 /**
  * Reads a certificate without asking OpenSSL for more than it is sure to survive: strangers send these texts. What it
@@ -40,18 +40,18 @@ const BASIC_CONSTRAINTS = '551d13';
  * @returns what it says, or a sentence that says why there is none.
  */
 export function readCertificateText(text: string): ReadCertificate | string {
-  if (text.length > MAX_TEXT_LENGTH) {
-    return `The text has ${text.length} characters; a certificate has ${MAX_CERTIFICATE_BYTES} bytes at most.`;
+  if (text.length > maxTextLength) {
+    return `The text has ${text.length} characters; a certificate has ${maxCertificateBytes} bytes at most.`;
   }
   if (text.includes('PRIVATE KEY-----')) {
     return 'The text holds a private key, which must not leave where it was made. Send the certificate alone.';
   }
-  const begin = text.indexOf(PEM_BEGIN);
-  const end = begin < 0 ? -1 : text.indexOf(PEM_END, begin);
+  const begin = text.indexOf(pemBegin);
+  const end = begin < 0 ? -1 : text.indexOf(pemEnd, begin);
   if (text.includes('-----BEGIN') && end < 0) {
     return 'The PEM text holds no whole certificate (BEGIN CERTIFICATE to END CERTIFICATE).';
   }
-  const base64 = begin < 0 ? text : text.slice(begin + PEM_BEGIN.length, end);
+  const base64 = begin < 0 ? text : text.slice(begin + pemBegin.length, end);
   const der = bytesOf(base64);
   if (der === undefined) {
     return 'The text is neither PEM nor base64 of DER.';
@@ -61,7 +61,7 @@ export function readCertificateText(text: string): ReadCertificate | string {
 
 /** @returns nothing if the bytes are not exactly one certificate of at most {@link MAX_CERTIFICATE_BYTES}. */
 export function readCertificateDer(der: Uint8Array): ReadCertificate | undefined {
-  if (der.length > MAX_CERTIFICATE_BYTES) {
+  if (der.length > maxCertificateBytes) {
     return undefined;
   }
   try {
@@ -78,7 +78,7 @@ export function readCertificateDer(der: Uint8Array): ReadCertificate | undefined
 export function pemOf({ der }: ReadCertificate): string {
   const base64 = Buffer.from(der).toString('base64');
   const lines = base64.match(/.{1,64}/g) ?? [];
-  return `${PEM_BEGIN}\n${lines.join('\n')}\n${PEM_END}\n`;
+  return `${pemBegin}\n${lines.join('\n')}\n${pemEnd}\n`;
 }
 
 /** Base64 with white space anywhere; nothing if there is anything else. */
@@ -93,11 +93,11 @@ function bytesOf(text: string): Buffer | undefined {
 /** Certificate ::= SEQUENCE { tbsCertificate SEQUENCE, signatureAlgorithm SEQUENCE, signature BIT STRING } */
 function read(der: Uint8Array): ReadCertificate {
   const outer = new DerReader(der);
-  const certificate = outer.inside(outer.next(DER.sequence));
+  const certificate = outer.inside(outer.next(derTags.sequence));
   outer.finish();
-  const toBeSigned = certificate.inside(certificate.next(DER.sequence));
-  const signatureHash = readSignatureHash(certificate, certificate.next(DER.sequence));
-  certificate.next(DER.bitString);
+  const toBeSigned = certificate.inside(certificate.next(derTags.sequence));
+  const signatureHash = readSignatureHash(certificate, certificate.next(derTags.sequence));
+  certificate.next(derTags.bitString);
   certificate.finish();
   const says = readToBeSigned(toBeSigned, der);
   return {
@@ -112,14 +112,14 @@ function read(der: Uint8Array): ReadCertificate {
 function readToBeSigned(reader: DerReader, der: Uint8Array) {
   const version = readVersion(reader);
   const serialNumber = readSerialNumber(reader);
-  reader.next(DER.sequence); // the signature algorithm once more
-  const issuer = readName(reader, reader.next(DER.sequence));
-  const validity = reader.inside(reader.next(DER.sequence));
+  reader.next(derTags.sequence); // the signature algorithm once more
+  const issuer = readName(reader, reader.next(derTags.sequence));
+  const validity = reader.inside(reader.next(derTags.sequence));
   const notBefore = readTime(validity);
   const notAfter = readTime(validity);
   validity.finish();
-  const subject = readName(reader, reader.next(DER.sequence));
-  const keyElement = reader.next(DER.sequence);
+  const subject = readName(reader, reader.next(derTags.sequence));
+  const keyElement = reader.next(derTags.sequence);
   const publicKey = readPublicKeyInfo(reader, keyElement);
   refuseBrokenKey(publicKey, der.subarray(keyElement.from, keyElement.end));
   reader.optional(0x81); // issuerUniqueID
@@ -137,7 +137,7 @@ function readVersion(reader: DerReader): number {
     return 1;
   }
   const inner = reader.inside(tagged);
-  const content = inner.content(inner.next(DER.integer));
+  const content = inner.content(inner.next(derTags.integer));
   inner.finish();
   const version = content.length === 1 ? (content[0] ?? 0) + 1 : 0;
   if (version < 1 || version > 3) {
@@ -148,7 +148,7 @@ function readVersion(reader: DerReader): number {
 
 /** As OpenSSL writes it: without the leading zero that keeps it positive. */
 function readSerialNumber(reader: DerReader): string {
-  const content = reader.content(reader.next(DER.integer));
+  const content = reader.content(reader.next(derTags.integer));
   if (content.length === 0) {
     throw new DerError('The serial number is empty.');
   }
@@ -159,8 +159,8 @@ function readSerialNumber(reader: DerReader): string {
 function readTime(reader: DerReader): Date {
   const element = reader.next();
   const text = Buffer.from(reader.content(element)).toString('latin1');
-  const isShort = element.tag === DER.utcTime;
-  if (!isShort && element.tag !== DER.generalizedTime) {
+  const isShort = element.tag === derTags.utcTime;
+  if (!isShort && element.tag !== derTags.generalizedTime) {
     throw new DerError('A date has another type than expected.');
   }
   const parts = (
@@ -180,21 +180,21 @@ function readTime(reader: DerReader): Date {
 /** `[3] { SEQUENCE OF SEQUENCE { OID, critical BOOLEAN, value OCTET STRING } }` */
 function readAuthority(outer: DerReader, element: DerElement): ReadCertificate['authority'] {
   const tagged = outer.inside(element);
-  const extensions = tagged.inside(tagged.next(DER.sequence));
+  const extensions = tagged.inside(tagged.next(derTags.sequence));
   tagged.finish();
   let authority: ReadCertificate['authority'] = 'absent';
   while (!extensions.isAtEnd) {
-    const extension = extensions.inside(extensions.next(DER.sequence));
-    const oid = hexOf(extension.content(extension.next(DER.objectIdentifier)));
-    extension.optional(DER.boolean);
-    const value = extension.next(DER.octetString);
+    const extension = extensions.inside(extensions.next(derTags.sequence));
+    const oid = hexOf(extension.content(extension.next(derTags.objectIdentifier)));
+    extension.optional(derTags.boolean);
+    const value = extension.next(derTags.octetString);
     extension.finish();
-    if (oid !== BASIC_CONSTRAINTS) {
+    if (oid !== basicConstraintsOid) {
       continue;
     }
     const wrapped = extension.inside(value);
-    const constraints = wrapped.inside(wrapped.next(DER.sequence));
-    const isAuthority = constraints.optional(DER.boolean);
+    const constraints = wrapped.inside(wrapped.next(derTags.sequence));
+    const isAuthority = constraints.optional(derTags.boolean);
     authority = isAuthority && constraints.content(isAuthority)[0] !== 0 ? 'yes' : 'no';
   }
   return authority;

@@ -45,14 +45,14 @@ export interface ClientSettings {
   readonly random: () => number;
 }
 
-const USER_AGENT = 'dps-client-js/0.1.0';
+const clientUserAgent = 'dps-client-js/0.1.0';
 
 export function resolveOptions(options: DeviceProvisioningClientOptions): ClientSettings {
   return {
     serviceVersion: options.serviceVersion ?? '2021-10-01',
     retry: resolveRetryOptions(options.retryOptions),
     requestTimeoutInMs: options.requestTimeoutInMs ?? 30_000,
-    userAgent: options.userAgentPrefix ? `${options.userAgentPrefix} ${USER_AGENT}` : USER_AGENT,
+    userAgent: options.userAgentPrefix ? `${options.userAgentPrefix} ${clientUserAgent}` : clientUserAgent,
     hooks: { onRequest: options.onRequest, onWait: options.onWait },
     tracingClient: options.tracingClient,
     clock: options.clock ?? systemClock,

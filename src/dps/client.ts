@@ -9,7 +9,7 @@ import {
   type EnrollmentGroups,
   type IndividualEnrollments,
 } from './enrollment-collection.ts';
-import { ENROLLMENT_GROUPS, INDIVIDUAL_ENROLLMENTS } from './enrollment-kinds.ts';
+import { enrollmentGroupKind, individualEnrollmentKind } from './enrollment-kinds.ts';
 import { ServiceCaller } from './service-caller.ts';
 
 /**
@@ -61,11 +61,11 @@ export class DeviceProvisioningClient implements AsyncDisposable {
     this.#caller = new ServiceCaller(this.#connections, authorizer, settings);
     const { serviceVersion } = settings;
     this.individualEnrollments = new EnrollmentCollection(
-      INDIVIDUAL_ENROLLMENTS,
+      individualEnrollmentKind,
       this.#caller,
       serviceVersion,
     );
-    this.enrollmentGroups = new EnrollmentCollection(ENROLLMENT_GROUPS, this.#caller, serviceVersion);
+    this.enrollmentGroups = new EnrollmentCollection(enrollmentGroupKind, this.#caller, serviceVersion);
     this.deviceRegistrationStates = new DeviceRegistrationStates(this.#caller, serviceVersion);
   }
 

@@ -7,7 +7,7 @@ export interface Clock {
 }
 
 /** What setTimeout takes; beyond it fires at once. */
-const LONGEST_TIMER_IN_MS = 2 ** 31 - 1;
+const longestTimerInMs = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -27,7 +27,7 @@ export const systemClock: Clock = {
           resolve();
         },
         // Timers may fire a millisecond early, and Retry-After means "not before".
-        Math.min(Math.ceil(ms) + 1, LONGEST_TIMER_IN_MS),
+        Math.min(Math.ceil(ms) + 1, longestTimerInMs),
       );
       abortSignal?.addEventListener('abort', onAbort, { once: true });
     }),

@@ -4,11 +4,11 @@ import type { DeviceProvisioningClientOptions } from './client-options.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** Azure's front ends keep idle connections for minutes; half a minute outlives the pauses between bursts. */
-const KEEP_ALIVE_IN_MS = 30_000;
-const CONNECT_TIMEOUT_IN_MS = 10_000;
-const DEFAULT_CONNECTIONS = 64;
+const keepAliveInMs = 30_000;
+const connectTimeoutInMs = 10_000;
+const defaultConnections = 64;
 /** A page of a hundred enrollments with large twins is a few megabytes. */
-const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
+const maxResponseBytes = 64 * 1024 * 1024;
 
 /** The connections to one service. The first request loads undici, which takes longer than all of this client. */
 export class Connections {
@@ -22,12 +22,12 @@ export class Connections {
   /** @throws TypeError or TLS errors of options that no connection could be made with. */
   constructor(endpoint: Endpoint, options: DeviceProvisioningClientOptions, requestTimeoutInMs: number) {
     this.origin = endpoint.origin;
-    this.#connections = options.connections ?? DEFAULT_CONNECTIONS;
+    this.#connections = options.connections ?? defaultConnections;
     if (!(Number.isFinite(this.#connections) && this.#connections >= 0)) {
       throw new TypeError('connections must be a number, 0 or more.');
     }
     this.#connect = {
-      timeout: Math.min(CONNECT_TIMEOUT_IN_MS, requestTimeoutInMs),
+      timeout: Math.min(connectTimeoutInMs, requestTimeoutInMs),
       ...(endpoint.secure && { secureContext: secureContext(options) }),
     };
   }
@@ -54,8 +54,8 @@ export class Connections {
     const { Pool } = await import('undici');
     this.#pool = new Pool(this.origin, {
       connections: this.#connections,
-      keepAliveTimeout: KEEP_ALIVE_IN_MS,
-      maxResponseSize: MAX_RESPONSE_BYTES,
+      keepAliveTimeout: keepAliveInMs,
+      maxResponseSize: maxResponseBytes,
       // DPS has been seen to speak HTTP/1.1 only.
       allowH2: false,
       connect: this.#connect,

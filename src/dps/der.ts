@@ -7,7 +7,7 @@ export interface DerElement {
   readonly end: number;
 }
 
-export const DER = {
+export const derTags = {
   boolean: 0x01,
   integer: 0x02,
   bitString: 0x03,

@@ -1,4 +1,4 @@
-import { DER, type DerElement, DerError, type DerReader, dottedOf, hexOf } from './der.ts';
+import { type DerElement, DerError, type DerReader, derTags, dottedOf, hexOf } from './der.ts';
 
 /** A name as DPS writes it, and its most specific common name. */
 export interface DistinguishedName {
@@ -7,11 +7,11 @@ export interface DistinguishedName {
   readonly commonName: string | undefined;
 }
 
-const COMMON_NAME = '550403';
+const commonNameOid = '550403';
 
 /** By object identifier in hex. .NET has no names for others, and writes `OID.1.2.3`. */
-const ATTRIBUTE_NAMES: Readonly<Record<string, string>> = {
-  [COMMON_NAME]: 'CN',
+const attributeNames: Readonly<Record<string, string>> = {
+  [commonNameOid]: 'CN',
   '550404': 'SN',
   '550405': 'SERIALNUMBER',
   '550406': 'C',
@@ -27,8 +27,8 @@ const ATTRIBUTE_NAMES: Readonly<Record<string, string>> = {
   '0992268993f22c640119': 'DC',
 };
 
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const UTF16 = new TextDecoder('utf-16be', { fatal: true, ignoreBOM: true });
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const utf16 = new TextDecoder('utf-16be', { fatal: true, ignoreBOM: true });
 
 /** Name ::= SEQUENCE OF SET OF SEQUENCE { type OID, value ANY }. @throws DerError */
 export function readName(reader: DerReader, name: DerElement): DistinguishedName {
@@ -36,18 +36,18 @@ export function readName(reader: DerReader, name: DerElement): DistinguishedName
   let commonName: string | undefined;
   const sets = reader.inside(name);
   while (!sets.isAtEnd) {
-    const attributes = sets.inside(sets.next(DER.set));
+    const attributes = sets.inside(sets.next(derTags.set));
     const texts: string[] = [];
     do {
-      const attribute = attributes.inside(attributes.next(DER.sequence));
-      const type = attribute.content(attribute.next(DER.objectIdentifier));
+      const attribute = attributes.inside(attributes.next(derTags.sequence));
+      const type = attribute.content(attribute.next(derTags.objectIdentifier));
       const value = textOf(attribute, attribute.next());
       attribute.finish();
       const oid = hexOf(type);
-      if (oid === COMMON_NAME) {
+      if (oid === commonNameOid) {
         commonName = value;
       }
-      texts.push(`${ATTRIBUTE_NAMES[oid] ?? `OID.${dottedOf(type)}`}=${quoted(value)}`);
+      texts.push(`${attributeNames[oid] ?? `OID.${dottedOf(type)}`}=${quoted(value)}`);
     } while (!attributes.isAtEnd);
     parts.push(texts.join(' + '));
   }
@@ -58,9 +58,9 @@ function textOf(reader: DerReader, value: DerElement): string {
   const content = reader.content(value);
   switch (value.tag) {
     case 0x0c: // UTF8String
-      return decoded(UTF8, content);
+      return decoded(utf8, content);
     case 0x1e: // BMPString
-      return decoded(UTF16, content);
+      return decoded(utf16, content);
     case 0x12: // NumericString
     case 0x13: // PrintableString
     case 0x14: // TeletexString, which is Latin-1 in practice

@@ -8,14 +8,14 @@ export interface Endpoint {
 }
 
 /** URLs let nearly everything be a host name. */
-const HOST_NAME = /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])$/;
+const hostName = /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])$/;
 
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /** Reads `https://host`, `http://host:port` or a bare host name, which means HTTPS. */
 export function parseEndpoint(text: string): Endpoint {
   const url = URL.parse(text.includes('://') ? text : `https://${text}`);
-  if (!url || !HOST_NAME.test(url.hostname) || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+  if (!url || !hostName.test(url.hostname) || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     // The text is not repeated: whole connection strings, with their keys, are passed here by mistake.
     throw new TypeError(
       'That is no DPS endpoint; it should read https://NAME.azure-devices-provisioning.net',
@@ -32,7 +32,7 @@ export function refusePlainHttp(endpoint: Endpoint, allowInsecureLoopback: boole
   if (endpoint.secure) {
     return;
   }
-  if (!LOOPBACK.test(new URL(endpoint.origin).hostname)) {
+  if (!loopbackHost.test(new URL(endpoint.origin).hostname)) {
     throw new TypeError(`${endpoint.origin} is plain HTTP, which is for loopback only. Use https.`);
   }
   if (!allowInsecureLoopback) {

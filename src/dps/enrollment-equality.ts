@@ -13,7 +13,7 @@ type Enrollment = IndividualEnrollment | EnrollmentGroup;
 type Json = Record<string, unknown>;
 
 /** Members that the service sets, or that are compared by a rule of their own. */
-const NOT_COMPARED: ReadonlySet<string> = new Set([
+const notCompared: ReadonlySet<string> = new Set([
   'registrationId',
   'enrollmentGroupId',
   'registrationState',
@@ -24,7 +24,7 @@ const NOT_COMPARED: ReadonlySet<string> = new Set([
 ]);
 
 /** What it is the same to say and to leave out. */
-const DEFAULTS: Readonly<Json> = {
+const defaults: Readonly<Json> = {
   provisioningStatus: 'enabled',
   capabilities: { iotEdge: false },
   reprovisionPolicy: { updateHubAssignment: true, migrateDeviceData: true },
@@ -53,9 +53,9 @@ function idOf(enrollment: Enrollment): string {
 
 function withDefaults(enrollment: Enrollment, deviceId: string): Json {
   const given = Object.entries(enrollment).filter(
-    ([name, value]) => value !== null && value !== undefined && !NOT_COMPARED.has(name),
+    ([name, value]) => value !== null && value !== undefined && !notCompared.has(name),
   );
-  return { ...DEFAULTS, deviceId, ...Object.fromEntries(given) };
+  return { ...defaults, deviceId, ...Object.fromEntries(given) };
 }
 
 /** As JSON has it: the order of members does not count, and undefined is absent. */

@@ -36,14 +36,14 @@ export interface KindOnTheWire {
   readonly bulkMember: 'enrollments' | 'enrollmentGroups';
 }
 
-export const INDIVIDUAL_ENROLLMENTS: KindOnTheWire = {
+export const individualEnrollmentKind: KindOnTheWire = {
   name: 'individualEnrollments',
   path: '/enrollments',
   idMember: 'registrationId',
   bulkMember: 'enrollments',
 };
 
-export const ENROLLMENT_GROUPS: KindOnTheWire = {
+export const enrollmentGroupKind: KindOnTheWire = {
   name: 'enrollmentGroups',
   path: '/enrollmentGroups',
   idMember: 'enrollmentGroupId',

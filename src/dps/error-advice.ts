@@ -22,10 +22,10 @@ export interface StatusMeaning {
   readonly advice: string;
 }
 
-const UNAVAILABLE_ADVICE =
+const unavailableAdvice =
   'The service is in trouble; try again later. Whether a write was carried out is not known, so read before writing again.';
 
-const MEANINGS: Readonly<Record<number, StatusMeaning>> = {
+const meanings: Readonly<Record<number, StatusMeaning>> = {
   400: {
     errorClass: InvalidRequestError,
     title: 'Bad request',
@@ -54,7 +54,7 @@ const MEANINGS: Readonly<Record<number, StatusMeaning>> = {
     title: 'Method not allowed',
     advice: 'Check that no id is missing, and that the endpoint is the service endpoint of a DPS instance.',
   },
-  408: { errorClass: UnavailableError, title: 'Request timeout', advice: UNAVAILABLE_ADVICE },
+  408: { errorClass: UnavailableError, title: 'Request timeout', advice: unavailableAdvice },
   409: {
     errorClass: AlreadyExistsError,
     title: 'Already exists',
@@ -76,18 +76,18 @@ const MEANINGS: Readonly<Record<number, StatusMeaning>> = {
 };
 
 /** Other 4xx come from proxies and firewalls: they say nothing about the request. */
-const FAULTS_OF_THE_REQUEST: ReadonlySet<number> = new Set([406, 411, 413, 414, 415, 422, 431]);
+const faultsOfTheRequest: ReadonlySet<number> = new Set([406, 411, 413, 414, 415, 422, 431]);
 
 /** The error class, title and advice of an HTTP status. */
 export function meaningOf(statusCode: number): StatusMeaning {
-  const known = MEANINGS[statusCode];
+  const known = meanings[statusCode];
   if (known) {
     return known;
   }
   if (statusCode >= 500) {
-    return { errorClass: UnavailableError, title: 'Service error', advice: UNAVAILABLE_ADVICE };
+    return { errorClass: UnavailableError, title: 'Service error', advice: unavailableAdvice };
   }
-  if (FAULTS_OF_THE_REQUEST.has(statusCode)) {
+  if (faultsOfTheRequest.has(statusCode)) {
     return {
       errorClass: InvalidRequestError,
       title: 'Refused',

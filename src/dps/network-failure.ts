@@ -11,66 +11,66 @@ export interface NetworkFailure {
 
 type Kind = Omit<NetworkFailure, 'code'>;
 
-const NOT_REACHED: Kind = {
+const notReached: Kind = {
   retried: true,
   mayHaveBeenCarriedOut: false,
   explanation: 'No connection could be made; check the endpoint, DNS and firewalls, or try again later.',
 };
-const TIMED_OUT: Kind = {
+const timedOut: Kind = {
   retried: true,
   mayHaveBeenCarriedOut: true,
   explanation:
     'No answer came in time (requestTimeoutInMs); whether a write was carried out is not known, so read before writing again.',
 };
-const BROKEN_OFF: Kind = {
+const brokenOff: Kind = {
   retried: true,
   mayHaveBeenCarriedOut: true,
   explanation:
     'The connection broke off; whether a write was carried out is not known, so read before writing again.',
 };
-const NOT_TRUSTED: Kind = {
+const notTrusted: Kind = {
   retried: false,
   mayHaveBeenCarriedOut: false,
   explanation:
     "The server's TLS certificate was not accepted; check the endpoint, a proxy in between, this machine's clock, or pass the authority in caCertificates.",
 };
 
-const NOT_TLS: Kind = {
+const notTls: Kind = {
   retried: false,
   mayHaveBeenCarriedOut: true,
   explanation:
     'TLS could not be spoken; check that the endpoint speaks TLS 1.2 or newer on this port, without a proxy that breaks it.',
 };
 
-const BY_CODE: Readonly<Record<string, Kind>> = {
-  ECONNREFUSED: NOT_REACHED,
-  ENOTFOUND: NOT_REACHED,
-  EAI_AGAIN: NOT_REACHED,
-  EHOSTUNREACH: NOT_REACHED,
-  ENETUNREACH: NOT_REACHED,
-  EADDRNOTAVAIL: NOT_REACHED,
-  UND_ERR_CONNECT_TIMEOUT: NOT_REACHED,
-  UND_ERR_HEADERS_TIMEOUT: TIMED_OUT,
-  UND_ERR_BODY_TIMEOUT: TIMED_OUT,
-  RESPONSE_TIMEOUT: TIMED_OUT,
-  ETIMEDOUT: TIMED_OUT,
-  EPROTO: NOT_TLS,
+const byCode: Readonly<Record<string, Kind>> = {
+  ECONNREFUSED: notReached,
+  ENOTFOUND: notReached,
+  EAI_AGAIN: notReached,
+  EHOSTUNREACH: notReached,
+  ENETUNREACH: notReached,
+  EADDRNOTAVAIL: notReached,
+  UND_ERR_CONNECT_TIMEOUT: notReached,
+  UND_ERR_HEADERS_TIMEOUT: timedOut,
+  UND_ERR_BODY_TIMEOUT: timedOut,
+  RESPONSE_TIMEOUT: timedOut,
+  ETIMEDOUT: timedOut,
+  EPROTO: notTls,
 };
 
-const CERTIFICATE_CODES =
+const certificateCodes =
   /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT|HOSTNAME_MISMATCH|INVALID_CA)/;
 
 /** Sorts the error of a request that got no answer, by its code. What has no entry counts as broken off. */
 export function networkFailureOf(error: unknown): NetworkFailure {
   const code = codeOf(error) ?? 'UNKNOWN';
-  return { code, ...(BY_CODE[code] ?? kindByName(code)) };
+  return { code, ...(byCode[code] ?? kindByName(code)) };
 }
 
 function kindByName(code: string): Kind {
-  if (CERTIFICATE_CODES.test(code)) {
-    return NOT_TRUSTED;
+  if (certificateCodes.test(code)) {
+    return notTrusted;
   }
-  return code.startsWith('ERR_SSL_') ? NOT_TLS : BROKEN_OFF;
+  return code.startsWith('ERR_SSL_') ? notTls : brokenOff;
 }
 
 /** The `code` of a system, TLS or undici error. */

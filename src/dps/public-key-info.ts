@@ -1,4 +1,4 @@
-import { DER, type DerElement, DerError, type DerReader, hexOf } from './der.ts';
+import { type DerElement, DerError, type DerReader, derTags, hexOf } from './der.ts';
 
 /** What a subjectPublicKeyInfo says of its key. */
 export interface PublicKeyInfo {
@@ -12,24 +12,24 @@ export interface PublicKeyInfo {
   readonly weakness: string | undefined;
 }
 
-const RSA = '2a864886f70d010101';
-const RSA_PSS = '2a864886f70d01010a';
-const EC = '2a8648ce3d0201';
+const rsaOid = '2a864886f70d010101';
+const rsaPss = '2a864886f70d01010a';
+const ecOid = '2a8648ce3d0201';
 
-const OTHER_TYPES: Readonly<Record<string, string>> = {
+const otherTypes: Readonly<Record<string, string>> = {
   '2b656e': 'x25519',
   '2b656f': 'x448',
   '2b6570': 'ed25519',
   '2b6571': 'ed448',
   '2a8648ce380401': 'dsa',
 };
-const SIGNING_TYPES: ReadonlySet<string> = new Set(['ed25519', 'ed448']);
+const signingTypes: ReadonlySet<string> = new Set(['ed25519', 'ed448']);
 
 /**
  * The curves that are known here. Of all others, explicit parameters among them, nothing is computed: Node 24 ends with a
  * segmentation fault on some of them (`X509Certificate.toLegacyObject()`, `TLSSocket.getPeerCertificate()`).
  */
-const CURVES: Readonly<Record<string, { readonly name: string; readonly bits: number }>> = {
+const curves: Readonly<Record<string, { readonly name: string; readonly bits: number }>> = {
   '2a8648ce3d030101': { name: 'prime192v1', bits: 192 },
   '2a8648ce3d030107': { name: 'prime256v1', bits: 256 },
   '2b81040021': { name: 'secp224r1', bits: 224 },
@@ -39,31 +39,31 @@ const CURVES: Readonly<Record<string, { readonly name: string; readonly bits: nu
   ...brainpool(['160', '192', '224', '256', '320', '384', '512']),
 };
 
-const MIN_RSA_BITS = 2048;
+const minRsaBits = 2048;
 /** What OpenSSL computes with at most. */
-const MAX_RSA_BITS = 16_384;
-const MAX_EXPONENT_BYTES = 8;
-const MIN_EC_BITS = 256;
+const maxRsaBits = 16_384;
+const maxExponentBytes = 8;
+const minEcBits = 256;
 
 /** SubjectPublicKeyInfo ::= SEQUENCE { algorithm SEQUENCE { OID, parameters }, subjectPublicKey BIT STRING }. @throws DerError */
 export function readPublicKeyInfo(outer: DerReader, element: DerElement): PublicKeyInfo {
   const reader = outer.inside(element);
-  const algorithm = reader.inside(reader.next(DER.sequence));
-  const key = reader.next(DER.bitString);
+  const algorithm = reader.inside(reader.next(derTags.sequence));
+  const key = reader.next(derTags.bitString);
   reader.finish();
-  const oid = hexOf(algorithm.content(algorithm.next(DER.objectIdentifier)));
+  const oid = hexOf(algorithm.content(algorithm.next(derTags.objectIdentifier)));
   const bytes = reader.content(key);
   if (bytes[0] !== 0) {
     throw new DerError('A public key is not a whole number of bytes.');
   }
-  if (oid === RSA || oid === RSA_PSS) {
-    return rsaInfo(oid === RSA ? 'rsa' : 'rsa-pss', reader.inside({ ...key, start: key.start + 1 }));
+  if (oid === rsaOid || oid === rsaPss) {
+    return rsaInfo(oid === rsaOid ? 'rsa' : 'rsa-pss', reader.inside({ ...key, start: key.start + 1 }));
   }
-  if (oid === EC) {
+  if (oid === ecOid) {
     return ecInfo(algorithm, bytes);
   }
-  const type = OTHER_TYPES[oid] ?? 'unknown';
-  const weakness = SIGNING_TYPES.has(type)
+  const type = otherTypes[oid] ?? 'unknown';
+  const weakness = signingTypes.has(type)
     ? undefined
     : `The certificate's key (${type}) is none that a device can prove to have in a TLS handshake; use RSA or EC.`;
   return { type, bits: undefined, curve: undefined, weakness };
@@ -71,7 +71,7 @@ export function readPublicKeyInfo(outer: DerReader, element: DerElement): Public
 
 /** RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER } */
 function rsaInfo(type: string, outer: DerReader): PublicKeyInfo {
-  const reader = outer.inside(outer.next(DER.sequence));
+  const reader = outer.inside(outer.next(derTags.sequence));
   outer.finish();
   const modulus = unsigned(reader);
   const exponent = unsigned(reader);
@@ -81,15 +81,15 @@ function rsaInfo(type: string, outer: DerReader): PublicKeyInfo {
 }
 
 function rsaWeakness(bits: number, exponent: Uint8Array): string | undefined {
-  if (bits < MIN_RSA_BITS) {
-    return `The certificate's RSA key has ${bits} bits; it should have ${MIN_RSA_BITS} or more.`;
+  if (bits < minRsaBits) {
+    return `The certificate's RSA key has ${bits} bits; it should have ${minRsaBits} or more.`;
   }
-  if (bits > MAX_RSA_BITS) {
-    return `The certificate's RSA key has ${bits} bits; ${MAX_RSA_BITS} is what a service computes with at most.`;
+  if (bits > maxRsaBits) {
+    return `The certificate's RSA key has ${bits} bits; ${maxRsaBits} is what a service computes with at most.`;
   }
   const isOdd = ((exponent.at(-1) ?? 0) & 1) === 1;
   const isOne = exponent.length === 1 && exponent[0] === 1;
-  if (!isOdd || isOne || exponent.length > MAX_EXPONENT_BYTES) {
+  if (!isOdd || isOne || exponent.length > maxExponentBytes) {
     return "The certificate's RSA key has a public exponent that is not usable; 65537 is usual.";
   }
   return undefined;
@@ -98,8 +98,8 @@ function rsaWeakness(bits: number, exponent: Uint8Array): string | undefined {
 function ecInfo(algorithm: DerReader, point: Uint8Array): PublicKeyInfo {
   const parameters = algorithm.next();
   algorithm.finish();
-  const isNamed = parameters.tag === DER.objectIdentifier;
-  const curve = isNamed ? CURVES[hexOf(algorithm.content(parameters))] : undefined;
+  const isNamed = parameters.tag === derTags.objectIdentifier;
+  const curve = isNamed ? curves[hexOf(algorithm.content(parameters))] : undefined;
   if (curve === undefined) {
     const which = isNamed ? 'on a curve that is not in common use' : 'with curve parameters of its own';
     const weakness = `The certificate's EC key is ${which}; use P-256, P-384, P-521 or brainpoolP256r1 and above.`;
@@ -109,8 +109,8 @@ function ecInfo(algorithm: DerReader, point: Uint8Array): PublicKeyInfo {
     throw new DerError('A public key is not a point of its curve.');
   }
   const weakness =
-    curve.bits < MIN_EC_BITS
-      ? `The certificate's EC key has ${curve.bits} bits; it should have ${MIN_EC_BITS} or more.`
+    curve.bits < minEcBits
+      ? `The certificate's EC key has ${curve.bits} bits; it should have ${minEcBits} or more.`
       : undefined;
   return { type: 'ec', bits: curve.bits, curve: curve.name, weakness };
 }
@@ -125,7 +125,7 @@ function isPoint(point: Uint8Array, size: number): boolean {
 
 /** A positive INTEGER without its leading zero. */
 function unsigned(reader: DerReader): Uint8Array {
-  const content = reader.content(reader.next(DER.integer));
+  const content = reader.content(reader.next(derTags.integer));
   const bytes = content[0] === 0 ? content.subarray(1) : content;
   if (content.length === 0 || bytes.length === 0 || (content[0] ?? 0) >= 0x80) {
     throw new DerError('A number of a public key is not positive.');

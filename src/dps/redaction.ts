@@ -1,4 +1,4 @@
-const SECRET_PATTERNS: readonly [RegExp, string][] = [
+const secretPatterns: readonly [RegExp, string][] = [
   [/SharedAccessSignature\s+[^\s"',;]+/gi, 'SharedAccessSignature [redacted]'],
   [/Bearer\s+[A-Za-z0-9._~+/=-]+/gi, 'Bearer [redacted]'],
   [/(SharedAccessKey\s*=\s*)[A-Za-z0-9+/=]+/gi, '$1[redacted]'],
@@ -7,10 +7,10 @@ const SECRET_PATTERNS: readonly [RegExp, string][] = [
   [/(https?:\/\/[^\s"'?]+\?)[^\s"']+/gi, '$1[redacted]'],
 ];
 
-const SENT_KEYS = /"(?:primaryKey|secondaryKey)":"([^"]+)"/g;
+const sentKeys = /"(?:primaryKey|secondaryKey)":"([^"]+)"/g;
 /** So many characters of a key in a row are no chance. Fewer tell nobody anything. */
-const TELLING_LENGTH = 8;
-const REDACTED = '[redacted]';
+const tellingLength = 8;
+const redactedText = '[redacted]';
 
 /**
  * Takes keys, tokens and URL queries out of what a service or a proxy said, before it becomes part of an
@@ -19,10 +19,10 @@ const REDACTED = '[redacted]';
  */
 export function redact(text: string, sentBody?: string): string {
   let result = text;
-  for (const [pattern, replacement] of SECRET_PATTERNS) {
+  for (const [pattern, replacement] of secretPatterns) {
     result = result.replace(pattern, replacement);
   }
-  for (const [, key] of sentBody?.matchAll(SENT_KEYS) ?? []) {
+  for (const [, key] of sentBody?.matchAll(sentKeys) ?? []) {
     result = key ? withoutKey(result, key) : result;
   }
   return result;
@@ -43,21 +43,21 @@ function formsOf(key: string): string[] {
 /** Every run of the text that is a part of the form. Escapes of JSON and of URLs may have changed the case of hex digits. */
 function withoutForm(text: string, form: string): string {
   const parts = new Set<string>();
-  for (let start = 0; start + TELLING_LENGTH <= form.length; start++) {
-    parts.add(form.slice(start, start + TELLING_LENGTH).toLowerCase());
+  for (let start = 0; start + tellingLength <= form.length; start++) {
+    parts.add(form.slice(start, start + tellingLength).toLowerCase());
   }
   const lower = text.toLowerCase();
   let result = '';
   let copied = 0;
-  for (let at = 0; at + TELLING_LENGTH <= text.length; at++) {
-    if (!parts.has(lower.slice(at, at + TELLING_LENGTH))) {
+  for (let at = 0; at + tellingLength <= text.length; at++) {
+    if (!parts.has(lower.slice(at, at + tellingLength))) {
       continue;
     }
-    let end = at + TELLING_LENGTH;
-    while (end < text.length && parts.has(lower.slice(end - TELLING_LENGTH + 1, end + 1))) {
+    let end = at + tellingLength;
+    while (end < text.length && parts.has(lower.slice(end - tellingLength + 1, end + 1))) {
       end++;
     }
-    result += `${text.slice(copied, at)}${REDACTED}`;
+    result += `${text.slice(copied, at)}${redactedText}`;
     copied = end;
     at = end - 1;
   }

@@ -15,7 +15,7 @@ export interface RetryOptions {
 
 export type ResolvedRetryOptions = { readonly [Name in keyof RetryOptions]-?: number };
 
-export const DEFAULT_RETRY_OPTIONS: ResolvedRetryOptions = {
+export const defaultRetryOptions: ResolvedRetryOptions = {
   maxRetries: 5,
   retryDelayInMs: 500,
   maxRetryDelayInMs: 30_000,
@@ -23,7 +23,7 @@ export const DEFAULT_RETRY_OPTIONS: ResolvedRetryOptions = {
 };
 
 export function resolveRetryOptions(options: RetryOptions = {}): ResolvedRetryOptions {
-  const standard = DEFAULT_RETRY_OPTIONS;
+  const standard = defaultRetryOptions;
   return {
     maxRetries: options.maxRetries ?? standard.maxRetries,
     retryDelayInMs: options.retryDelayInMs ?? standard.retryDelayInMs,
@@ -32,11 +32,11 @@ export function resolveRetryOptions(options: RetryOptions = {}): ResolvedRetryOp
   };
 }
 
-const RETRIED_STATUSES: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
+const retriedStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 
 /** Whether a call that was answered so is sent again. */
 export function isRetriedStatus(statusCode: number): boolean {
-  return RETRIED_STATUSES.has(statusCode);
+  return retriedStatuses.has(statusCode);
 }
 
 /** Whether the service may have carried the request out although it answered so. 429 says that it did not. */
@@ -50,7 +50,7 @@ export function backoffInMs(attempt: number, options: ResolvedRetryOptions, rand
   return Math.round(full * (0.5 + random() / 2));
 }
 
-const HTTP_DATE = /^[A-Z][a-z]{2,8},? .*\d{2}:\d{2}:\d{2}/;
+const httpDate = /^[A-Z][a-z]{2,8},? .*\d{2}:\d{2}:\d{2}/;
 
 /**
  * Reads `Retry-After`: seconds, or an HTTP date (RFC 9110, 10.2.3), which is held against the answer's own
@@ -77,7 +77,7 @@ export function parseRetryAfter(
 
 function parseHttpDate(text: string | undefined): number | undefined {
   // Date.parse alone takes far too much: "-5" is the year 2001 to it.
-  if (!text || !HTTP_DATE.test(text)) {
+  if (!text || !httpDate.test(text)) {
     return undefined;
   }
   // The asctime form has no zone, and means UTC.

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { parseEndpoint } from './endpoint.ts';
 
 /** Official clients make tokens for an hour. */
-export const DEFAULT_TOKEN_TTL_IN_MS = 3_600_000;
+export const defaultTokenTtlInMs = 3_600_000;
 
 /**
  * A shared access signature for the DPS service API, to use with `AzureSASCredential` where the policy's
@@ -20,7 +20,7 @@ export function generateSasToken(
   endpoint: string,
   policyName: string,
   policyKey: string,
-  ttlInMs: number = DEFAULT_TOKEN_TTL_IN_MS,
+  ttlInMs: number = defaultTokenTtlInMs,
 ): string {
   return signSasToken(parseEndpoint(endpoint).host, policyName, policyKey, Date.now() + ttlInMs);
 }

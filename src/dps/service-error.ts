@@ -8,7 +8,7 @@ import {
 import type { HttpResponse } from './http-exchange.ts';
 import { redact } from './redaction.ts';
 
-const MAX_TRACKING_ID = 128;
+const maxTrackingId = 128;
 
 /** What an error needs to know of its call. */
 export interface FailedCall {
@@ -134,7 +134,7 @@ function parseErrorBody(text: string): ErrorBody {
 
 /** A proxy may put anything there; the service's are UUIDs. */
 function safeTrackingId(trackingId: string | undefined, body: string | undefined): string | undefined {
-  return trackingId === undefined ? undefined : redact(trackingId, body).slice(0, MAX_TRACKING_ID);
+  return trackingId === undefined ? undefined : redact(trackingId, body).slice(0, maxTrackingId);
 }
 
 function isStringMap(value: unknown): value is Record<string, string> {

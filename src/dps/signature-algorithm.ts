@@ -1,7 +1,7 @@
-import { DER, type DerElement, type DerReader, hexOf } from './der.ts';
+import { type DerElement, type DerReader, derTags, hexOf } from './der.ts';
 
 /** The hashes of the common signature algorithms, by object identifier in DER (RFC 8017, 5758, 3279). */
-const HASH_BY_OID: Readonly<Record<string, string>> = {
+const hashByOid: Readonly<Record<string, string>> = {
   '2a864886f70d010102': 'MD2',
   '2a864886f70d010103': 'MD4',
   '2a864886f70d010104': 'MD5',
@@ -19,11 +19,11 @@ const HASH_BY_OID: Readonly<Record<string, string>> = {
   '2a8648ce380403': 'SHA1',
 };
 
-const RSASSA_PSS = '2a864886f70d01010a';
+const rsassaPss = '2a864886f70d01010a';
 /** `[0]` in RSASSA-PSS-params: the hash. */
-const PSS_HASH_TAG = 0xa0;
+const pssHashTag = 0xa0;
 /** 2.16.840.1.101.3.4.2.n */
-const PSS_HASHES: Readonly<Record<string, string>> = {
+const pssHashes: Readonly<Record<string, string>> = {
   '608648016503040201': 'SHA256',
   '608648016503040202': 'SHA384',
   '608648016503040203': 'SHA512',
@@ -39,17 +39,17 @@ const PSS_HASHES: Readonly<Record<string, string>> = {
  */
 export function readSignatureHash(outer: DerReader, element: DerElement): string | undefined {
   const reader = outer.inside(element);
-  const oid = hexOf(reader.content(reader.next(DER.objectIdentifier)));
-  if (oid !== RSASSA_PSS) {
-    return HASH_BY_OID[oid];
+  const oid = hexOf(reader.content(reader.next(derTags.objectIdentifier)));
+  if (oid !== rsassaPss) {
+    return hashByOid[oid];
   }
   // Parameters left out mean SHA-1 (RFC 8017, A.2.3).
-  const parameters = reader.optional(DER.sequence);
-  const hash = parameters && reader.inside(parameters).optional(PSS_HASH_TAG);
+  const parameters = reader.optional(derTags.sequence);
+  const hash = parameters && reader.inside(parameters).optional(pssHashTag);
   if (hash === undefined) {
     return 'SHA1';
   }
   const tagged = reader.inside(hash);
-  const algorithm = tagged.inside(tagged.next(DER.sequence));
-  return PSS_HASHES[hexOf(algorithm.content(algorithm.next(DER.objectIdentifier)))] ?? 'SHA1';
+  const algorithm = tagged.inside(tagged.next(derTags.sequence));
+  return pssHashes[hexOf(algorithm.content(algorithm.next(derTags.objectIdentifier)))] ?? 'SHA1';
 }

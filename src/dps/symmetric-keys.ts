@@ -1,8 +1,8 @@
 /** DPS takes keys of 16 to 64 bytes, and generates 64. */
-const MIN_BYTES = 16;
-const MAX_BYTES = 64;
+const minBytes = 16;
+const maxBytes = 64;
 
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /**
  * Says what is wrong with a symmetric key, or `undefined` if DPS would take it: base64 of 16 to 64 bytes.
@@ -12,12 +12,12 @@ export function symmetricKeyProblem(key: string): string | undefined {
   if (key.length === 0) {
     return 'The key is empty; leave it out to let DPS generate one.';
   }
-  if (!BASE64.test(key)) {
+  if (!base64.test(key)) {
     return 'The key is not base64 (letters, digits, + and /, padded with = to a multiple of four).';
   }
   const bytes = Buffer.byteLength(key, 'base64');
-  if (bytes < MIN_BYTES || bytes > MAX_BYTES) {
-    return `The key holds ${bytes} bytes; DPS takes ${MIN_BYTES} to ${MAX_BYTES}.`;
+  if (bytes < minBytes || bytes > maxBytes) {
+    return `The key holds ${bytes} bytes; DPS takes ${minBytes} to ${maxBytes}.`;
   }
   return undefined;
 }

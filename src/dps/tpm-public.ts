@@ -11,15 +11,15 @@ export interface TpmPublicArea {
 }
 
 /** The longest is RSA 4096 with a policy of SHA-512, about 620 bytes. */
-const MAX_BYTES = 1_024;
-const RSA = 0x0001;
-const ECC = 0x0023;
-const NULL = 0x0010;
-const HASHES: ReadonlySet<number> = new Set([0x0004, 0x000b, 0x000c, 0x000d, 0x0012, 0x0027, 0x0028, 0x0029]);
-const SYMMETRIC_CIPHERS: ReadonlySet<number> = new Set([0x0003, 0x0006, 0x0013, 0x0026]);
-const RSA_BITS: ReadonlySet<number> = new Set([1024, 2048, 3072, 4096]);
+const maxBytes = 1_024;
+const rsaOid = 0x0001;
+const ecc = 0x0023;
+const nullAlgorithm = 0x0010;
+const hashes: ReadonlySet<number> = new Set([0x0004, 0x000b, 0x000c, 0x000d, 0x0012, 0x0027, 0x0028, 0x0029]);
+const symmetricCiphers: ReadonlySet<number> = new Set([0x0003, 0x0006, 0x0013, 0x0026]);
+const rsaBits: ReadonlySet<number> = new Set([1024, 2048, 3072, 4096]);
 /** TPM_ECC_CURVE: the field's bits. */
-const CURVE_BITS: ReadonlyMap<number, number> = new Map([
+const curveBits: ReadonlyMap<number, number> = new Map([
   [0x0003, 256],
   [0x0004, 384],
   [0x0005, 521],
@@ -38,7 +38,7 @@ const CURVE_BITS: ReadonlyMap<number, number> = new Map([
  * @returns nothing if it is anything else, or has anything beside it.
  */
 export function readTpmPublic(base64: string): TpmPublicArea | undefined {
-  if (base64.length > MAX_BYTES * 2) {
+  if (base64.length > maxBytes * 2) {
     return undefined;
   }
   const bytes = Buffer.from(base64, 'base64');
@@ -58,23 +58,23 @@ export function readTpmPublic(base64: string): TpmPublicArea | undefined {
 
 function readArea(fields: Fields, area: Buffer): TpmPublicArea | undefined {
   const type = fields.uint16();
-  const hasHash = HASHES.has(fields.uint16());
+  const hasHash = hashes.has(fields.uint16());
   fields.uint32(); // attributes
   const policy = fields.sized();
   if (!hasHash || policy.length > 64 || !readSymmetric(fields) || !readScheme(fields)) {
     return undefined;
   }
-  if (type === RSA) {
+  if (type === rsaOid) {
     return readRsa(fields, area);
   }
-  return type === ECC ? readEcc(fields, area) : undefined;
+  return type === ecc ? readEcc(fields, area) : undefined;
 }
 
 function readRsa(fields: Fields, area: Buffer): TpmPublicArea | undefined {
   const keyBits = fields.uint16();
   const exponent = fields.uint32();
   const modulus = fields.sized();
-  const isKey = RSA_BITS.has(keyBits) && modulus.length === keyBits / 8 && modulus[0] !== 0;
+  const isKey = rsaBits.has(keyBits) && modulus.length === keyBits / 8 && modulus[0] !== 0;
   const isExponent = exponent === 0 || (exponent > 2 && exponent % 2 === 1);
   return isKey && isExponent && fields.areAllRead
     ? { type: 'rsa', keyBits, area, modulus, exponent }
@@ -82,7 +82,7 @@ function readRsa(fields: Fields, area: Buffer): TpmPublicArea | undefined {
 }
 
 function readEcc(fields: Fields, area: Buffer): TpmPublicArea | undefined {
-  const keyBits = CURVE_BITS.get(fields.uint16());
+  const keyBits = curveBits.get(fields.uint16());
   const hasKdf = readScheme(fields);
   const x = fields.sized();
   const y = fields.sized();
@@ -97,20 +97,20 @@ function readEcc(fields: Fields, area: Buffer): TpmPublicArea | undefined {
 /** TPMT_SYM_DEF_OBJECT: an algorithm and, unless that is null, key bits and mode. */
 function readSymmetric(fields: Fields): boolean {
   const algorithm = fields.uint16();
-  if (algorithm === NULL) {
+  if (algorithm === nullAlgorithm) {
     return true;
   }
   fields.uint16();
   fields.uint16();
-  return SYMMETRIC_CIPHERS.has(algorithm);
+  return symmetricCiphers.has(algorithm);
 }
 
 /** An algorithm and, unless that is null, its hash. */
 function readScheme(fields: Fields): boolean {
-  if (fields.uint16() === NULL) {
+  if (fields.uint16() === nullAlgorithm) {
     return true;
   }
-  return HASHES.has(fields.uint16());
+  return hashes.has(fields.uint16());
 }
 
 /** Reads what comes next; beyond the end it throws a RangeError, as Buffer does. */

@@ -13,7 +13,7 @@ export interface BundledPackage {
 }
 
 /** Licences that ask for no more than to be named. Another one is for somebody to decide on. */
-const ALLOWED = new Set([
+const allowed = new Set([
   'MIT',
   '(MIT OR Apache-2.0)',
   'ISC',
@@ -31,7 +31,7 @@ export function bundledPackages(project: string, inputs: readonly string[]): Bun
   const folders = new Set(inputs.flatMap((input) => packageFolder(path.resolve(project, input)) ?? []));
   const packages = [...folders].map(read).sort((a, b) => a.name.localeCompare(b.name, 'en'));
   for (const { name, version, licence } of packages) {
-    if (!ALLOWED.has(licence)) {
+    if (!allowed.has(licence)) {
       throw new Error(
         `${name} ${version} has the licence ${licence || 'of nobody knows what'}. If it may be deployed, add it to ALLOWED in src/local/build-licences.ts.`,
       );

@@ -15,7 +15,7 @@ interface PackageSource {
   readonly root: string;
 }
 
-const SOURCES: readonly PackageSource[] = [
+const sources: readonly PackageSource[] = [
   { folder: 'src/dps', root: 'src/dps' },
   { folder: 'src/local/dps', root: 'src' },
 ];
@@ -41,7 +41,7 @@ export async function buildPackages(project: string, outputDirectory: string): P
   await mkdir(outputDirectory, { recursive: true });
   const repository = await repositoryOf(project);
   return Promise.all(
-    SOURCES.map(async (source) => {
+    sources.map(async (source) => {
       const manifest = readJson<SourceManifest>(path.join(project, source.folder, 'package.json'));
       const output = path.join(outputDirectory, path.basename(manifest.name));
       await compile(project, source, manifest, output);
@@ -158,7 +158,7 @@ function publishedManifest(
 }
 
 /** In what the compiler writes, a statement begins a line; templates hold texts that look like imports. */
-const BARE_IMPORT =
+const bareImport =
   /(?:^(?:(?:import|export)\b[^'"\n]*|\} )from |^import |\bimport\()['"]((?!node:)(?:@[\w.-]+\/)?[\w-][\w.-]*)/gm;
 
 /** What the package's code and types import, in the versions that this project is tested with, or compatible ones. */
@@ -166,7 +166,7 @@ function dependenciesOf(project: string, output: string): Record<string, string>
   const { dependencies, devDependencies } = readJson<ProjectManifest>(path.join(project, 'package.json'));
   const versions: Record<string, string | undefined> = { ...devDependencies, ...dependencies };
   const names = globSync('lib/**/*.{js,d.ts}', { cwd: output }).flatMap((file) =>
-    [...readFileSync(path.join(output, file), 'utf8').matchAll(BARE_IMPORT)].map(([, name = '']) => name),
+    [...readFileSync(path.join(output, file), 'utf8').matchAll(bareImport)].map(([, name = '']) => name),
   );
   return Object.fromEntries(
     [...new Set(names)].sort().map((name) => {

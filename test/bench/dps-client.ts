@@ -17,12 +17,12 @@ import type { Figure } from './figure.ts';
 
 type Method = 'GET' | 'PUT' | 'POST';
 
-const IN_FLIGHT = 64;
-const TURNS = 12;
-const LOADS = 5;
-const GOAL_RATIO = 0.9;
-const GOAL_LOAD_IN_MS = 20;
-const POLICY = 'provisioningserviceowner';
+const inFlight = 64;
+const turnCount = 12;
+const loads = 5;
+const goalRatio = 0.9;
+const goalLoadInMs = 20;
+const testPolicy = 'provisioningserviceowner';
 
 /**
  * What the client costs beside a bare undici loop that sends the same and parses the same, in operations per
@@ -55,7 +55,7 @@ interface Contest {
 async function compare(connectionString: string, report: (figure: Figure) => void): Promise<void> {
   const client = DeviceProvisioningClient.fromConnectionString(connectionString);
   const pool = new Pool(client.endpoint, {
-    connections: IN_FLIGHT,
+    connections: inFlight,
     allowH2: false,
     keepAliveTimeout: 30_000,
   });
@@ -129,7 +129,7 @@ function bareCaller(pool: Pool, connectionString: string): BareCaller {
   const [, host = ''] = /HostName=([^;]+)/.exec(connectionString) ?? [];
   const [, key = ''] = /SharedAccessKey=([^;]+)/.exec(connectionString) ?? [];
   const base = {
-    authorization: generateSasToken(`http://${host}`, POLICY, key),
+    authorization: generateSasToken(`http://${host}`, testPolicy, key),
     accept: 'application/json',
     'user-agent': 'dps-client-js/0.1.0',
   };
@@ -157,7 +157,7 @@ async function decide({ name, operations, client, bare }: Contest): Promise<Figu
   await repeat(bare, operations);
   let ours = 0;
   let theirs = 0;
-  for (let turn = 0; turn < TURNS; turn += 2) {
+  for (let turn = 0; turn < turnCount; turn += 2) {
     ours += await cpuSeconds(client, operations);
     theirs += await cpuSeconds(bare, operations);
     theirs += await cpuSeconds(bare, operations);
@@ -166,12 +166,12 @@ async function decide({ name, operations, client, bare }: Contest): Promise<Figu
   const ratio = theirs / ours;
   return {
     name: `DPS client: ${name}`,
-    value: Math.round((TURNS * operations) / ours),
+    value: Math.round((turnCount * operations) / ours),
     unit: 'operations per CPU second',
-    baseline: Math.round((TURNS * operations) / theirs),
+    baseline: Math.round((turnCount * operations) / theirs),
     ratio: Number(ratio.toFixed(3)),
-    goal: `at least ${GOAL_RATIO} of a bare undici loop`,
-    met: ratio >= GOAL_RATIO,
+    goal: `at least ${goalRatio} of a bare undici loop`,
+    met: ratio >= goalRatio,
   };
 }
 
@@ -190,7 +190,7 @@ async function repeat(call: () => Promise<unknown>, operations: number): Promise
       await call();
     }
   };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, work));
+  await Promise.all(Array.from({ length: inFlight }, work));
 }
 
 /** After a warm-up the heap should stay as it is; a tenth of a kilobyte a request would be a leak. */
@@ -235,7 +235,7 @@ async function measureLoading(directory: string): Promise<Figure> {
     `await import(${JSON.stringify(pathToFileURL(bundle).href)});` +
     'console.log(JSON.stringify([between - start, performance.now() - between]));';
   const times: [number, number][] = [];
-  for (let i = 0; i < LOADS; i += 1) {
+  for (let i = 0; i < loads; i += 1) {
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
     times.push(JSON.parse(stdout));
   }
@@ -245,8 +245,8 @@ async function measureLoading(directory: string): Promise<Figure> {
     value: Number(value.toFixed(1)),
     unit: 'ms',
     baseline: Number(median(times.map(([bare]) => bare)).toFixed(1)),
-    goal: `at most ${GOAL_LOAD_IN_MS} ms`,
-    met: value <= GOAL_LOAD_IN_MS,
+    goal: `at most ${goalLoadInMs} ms`,
+    met: value <= goalLoadInMs,
   };
 }
 

@@ -11,13 +11,13 @@ import { Pool } from 'undici';
 import { startDpsEmulator } from '../../src/local/dps/emulator.ts';
 import type { Figure } from './figure.ts';
 
-const SMALL = 1_000;
-const LARGE = 1_000_000;
-const CONNECTIONS = 16;
-const WARM_UP_MS = 1_000;
-const MEASURE_MS = 2_000;
-const MAX_RSS_MB = 1_536;
-const API_VERSION = 'api-version=2021-10-01';
+const smallSize = 1_000;
+const largeSize = 1_000_000;
+const connectionCount = 16;
+const warmUpMs = 1_000;
+const measureMs = 2_000;
+const maxRssMb = 1_536;
+const apiVersion = 'api-version=2021-10-01';
 
 interface Ready {
   endpoint: string;
@@ -48,9 +48,9 @@ export async function run(report: (figure: Figure) => void): Promise<void> {
   const emulator = await Server.start('emulator', directory);
   try {
     const requests = emulatorRequests(emulator.ready.connectionString);
-    await emulator.control('POST', 'seed', { individualEnrollments: SMALL });
-    const small = await measureAll(emulator, requests, SMALL);
-    const answer = await emulator.text(requests.get(SMALL)());
+    await emulator.control('POST', 'seed', { individualEnrollments: smallSize });
+    const small = await measureAll(emulator, requests, smallSize);
+    const answer = await emulator.text(requests.get(smallSize)());
     const echo = await bare.rate(() => ({
       method: 'PUT',
       path: '/',
@@ -60,8 +60,8 @@ export async function run(report: (figure: Figure) => void): Promise<void> {
     reportShare(report, 'GET of an enrollment', small.get, echo, 0.4);
     reportShare(report, 'PUT of an enrollment', small.put, echo, 0.3);
 
-    await emulator.control('POST', 'seed', { individualEnrollments: LARGE });
-    const large = await measureAll(emulator, requests, LARGE);
+    await emulator.control('POST', 'seed', { individualEnrollments: largeSize });
+    const large = await measureAll(emulator, requests, largeSize);
     reportScale(report, 'GET at 1,000,000', large.get, small.get);
     reportScale(report, 'PUT at 1,000,000', large.put, small.put);
     const cost = small.page.perCpuSecond / large.page.perCpuSecond;
@@ -79,8 +79,8 @@ export async function run(report: (figure: Figure) => void): Promise<void> {
       name: 'DPS emulator: memory with 1,000,000 enrollments',
       value: Math.round(rssMb),
       unit: 'MB resident',
-      goal: `at most ${MAX_RSS_MB}`,
-      met: rssMb <= MAX_RSS_MB,
+      goal: `at most ${maxRssMb}`,
+      met: rssMb <= maxRssMb,
     });
   } finally {
     await Promise.all([bare.stop(), emulator.stop()]);
@@ -96,7 +96,7 @@ function emulatorRequests(connectionString: string) {
   return {
     get:
       (count: number): NextRequest =>
-      () => ({ method: 'GET', path: `/enrollments/${id(count)}?${API_VERSION}`, headers }),
+      () => ({ method: 'GET', path: `/enrollments/${id(count)}?${apiVersion}`, headers }),
     put:
       (count: number): NextRequest =>
       () => {
@@ -115,7 +115,7 @@ function emulatorRequests(connectionString: string) {
         });
         return {
           method: 'PUT',
-          path: `/enrollments/${registrationId}?${API_VERSION}`,
+          path: `/enrollments/${registrationId}?${apiVersion}`,
           body,
           headers: { ...headers, 'if-match': '*' },
         };
@@ -130,7 +130,7 @@ function emulatorRequests(connectionString: string) {
         const body = '{"query":"SELECT *"}';
         return {
           method: 'POST',
-          path: `/enrollments/query?${API_VERSION}`,
+          path: `/enrollments/query?${apiVersion}`,
           body,
           headers: { ...headers, 'x-ms-continuation': token },
         };
@@ -187,7 +187,7 @@ class Server {
   private constructor(child: ChildProcess, ready: Ready) {
     this.#child = child;
     this.ready = ready;
-    this.#pool = new Pool(ready.endpoint, { connections: CONNECTIONS });
+    this.#pool = new Pool(ready.endpoint, { connections: connectionCount });
   }
 
   static async start(role: 'bare' | 'emulator', directory: string): Promise<Server> {
@@ -204,10 +204,10 @@ class Server {
   }
 
   async rate(next: NextRequest): Promise<Rate> {
-    await this.#load(next, WARM_UP_MS);
+    await this.#load(next, warmUpMs);
     const before = await this.usage();
     const startedAt = performance.now();
-    const count = await this.#load(next, MEASURE_MS);
+    const count = await this.#load(next, measureMs);
     const seconds = (performance.now() - startedAt) / 1_000;
     const cpuSeconds = (await this.usage()).cpuSeconds - before.cpuSeconds;
     return { perSecond: count / seconds, perCpuSecond: count / cpuSeconds };
@@ -248,7 +248,7 @@ class Server {
         count += 1;
       }
     };
-    await Promise.all(Array.from({ length: CONNECTIONS }, caller));
+    await Promise.all(Array.from({ length: connectionCount }, caller));
     return count;
   }
 }

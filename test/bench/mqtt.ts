@@ -11,13 +11,13 @@ import { deriveDeviceKey } from '../../src/dps/device-key.ts';
 import type { Report } from './figure.ts';
 import { MqttServerProcess } from './mqtt-server.ts';
 
-const DEVICES = Number(process.env.DEVICES ?? 10_000);
-const WARM_UP_DEVICES = 200;
-const AT_ONCE = 64;
-const IDLE_CONNECTIONS = 1_000;
-const MAX_IDLE_MB = 50;
-const GOAL_PER_MINUTE = 10_000;
-const ID_SCOPE = '0ne00EE0001';
+const deviceCount = Number(process.env.DEVICES ?? 10_000);
+const warmUpDevices = 200;
+const atOnce = 64;
+const idleConnections = 1_000;
+const maxIdleMb = 50;
+const goalPerMinute = 10_000;
+const defaultIdScope = '0ne00EE0001';
 
 export async function run(report: Report): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'mqtt-bench-'));
@@ -28,15 +28,15 @@ export async function run(report: Report): Promise<void> {
     const echo = await measureMany(bare, groupKey);
     const own = await measureMany(emulator, groupKey);
     const known = await registrationsOf(emulator.ready.endpoint);
-    const lost = own.lost + Math.max(0, DEVICES + WARM_UP_DEVICES - known - own.lost);
+    const lost = own.lost + Math.max(0, deviceCount + warmUpDevices - known - own.lost);
     report({
-      name: `DPS emulator: ${DEVICES.toLocaleString('en')} devices registering over MQTT`,
+      name: `DPS emulator: ${deviceCount.toLocaleString('en')} devices registering over MQTT`,
       value: Math.round(own.perMinute),
       unit: 'devices/min',
       baseline: Math.round(echo.perMinute),
       ratio: own.perMinute / echo.perMinute,
-      goal: `at least ${GOAL_PER_MINUTE.toLocaleString('en')} a minute`,
-      met: own.perMinute >= GOAL_PER_MINUTE,
+      goal: `at least ${goalPerMinute.toLocaleString('en')} a minute`,
+      met: own.perMinute >= goalPerMinute,
     });
     report({
       name: 'DPS emulator: devices lost among them',
@@ -59,13 +59,13 @@ export async function run(report: Report): Promise<void> {
     const idle = await memoryOfIdle(emulator, groupKey);
     const bareIdle = await memoryOfIdle(bare, groupKey);
     report({
-      name: `DPS emulator: memory of ${IDLE_CONNECTIONS.toLocaleString('en')} idle MQTT connections`,
+      name: `DPS emulator: memory of ${idleConnections.toLocaleString('en')} idle MQTT connections`,
       value: idle,
       unit: 'MB resident',
       baseline: bareIdle,
       ratio: idle / bareIdle,
-      goal: `at most ${MAX_IDLE_MB} over none`,
-      met: idle <= MAX_IDLE_MB,
+      goal: `at most ${maxIdleMb} over none`,
+      met: idle <= maxIdleMb,
     });
   } finally {
     await Promise.all([bare.stop(), emulator.stop()]);
@@ -89,13 +89,13 @@ async function registrationsOf(endpoint: string): Promise<number> {
 
 async function measureMany(server: MqttServerProcess, groupKey: string) {
   const line = lineTo(server);
-  await registerMany(line, groupKey, 'warm', WARM_UP_DEVICES);
+  await registerMany(line, groupKey, 'warm', warmUpDevices);
   const before = await server.usage();
   const startedAt = performance.now();
-  const lost = await registerMany(line, groupKey, 'device', DEVICES);
+  const lost = await registerMany(line, groupKey, 'device', deviceCount);
   const seconds = (performance.now() - startedAt) / 1_000;
   const cpuSeconds = (await server.usage()).cpuSeconds - before.cpuSeconds;
-  return { lost, perMinute: (DEVICES / seconds) * 60, cpuMs: (cpuSeconds / DEVICES) * 1_000 };
+  return { lost, perMinute: (deviceCount / seconds) * 60, cpuMs: (cpuSeconds / deviceCount) * 1_000 };
 }
 
 interface Line {
@@ -119,7 +119,7 @@ async function registerMany(line: Line, groupKey: string, prefix: string, count:
       }
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: atOnce }, worker));
   return lost;
 }
 
@@ -163,7 +163,7 @@ class BenchDevice {
       cmd: 'connect',
       clientId: id,
       keepalive: 0,
-      username: `${ID_SCOPE}/registrations/${id}/api-version=2019-03-31`,
+      username: `${defaultIdScope}/registrations/${id}/api-version=2019-03-31`,
       password: Buffer.from(tokenOf(id, groupKey)),
     });
     if (connack.cmd !== 'connack' || connack.returnCode !== 0) {
@@ -204,7 +204,7 @@ class BenchDevice {
 }
 
 function tokenOf(id: string, groupKey: string): string {
-  const resource = encodeURIComponent(`${ID_SCOPE}/registrations/${id}`);
+  const resource = encodeURIComponent(`${defaultIdScope}/registrations/${id}`);
   const expiry = Math.floor(Date.now() / 1_000) + 3_600;
   const key = Buffer.from(deriveDeviceKey(groupKey, id), 'base64');
   const signature = createHmac('sha256', key).update(`${resource}\n${expiry}`).digest('base64');
@@ -216,8 +216,8 @@ async function memoryOfIdle(server: MqttServerProcess, groupKey: string): Promis
   const line = lineTo(server);
   const before = await server.usage();
   const devices: BenchDevice[] = [];
-  for (let index = 0; index < IDLE_CONNECTIONS; index += AT_ONCE) {
-    const ids = Array.from({ length: Math.min(AT_ONCE, IDLE_CONNECTIONS - index) }, (_, at) => index + at);
+  for (let index = 0; index < idleConnections; index += atOnce) {
+    const ids = Array.from({ length: Math.min(atOnce, idleConnections - index) }, (_, at) => index + at);
     const connected = ids.map((id) => BenchDevice.connect(line, `idle-${id}`, groupKey));
     devices.push(...(await Promise.all(connected)));
   }

@@ -10,12 +10,12 @@ import type { DeviceProvisioningClientOptions } from '../../src/dps/client-optio
 import { UnauthorizedError } from '../../src/dps/errors.ts';
 import { generateSasToken } from '../../src/dps/sas-token.ts';
 import { CapturedClock } from './captured-clock.ts';
-import { POLICY, useEmulator } from './emulator.ts';
+import { testPolicy, useEmulator } from './emulator.ts';
 import { ScriptedService } from './scripted-service.ts';
 
 const emulator = useEmulator();
 const allowInsecureLoopback = true;
-const HOUR = 3_600_000;
+const hour = 3_600_000;
 
 /** Signs in on paper: the emulator takes any token for the right audience. */
 class PaperCredential implements TokenCredential {
@@ -30,7 +30,7 @@ class PaperCredential implements TokenCredential {
 
   async getToken(scopes: string | string[]): Promise<AccessToken | null> {
     this.scopes.push(scopes);
-    const expiresOnTimestamp = this.#clock.now() + HOUR;
+    const expiresOnTimestamp = this.#clock.now() + hour;
     const claims = {
       aud: 'https://azure-devices-provisioning.net',
       exp: Math.floor(expiresOnTimestamp / 1000),
@@ -64,7 +64,7 @@ describe('A client can be made with', () => {
   });
 
   it("a policy's name and key", async () => {
-    const credential = new AzureNamedKeyCredential(POLICY, emulator.current.key);
+    const credential = new AzureNamedKeyCredential(testPolicy, emulator.current.key);
     await using client = new DeviceProvisioningClient(emulator.current.endpoint, credential, {
       allowInsecureLoopback,
     });
@@ -72,7 +72,7 @@ describe('A client can be made with', () => {
   });
 
   it('a shared access signature, with and without its scheme', async () => {
-    const token = generateSasToken(emulator.current.endpoint, POLICY, emulator.current.key, HOUR);
+    const token = generateSasToken(emulator.current.endpoint, testPolicy, emulator.current.key, hour);
     for (const signature of [token, token.replace('SharedAccessSignature ', '')]) {
       const credential = new AzureSASCredential(signature);
       await using client = new DeviceProvisioningClient(emulator.current.endpoint, credential, {
@@ -90,7 +90,7 @@ describe('A client can be made with', () => {
   });
 
   it('a key over TLS, too, where the authority is trusted', async () => {
-    const credential = new AzureNamedKeyCredential(POLICY, emulator.current.key);
+    const credential = new AzureNamedKeyCredential(testPolicy, emulator.current.key);
     await using client = new DeviceProvisioningClient(emulator.current.tlsEndpoint, credential, {
       caCertificates: [emulator.current.caCertificate],
     });
@@ -124,7 +124,7 @@ describe('A token of Microsoft Entra ID', () => {
     const credential = new PaperCredential(clock);
     await using client = overTls(credential, { clock });
     await listGroups(client);
-    clock.turn(HOUR - 300_001);
+    clock.turn(hour - 300_001);
     await listGroups(client);
     expect(credential.scopes.length).toBe(1);
     clock.turn(2);
@@ -151,7 +151,7 @@ describe('A token of Microsoft Entra ID', () => {
     await using client = overTls(credential, { clock });
     await listGroups(client);
     failing = true;
-    clock.turn(HOUR - 60_000);
+    clock.turn(hour - 60_000);
     await listGroups(client);
     await listGroups(client);
     expect(asked).toBe(2);
@@ -244,7 +244,7 @@ describe('After a 401', () => {
     });
     await expect(listGroups(client)).rejects.toThrow(UnauthorizedError);
     expect(await emulator.current.answers('EnrollmentGroup_Query')).toEqual({ 401: 1 });
-    credential.update(generateSasToken(emulator.current.endpoint, POLICY, emulator.current.key, HOUR));
+    credential.update(generateSasToken(emulator.current.endpoint, testPolicy, emulator.current.key, hour));
     expect(await listGroups(client)).toBe(0);
   });
 });
@@ -264,12 +264,12 @@ describe("A policy's key", () => {
     expect(await tokens()).toBe(1);
     clock.turn(2 * 60_000);
     expect(await tokens()).toBe(2);
-    clock.turn(-HOUR);
+    clock.turn(-hour);
     expect(await tokens()).toBe(3);
   });
 
   it('that is wrong costs one more request, with a new token, and is then the error', async () => {
-    const credential = new AzureNamedKeyCredential(POLICY, Buffer.from('a wrong key').toString('base64'));
+    const credential = new AzureNamedKeyCredential(testPolicy, Buffer.from('a wrong key').toString('base64'));
     await using client = new DeviceProvisioningClient(emulator.current.endpoint, credential, {
       allowInsecureLoopback,
     });
@@ -295,16 +295,21 @@ describe("A policy's key", () => {
   });
 
   it('can be rotated while the client runs', async () => {
-    const credential = new AzureNamedKeyCredential(POLICY, emulator.current.key);
+    const credential = new AzureNamedKeyCredential(testPolicy, emulator.current.key);
     await using client = new DeviceProvisioningClient(emulator.current.endpoint, credential, {
       allowInsecureLoopback,
     });
     expect(await listGroups(client)).toBe(0);
     const newKey = Buffer.from('another key, with its thirty-two').toString('base64');
-    const policy = { keyName: POLICY, primaryKey: newKey, secondaryKey: newKey, rights: ['EnrollmentRead'] };
+    const policy = {
+      keyName: testPolicy,
+      primaryKey: newKey,
+      secondaryKey: newKey,
+      rights: ['EnrollmentRead'],
+    };
     await emulator.current.control('PUT', '/policies', [policy]);
     await expect(listGroups(client)).rejects.toThrow(UnauthorizedError);
-    credential.update(POLICY, newKey);
+    credential.update(testPolicy, newKey);
     expect(await listGroups(client)).toBe(0);
     await expect(client.enrollmentGroups.delete('g')).rejects.toMatchObject({ name: 'ForbiddenError' });
   });

@@ -21,7 +21,7 @@ export interface Fault {
   seed?: number;
 }
 
-export const POLICY = 'provisioningserviceowner';
+export const testPolicy = 'provisioningserviceowner';
 
 /** The emulator of a test file, with its control plane at hand. */
 export class TestEmulator {

@@ -2,20 +2,20 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-const DIRECTORY = join(import.meta.dirname, '../../src/dps');
-const IMPORT = /^import (type )?[^'"]*['"]([^'"]+)['"];/gm;
+const directory = join(import.meta.dirname, '../../src/dps');
+const importPattern = /^import (type )?[^'"]*['"]([^'"]+)['"];/gm;
 
 function importsOf(file: string) {
-  const text = readFileSync(join(DIRECTORY, file), 'utf8');
+  const text = readFileSync(join(directory, file), 'utf8');
   // `import { type A, b }` over several lines is one line here.
-  return [...text.replaceAll(/\{[^}]*\}/g, '{}').matchAll(IMPORT)].map(([, type, module]) => ({
+  return [...text.replaceAll(/\{[^}]*\}/g, '{}').matchAll(importPattern)].map(([, type, module]) => ({
     module: module!,
     isType: type !== undefined,
   }));
 }
 
 describe('The client', () => {
-  it.each(readdirSync(DIRECTORY).filter((name) => name.endsWith('.ts')))(
+  it.each(readdirSync(directory).filter((name) => name.endsWith('.ts')))(
     'knows nothing of the rest of the project, and loads little: %s',
     (file) => {
       for (const { module, isType } of importsOf(file)) {
@@ -28,9 +28,9 @@ describe('The client', () => {
   );
 
   it('loads undici with its first request, and nothing else late', () => {
-    const late = readdirSync(DIRECTORY)
+    const late = readdirSync(directory)
       .filter((name) => name.endsWith('.ts'))
-      .flatMap((file) => [...readFileSync(join(DIRECTORY, file), 'utf8').matchAll(/import\('([^']+)'\)/g)])
+      .flatMap((file) => [...readFileSync(join(directory, file), 'utf8').matchAll(/import\('([^']+)'\)/g)])
       .map(([, module]) => module);
     expect(late).toEqual(['undici']);
   });

@@ -12,7 +12,7 @@ import { useEmulator } from './emulator.ts';
 import { ScriptedService } from './scripted-service.ts';
 
 const emulator = useEmulator();
-const BULK = 'IndividualEnrollment_RunBulkOperation';
+const bulk = 'IndividualEnrollment_RunBulkOperation';
 
 function devices(count: number, prefix = 'dev'): IndividualEnrollment[] {
   return Array.from({ length: count }, (_, i) => ({
@@ -28,7 +28,7 @@ describe('Creating many', () => {
     expect(results).toEqual(
       devices(43).map(({ registrationId }) => ({ id: registrationId, succeeded: true })),
     );
-    expect(await emulator.current.answers(BULK)).toEqual({ 200: 5 });
+    expect(await emulator.current.answers(bulk)).toEqual({ 200: 5 });
   });
 
   it('takes the failure of an item as its result', async () => {
@@ -47,7 +47,7 @@ describe('Creating many', () => {
   it('of nothing sends nothing', async () => {
     await using client = emulator.current.client();
     expect(await client.individualEnrollments.createMany([])).toEqual([]);
-    expect(await emulator.current.answers(BULK)).toEqual({});
+    expect(await emulator.current.answers(bulk)).toEqual({});
   });
 
   it('of groups works the same', async () => {
@@ -109,18 +109,18 @@ describe('Creating many', () => {
   });
 
   it('ends when nothing may be sent: the rest fails without being sent', async () => {
-    await emulator.current.faults({ operation: BULK, status: 403 });
+    await emulator.current.faults({ operation: bulk, status: 403 });
     await using client = emulator.current.client();
     const results = await client.individualEnrollments.createMany(devices(100), { concurrency: 1 });
     expect(results.length).toBe(100);
     for (const result of results) {
       expect(result.succeeded ? undefined : result.error).toBeInstanceOf(ForbiddenError);
     }
-    expect(await emulator.current.answers(BULK)).toEqual({ 403: 1 });
+    expect(await emulator.current.answers(bulk)).toEqual({ 403: 1 });
   });
 
   it('takes a request that fails after its retries as the result of its items alone', async () => {
-    await emulator.current.faults({ operation: BULK, status: 503, count: 1 });
+    await emulator.current.faults({ operation: bulk, status: 503, count: 1 });
     await using client = emulator.current.client({ retryOptions: { maxRetries: 0 } });
     const results = await client.individualEnrollments.createMany(devices(30), { concurrency: 1 });
     expect(results.map(({ succeeded }) => succeeded)).toEqual(results.map((_, i) => i >= 10));
@@ -128,7 +128,7 @@ describe('Creating many', () => {
   });
 
   it('is ended by an abort signal, which rejects', async () => {
-    await emulator.current.faults({ operation: BULK, latencyMs: 60_000 });
+    await emulator.current.faults({ operation: bulk, latencyMs: 60_000 });
     await using client = emulator.current.client();
     const controller = new AbortController();
     const call = client.individualEnrollments.createMany(devices(100), { abortSignal: controller.signal });
@@ -163,7 +163,7 @@ describe('Updating many', () => {
     for (const result of results) {
       expect(result).toMatchObject({ succeeded: false, error: expect.any(InvalidRequestError) });
     }
-    expect(await emulator.current.answers(BULK)).toEqual({});
+    expect(await emulator.current.answers(bulk)).toEqual({});
   });
 
   it('replaces any version where that is asked for, and still creates nothing', async () => {

@@ -5,11 +5,12 @@ import { meaningOf } from '../../src/dps/error-advice.ts';
 import { networkFailureOf } from '../../src/dps/network-failure.ts';
 import { isRetriedStatus, mayHaveBeenCarriedOut } from '../../src/dps/retry-policy.ts';
 
-const README = join(import.meta.dirname, '../../src/dps/README.md');
-const TABLE = /(?<=<!-- retry table: checked by a test -->\n)[\s\S]*(?=<!-- end of the retry table -->)/;
+const readmeText = join(import.meta.dirname, '../../src/dps/README.md');
+const tablePattern =
+  /(?<=<!-- retry table: checked by a test -->\n)[\s\S]*(?=<!-- end of the retry table -->)/;
 
-const STATUSES = [400, 401, 403, 404, 405, 408, 409, 412, 415, 429, 500, 501, 502, 503, 504];
-const FAILURES: [string, string[]][] = [
+const statusCodes = [400, 401, 403, 404, 405, 408, 409, 412, 415, 429, 500, 501, 502, 503, 504];
+const failureCodes: [string, string[]][] = [
   ['no connection', ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT']],
   ['no such host', ['ENOTFOUND', 'EAI_AGAIN']],
   [
@@ -31,11 +32,11 @@ const FAILURES: [string, string[]][] = [
 
 function retryTable(): string {
   const yes = (value: boolean) => (value ? 'yes' : 'no');
-  const statuses = STATUSES.map((status) => {
+  const statuses = statusCodes.map((status) => {
     const retried = status === 401 ? 'once, with a new token' : yes(isRetriedStatus(status));
     return `| ${status} | ${retried} | ${yes(mayHaveBeenCarriedOut(status))} | \`${meaningOf(status).errorClass.name}\` |`;
   });
-  const failures = FAILURES.map(([what, codes]) => {
+  const failures = failureCodes.map(([what, codes]) => {
     const [failure] = codes.map((code) => networkFailureOf({ code }));
     return `| ${what} (${codes.map((code) => `\`${code}\``).join(', ')}) | ${yes(failure!.retried)} | ${yes(failure!.mayHaveBeenCarriedOut)} | \`UnavailableError\` |`;
   });
@@ -54,22 +55,22 @@ function unpadded(table = ''): string {
 
 describe('The README', () => {
   it('has the retry table that the code has (UPDATE_README=1 writes it)', () => {
-    const readme = readFileSync(README, 'utf8');
+    const readme = readFileSync(readmeText, 'utf8');
     if (process.env.UPDATE_README) {
-      writeFileSync(README, readme.replace(TABLE, retryTable()));
+      writeFileSync(readmeText, readme.replace(tablePattern, retryTable()));
     }
-    expect(unpadded(TABLE.exec(readFileSync(README, 'utf8'))?.[0])).toBe(unpadded(retryTable()));
+    expect(unpadded(tablePattern.exec(readFileSync(readmeText, 'utf8'))?.[0])).toBe(unpadded(retryTable()));
   });
 
-  it.each(FAILURES)('sorts all codes of a row alike: %s', (_what, codes) => {
+  it.each(failureCodes)('sorts all codes of a row alike: %s', (_what, codes) => {
     const kinds = codes.map((code) => ({ ...networkFailureOf({ code }), code: '' }));
     expect(new Set(kinds.map((kind) => JSON.stringify(kind))).size).toBe(1);
   });
 
   it('names only files that are there', () => {
-    const links = readFileSync(README, 'utf8').matchAll(/\]\((samples\/[^)]+)\)/g);
+    const links = readFileSync(readmeText, 'utf8').matchAll(/\]\((samples\/[^)]+)\)/g);
     for (const [, path] of links) {
-      expect(() => readFileSync(join(README, '..', path!))).not.toThrow();
+      expect(() => readFileSync(join(readmeText, '..', path!))).not.toThrow();
     }
   });
 });

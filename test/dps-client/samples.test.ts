@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeCertificate } from './certificates.ts';
 import { TestEmulator } from './emulator.ts';
 
-const SAMPLES = join(import.meta.dirname, '../../src/dps/samples');
+const samples = join(import.meta.dirname, '../../src/dps/samples');
 
 /** What each sample prints, besides what the emulator chooses. */
-const OUTPUTS: Record<string, string[]> = {
+const expectedOutputs: Record<string, string[]> = {
   'client-from-connection-string.ts': ['Connected to http://127.0.0.1'],
   'client-from-entra-id.ts': ['Connected to https://'],
   'client-from-named-key.ts': ['with both keys.'],
@@ -75,7 +75,7 @@ afterAll(async () => {
 
 async function runSample(name: string): Promise<string> {
   const overTls = name.includes('entra');
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(SAMPLES, name)], {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(samples, name)], {
     cwd: directory,
     env: {
       ...emulator.environment,
@@ -102,11 +102,11 @@ function paperToken(): string {
 
 describe('The samples', () => {
   it('are all tried here', async () => {
-    const files = (await readdir(SAMPLES)).filter((name) => name !== 'simulated-device.ts');
-    expect(files.sort()).toEqual(Object.keys(OUTPUTS).sort());
+    const files = (await readdir(samples)).filter((name) => name !== 'simulated-device.ts');
+    expect(files.sort()).toEqual(Object.keys(expectedOutputs).sort());
   });
 
-  it.concurrent.each(Object.entries(OUTPUTS))(
+  it.concurrent.each(Object.entries(expectedOutputs))(
     '%s does what it says, and leaves nothing behind',
     async (name, outputs) => {
       const stdout = await runSample(name);

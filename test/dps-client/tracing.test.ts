@@ -23,11 +23,11 @@ interface RecordedSpan {
   ended: boolean;
 }
 
-const SPAN = Symbol('span');
+const spanName = Symbol('span');
 const spans: RecordedSpan[] = [];
 
 function contextOf(span: unknown): TracingContext {
-  const values = new Map<symbol, unknown>([[SPAN, span]]);
+  const values = new Map<symbol, unknown>([[spanName, span]]);
   const context: TracingContext = {
     getValue: (key) => values.get(key),
     setValue: (key, value) => {
@@ -48,7 +48,7 @@ const recording: Instrumenter = {
     const span: RecordedSpan = {
       name,
       kind: spanKind,
-      parent: tracingContext?.getValue(SPAN),
+      parent: tracingContext?.getValue(spanName),
       attributes: {},
       ended: false,
     };
@@ -76,7 +76,7 @@ const recording: Instrumenter = {
   withContext: (_context, callback, ...args) => callback(...args),
   parseTraceparentHeader: () => undefined,
   createRequestHeaders: (context) => ({
-    traceparent: `00-trace-${spans.indexOf(context?.getValue(SPAN) as RecordedSpan)}-01`,
+    traceparent: `00-trace-${spans.indexOf(context?.getValue(spanName) as RecordedSpan)}-01`,
   }),
 };
 
@@ -130,7 +130,7 @@ describe('With a tracing client of @azure/core-tracing', () => {
     const expiresOnTimestamp = Date.now() + 3_600_000;
     const credential: TokenCredential = {
       getToken: async (_scopes, options) => {
-        contexts.push(options?.tracingOptions?.tracingContext?.getValue(SPAN));
+        contexts.push(options?.tracingOptions?.tracingContext?.getValue(spanName));
         return { token: 'none', expiresOnTimestamp };
       },
     };

@@ -4,11 +4,11 @@ import fc from 'fast-check';
 import { generate, type Packet } from 'mqtt-packet';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { derivedKey, deviceToken, startTestEmulator, symmetricGroup, type TestEmulator } from './harness.ts';
-import { MqttConnection, pollTopic, RESPONSES, registerTopic } from './mqtt-client.ts';
+import { MqttConnection, pollTopic, registerTopic, responses } from './mqtt-client.ts';
 
-const STREAMS = 5_000;
+const streamCount = 5_000;
 /** Connections at once: a handshake of TLS takes longer than all else. */
-const AT_ONCE = 25;
+const atOnce = 25;
 
 let emulator: TestEmulator;
 let trust: SecureContext;
@@ -19,7 +19,7 @@ beforeAll(async () => {
   trust = createSecureContext({ ca: readFileSync(emulator.caCertificate) });
   const { json } = await emulator.call('PUT', '/enrollmentGroups/all', { body: symmetricGroup('all') });
   const groupKey = json.attestation.symmetricKey.primaryKey;
-  connects = Array.from({ length: AT_ONCE }, (_, index) => connectOf(`dev-${index}`, groupKey));
+  connects = Array.from({ length: atOnce }, (_, index) => connectOf(`dev-${index}`, groupKey));
 });
 afterAll(() => emulator.stop());
 
@@ -31,7 +31,7 @@ function connectOf(clientId: string, groupKey: string): Buffer {
 
 const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map((array) => Buffer.from(array));
 const topic = fc.oneof(
-  fc.constantFrom(registerTopic('1'), registerTopic('1'), pollTopic('2', '5.0.x'), RESPONSES, '', '#', '+/a'),
+  fc.constantFrom(registerTopic('1'), registerTopic('1'), pollTopic('2', '5.0.x'), responses, '', '#', '+/a'),
   fc.string({ unit: 'binary', maxLength: 40 }),
   fc.string({ maxLength: 20 }).map(registerTopic),
   fc.string({ maxLength: 20 }).map((id) => pollTopic('3', id)),
@@ -107,9 +107,9 @@ const stream = fc.tuple(
   fc.array(fc.nat(400), { maxLength: 3 }),
 );
 
-it(`takes ${STREAMS.toLocaleString('en')} arbitrary streams without an error of its own`, async () => {
+it(`takes ${streamCount.toLocaleString('en')} arbitrary streams without an error of its own`, async () => {
   const complaints = vi.spyOn(console, 'error');
-  const batch = fc.array(stream, { minLength: AT_ONCE, maxLength: AT_ONCE });
+  const batch = fc.array(stream, { minLength: atOnce, maxLength: atOnce });
   await fc.assert(
     fc.asyncProperty(batch, async (streams) => {
       await Promise.all(
@@ -119,7 +119,7 @@ it(`takes ${STREAMS.toLocaleString('en')} arbitrary streams without an error of 
       );
       expect(complaints).not.toHaveBeenCalled();
     }),
-    { numRuns: STREAMS / AT_ONCE, endOnFailure: true },
+    { numRuns: streamCount / atOnce, endOnFailure: true },
   );
   complaints.mockRestore();
   const { requests } = (await emulator.control('GET', 'stats')).json;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { deviceToken, startTestEmulator, symmetric, symmetricGroup, type TestEmulator } from './harness.ts';
 
-const REQUESTS = 2_400;
+const requestCount = 2_400;
 
 let emulator: TestEmulator;
 let tokens: string[];
@@ -210,7 +210,7 @@ const request = fc.record({
   identity: fc.constantFrom('owner', 'owner', 'owner', 0, 1, 2, undefined),
 });
 
-it(`takes ${REQUESTS.toLocaleString('en')} arbitrary requests without an error of its own`, async () => {
+it(`takes ${requestCount.toLocaleString('en')} arbitrary requests without an error of its own`, async () => {
   await fc.assert(
     fc.asyncProperty(request, async (sent) => {
       const send = { body: sent.body, version: sent.version };
@@ -225,7 +225,7 @@ it(`takes ${REQUESTS.toLocaleString('en')} arbitrary requests without an error o
       expect(Math.floor(reply.json.errorCode / 1000)).toBe(reply.status);
       expect(reply.json.trackingId).toBe(reply.headers['x-ms-request-id']);
     }),
-    { numRuns: REQUESTS },
+    { numRuns: requestCount },
   );
   expect((await emulator.call('POST', '/enrollments/query', { body: { query: '*' } })).status).toBe(200);
 });

@@ -2,8 +2,8 @@ import '../../src/local/dps/reflect-metadata.ts';
 import { createPrivateKey, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-const DAY_MS = 86_400_000;
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const dayMs = 86_400_000;
 
 x509.cryptoProvider.set(webcrypto);
 
@@ -24,15 +24,15 @@ export interface CertificateOptions {
 
 /** Makes a certificate for tests; self-signed without an issuer. */
 export async function makeCertificate(subject: string, options: CertificateOptions = {}): Promise<Identity> {
-  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.create({
     subject,
     issuer: options.issuer?.certificate.subject ?? subject,
     publicKey: keys.publicKey,
     signingKey: options.issuer?.keys.privateKey ?? keys.privateKey,
-    signingAlgorithm: ALGORITHM,
-    notBefore: options.notBefore ?? new Date(Date.now() - DAY_MS),
-    notAfter: options.notAfter ?? new Date(Date.now() + 365 * DAY_MS),
+    signingAlgorithm: algorithm,
+    notBefore: options.notBefore ?? new Date(Date.now() - dayMs),
+    notAfter: options.notAfter ?? new Date(Date.now() + 365 * dayMs),
     extensions: [new x509.BasicConstraintsExtension(options.isAuthority ?? false, undefined, true)],
   });
   const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
@@ -45,11 +45,11 @@ export async function makeCertificate(subject: string, options: CertificateOptio
 
 /** A PKCS#10 request, base64 of DER. */
 export async function makeRequest(subject: string): Promise<string> {
-  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
     name: subject,
     keys,
-    signingAlgorithm: ALGORITHM,
+    signingAlgorithm: algorithm,
   });
   return request.toString('base64');
 }

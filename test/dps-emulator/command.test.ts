@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 
-const MAIN = join(import.meta.dirname, '../../src/local/dps/main.ts');
+const main = join(import.meta.dirname, '../../src/local/dps/main.ts');
 
 let directory: string;
 const children: ChildProcess[] = [];
@@ -21,7 +21,7 @@ afterEach(() => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 function run(...flags: string[]) {
-  const child = spawn(process.execPath, [MAIN, ...flags], {
+  const child = spawn(process.execPath, [main, ...flags], {
     cwd: directory,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

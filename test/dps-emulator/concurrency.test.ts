@@ -8,7 +8,7 @@ beforeAll(async () => {
 afterAll(() => emulator.stop());
 beforeEach(() => emulator.control('POST', 'reset'));
 
-const STALE = Buffer.from('"00000000-0000-0800-0000-000000000000"').toString('base64');
+const stale = Buffer.from('"00000000-0000-0800-0000-000000000000"').toString('base64');
 
 describe.each([
   { path: '/enrollments/x-1', body: symmetric('x-1'), exists: 409201, missing: 404201 },
@@ -41,18 +41,18 @@ describe.each([
 
   it('PUT with a stale etag is refused, and changes nothing', async () => {
     const { etag } = (await put()).json;
-    const reply = await put(STALE);
+    const reply = await put(stale);
     expect([reply.status, String(reply.json.errorCode).slice(0, 3)]).toEqual([412, '412']);
     expect((await emulator.call('GET', path)).json.etag).toBe(etag);
   });
 
   it('PUT with If-Match on nothing: 412 for an etag, 404 for *', async () => {
-    expect((await put(STALE)).status).toBe(412);
+    expect((await put(stale)).status).toBe(412);
     expect((await put('*')).json.errorCode).toBe(missing);
     expect((await emulator.call('GET', path)).status).toBe(404);
   });
 
-  it.each(['abc', 'W/"x"', '""', `${STALE}=`, '"*', 'null'])('If-Match %s is no etag', async (ifMatch) => {
+  it.each(['abc', 'W/"x"', '""', `${stale}=`, '"*', 'null'])('If-Match %s is no etag', async (ifMatch) => {
     const { etag } = (await put()).json;
     for (const reply of [await put(ifMatch), await remove(ifMatch)]) {
       expect([reply.status, reply.json.message]).toEqual([400, 'ETag is invalid']);
@@ -63,7 +63,7 @@ describe.each([
   it('DELETE without If-Match, with * or with the etag deletes; a stale etag does not', async () => {
     for (const ifMatch of [() => undefined, () => '*', (etag: string) => etag]) {
       const { etag } = (await put()).json;
-      expect((await remove(STALE)).status).toBe(412);
+      expect((await remove(stale)).status).toBe(412);
       const reply = await remove(ifMatch(etag));
       expect([reply.status, reply.text]).toEqual([204, '']);
       expect(reply.headers).not.toHaveProperty('content-type');

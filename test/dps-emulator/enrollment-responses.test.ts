@@ -4,8 +4,8 @@ import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { type Identity, makeCertificate } from './certificates.ts';
 import { startTestEmulator, symmetric, symmetricGroup, type TestEmulator } from './harness.ts';
 
-const ETAG = /^Ij[A-Za-z0-9+/]{47}CI=$/;
-const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,6}[1-9])?Z$/;
+const etagPattern = /^Ij[A-Za-z0-9+/]{47}CI=$/;
+const timestamp = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,6}[1-9])?Z$/;
 
 let emulator: TestEmulator;
 let signer: Identity;
@@ -28,11 +28,11 @@ describe('PUT of an enrollment', () => {
     const { primaryKey, secondaryKey } = json.attestation.symmetricKey;
     expect(Buffer.from(primaryKey, 'base64')).toHaveLength(64);
     expect(secondaryKey).not.toBe(primaryKey);
-    expect(json.etag).toMatch(ETAG);
+    expect(json.etag).toMatch(etagPattern);
     expect(Buffer.from(json.etag, 'base64').toString()).toMatch(
       /^"[0-9a-f]{8}-0000-0800-0000-[0-9a-f]{8}0000"$/,
     );
-    expect(json.createdDateTimeUtc).toMatch(TIMESTAMP);
+    expect(json.createdDateTimeUtc).toMatch(timestamp);
     expect(json.lastUpdatedDateTimeUtc).toBe(json.createdDateTimeUtc);
     expect(headers['content-type']).toBe('application/json; charset=utf-8');
     expect(headers['strict-transport-security']).toBe('max-age=31536000; includeSubDomains');

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type DpsEmulator, type DpsEmulatorOptions, startDpsEmulator } from '../../src/local/dps/emulator.ts';
 import type { Identity } from './certificates.ts';
 
-export const VERSION = '2021-10-01';
+export const apiVersion = '2021-10-01';
 
 export interface Reply {
   status: number;
@@ -57,7 +57,7 @@ export async function startTestEmulator(options: Partial<DpsEmulatorOptions> = {
 
   const raw: TestEmulator['raw'] = (method, path, send = {}) => {
     const isTls = send.tls === true || send.identity !== undefined;
-    const version = send.version ?? VERSION;
+    const version = send.version ?? apiVersion;
     const url = `${isTls ? emulator.tlsEndpoint : emulator.endpoint}${path}`;
     const versioned = version === '' ? url : `${url}${path.includes('?') ? '&' : '?'}api-version=${version}`;
     return exchange(method, versioned, send, isTls ? ca : undefined);

@@ -3,12 +3,12 @@ import { request } from 'node:http';
 import { Registry } from 'azure-iothub';
 import { SharedAccessSignature } from 'azure-iothub/dist/common-core/shared_access_signature.js';
 import { RestApiClient } from 'azure-iothub/dist/common-http/rest_api_client.js';
-import { DEVELOPMENT_HUB_KEY } from '../../src/local/dps/hub/authorization.ts';
+import { developmentHubKey } from '../../src/local/dps/hub/authorization.ts';
 
 /** The official client, unmodified, with a transport that goes to this machine instead of to the hub's own. */
 export function officialRegistry(endpoint: string, hub: string, policy = 'iothubowner'): Registry {
   const expiry = Math.floor(Date.now() / 1_000) + 3_600;
-  const sharedAccessSignature = SharedAccessSignature.create(hub, policy, DEVELOPMENT_HUB_KEY, expiry);
+  const sharedAccessSignature = SharedAccessSignature.create(hub, policy, developmentHubKey, expiry);
   const config = { host: hub, sharedAccessSignature };
   const { hostname, port } = new URL(endpoint);
   const http = {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { deriveDeviceKey } from '../../src/dps/device-key.ts';
 import { registerDevice } from '../../src/local/devices/simulated-device.ts';
-import { DEVELOPMENT_HUB_KEY } from '../../src/local/dps/hub/authorization.ts';
+import { developmentHubKey } from '../../src/local/dps/hub/authorization.ts';
 import { signToken, startTestEmulator, type TestEmulator } from './harness.ts';
 import { officialRegistry } from './hub-client.ts';
 
@@ -34,7 +34,7 @@ async function enroll(id: string, more: object = {}, headers = {}): Promise<void
 }
 
 function hubCall(method: string, path: string, body?: unknown, headers = {}) {
-  const authorization = signToken({ resource: hub, key: DEVELOPMENT_HUB_KEY, keyName: 'iothubowner' });
+  const authorization = signToken({ resource: hub, key: developmentHubKey, keyName: 'iothubowner' });
   const sent = { authorization, host: hub, ...headers };
   return emulator.raw(method, path, { body, version: '2021-04-12', headers: sent });
 }

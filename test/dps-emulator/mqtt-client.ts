@@ -6,8 +6,8 @@ import { createWebSocketStream, WebSocket } from 'ws';
 import type { Identity } from './certificates.ts';
 import { deviceToken, type TestEmulator } from './harness.ts';
 
-export const RESPONSES = '$dps/registrations/res/#';
-const VERSION = '2019-03-31';
+export const responses = '$dps/registrations/res/#';
+const apiVersion = '2019-03-31';
 
 export interface ConnectionOptions {
   transport?: 'mqtt' | 'mqtt-ws';
@@ -90,14 +90,14 @@ export class MqttConnection {
       protocolVersion: 4,
       clean: true,
       keepalive: 60,
-      username: `${idScope}/registrations/${registrationId}/api-version=${VERSION}&ClientVersion=test%2F1.0`,
+      username: `${idScope}/registrations/${registrationId}/api-version=${apiVersion}&ClientVersion=test%2F1.0`,
       ...more,
     });
     const connack = (await this.next()) as IConnackPacket | undefined;
     return connack?.returnCode;
   }
 
-  async subscribe(topic = RESPONSES, qos: 0 | 1 | 2 = 1): Promise<number[]> {
+  async subscribe(topic = responses, qos: 0 | 1 | 2 = 1): Promise<number[]> {
     this.send({ cmd: 'subscribe', messageId: this.nextId(), subscriptions: [{ topic, qos }] });
     const packet = await this.next();
     if (packet?.cmd !== 'suback') {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Identity, makeCertificate } from './certificates.ts';
 import { deviceToken, startTestEmulator, symmetric, type TestEmulator } from './harness.ts';
-import { connected, open, pollTopic, RESPONSES, registerTopic } from './mqtt-client.ts';
+import { connected, open, pollTopic, registerTopic, responses } from './mqtt-client.ts';
 
 let emulator: TestEmulator;
 let key: string;
@@ -26,28 +26,28 @@ async function stillServes(): Promise<void> {
 }
 
 describe('CONNECT', () => {
-  const SCOPE = '0ne00EE0001';
+  const Scope = '0ne00EE0001';
   const query = 'api-version=2019-03-31&ClientVersion=x';
 
   it.each([
-    ['all is well', `${SCOPE}/registrations/dev-1/${query}`, 0],
-    ['the id scope is in other letters', `${SCOPE.toLowerCase()}/registrations/dev-1/${query}`, 0],
-    ['the device is not enrolled, which only registering tells', `${SCOPE}/registrations/nobody/${query}`, 0],
-    ['the agent has slashes', `${SCOPE}/registrations/dev-1/${query}/1.0 (a/b)`, 0],
+    ['all is well', `${Scope}/registrations/dev-1/${query}`, 0],
+    ['the id scope is in other letters', `${Scope.toLowerCase()}/registrations/dev-1/${query}`, 0],
+    ['the device is not enrolled, which only registering tells', `${Scope}/registrations/nobody/${query}`, 0],
+    ['the agent has slashes', `${Scope}/registrations/dev-1/${query}/1.0 (a/b)`, 0],
     ['the id scope is unknown', `0ne00FFFFFF/registrations/dev-1/${query}`, 3],
     ['there is no user name', undefined, 4],
     ['the user name is empty', '', 4],
     ['the user name is no path', 'dev-1', 4],
-    ['the registration id is missing', `${SCOPE}/registrations//${query}`, 4],
-    ['the registration id is none', `${SCOPE}/registrations/-dev/${query}`, 4],
-    ['the query is missing', `${SCOPE}/registrations/dev-1`, 4],
-    ['the api-version is missing', `${SCOPE}/registrations/dev-1/ClientVersion=x`, 4],
-    ['the api-version is unknown', `${SCOPE}/registrations/dev-1/api-version=2018-01-01`, 4],
+    ['the registration id is missing', `${Scope}/registrations//${query}`, 4],
+    ['the registration id is none', `${Scope}/registrations/-dev/${query}`, 4],
+    ['the query is missing', `${Scope}/registrations/dev-1`, 4],
+    ['the api-version is missing', `${Scope}/registrations/dev-1/ClientVersion=x`, 4],
+    ['the api-version is unknown', `${Scope}/registrations/dev-1/api-version=2018-01-01`, 4],
   ])('is answered, where %s: CONNACK', async (_, username, code) => {
     const device = await open(emulator);
     const [, , registrationId = ''] = username?.split('/') ?? [];
     const credentials = username === undefined ? { username } : { username, password: token };
-    expect(await device.connect(registrationId || 'x', SCOPE, credentials as object)).toBe(code);
+    expect(await device.connect(registrationId || 'x', Scope, credentials as object)).toBe(code);
     if (code === 0) {
       await device.close();
     } else {
@@ -238,7 +238,7 @@ describe('a connection stays', () => {
     }
     const subscriptions = [
       { topic: '#', qos: 0 },
-      { topic: RESPONSES, qos: 1 },
+      { topic: responses, qos: 1 },
     ] as const;
     device.send({ cmd: 'subscribe', messageId: 50, subscriptions: [...subscriptions] });
     expect(await device.next()).toMatchObject({ cmd: 'suback', messageId: 50, granted: [128, 1] });
@@ -255,18 +255,18 @@ describe('a connection stays', () => {
   });
 
   it('through a flood of requests, all of which are answered, and only to the device that asked', async () => {
-    const FLOOD = 2_000;
+    const Flood = 2_000;
     const quiet = await open(emulator);
     await quiet.connect('quiet', emulator.idScope, { password: token });
     await quiet.subscribe();
     const device = await connected(emulator, 'dev-1', key);
     const packets = [];
-    for (let rid = 1; rid <= FLOOD; rid++) {
+    for (let rid = 1; rid <= Flood; rid++) {
       packets.push(generate(publish({ topic: registerTopic(String(rid)), qos: 0 })));
     }
     device.send(Buffer.concat(packets));
     const rids = new Set<string>();
-    while (rids.size < FLOOD) {
+    while (rids.size < Flood) {
       const response = await device.response();
       expect(response?.status).toBe(202);
       rids.add(/\$rid=(\d+)/.exec(response?.packet.topic ?? '')?.[1] ?? '');
@@ -287,7 +287,7 @@ describe('a connection stays', () => {
     const username = `${emulator.idScope}/registrations/mute/api-version=2019-03-31`;
     const password = Buffer.from(own);
     socket.write(generate({ cmd: 'connect', clientId: 'mute', username, password, keepalive: 1 }));
-    const subscriptions = [{ topic: RESPONSES, qos: 0 }] as const;
+    const subscriptions = [{ topic: responses, qos: 0 }] as const;
     socket.write(generate({ cmd: 'subscribe', messageId: 1, subscriptions: [...subscriptions] }));
     const topic = pollTopic('r'.repeat(1_000), 'none');
     const flood = Buffer.concat(Array.from({ length: 50 }, () => generate(publish({ topic, qos: 0 }))));

@@ -13,7 +13,7 @@ import {
   symmetricGroup,
   type TestEmulator,
 } from './harness.ts';
-import { connected, open, pollTopic, RESPONSES, registerTopic } from './mqtt-client.ts';
+import { connected, open, pollTopic, registerTopic, responses } from './mqtt-client.ts';
 
 let emulator: TestEmulator;
 let key: string;
@@ -266,7 +266,7 @@ describe('responses', () => {
       [0, 0],
     ] as const) {
       const device = await connected(emulator, 'dev-1', key);
-      expect(await device.subscribe(RESPONSES, asked)).toEqual([granted]);
+      expect(await device.subscribe(responses, asked)).toEqual([granted]);
       expect((await device.ask('register'))?.packet.qos).toBe(granted);
       await device.close();
     }
@@ -274,7 +274,7 @@ describe('responses', () => {
 
   it('stay away from a device that is not subscribed, which registers all the same', async () => {
     const device = await connected(emulator, 'dev-1', key);
-    device.send({ cmd: 'unsubscribe', messageId: 90, unsubscriptions: [RESPONSES] });
+    device.send({ cmd: 'unsubscribe', messageId: 90, unsubscriptions: [responses] });
     expect(await device.next()).toMatchObject({ cmd: 'unsuback', messageId: 90 });
     device.publish(registerTopic('1'), '');
     expect(await device.next()).toMatchObject({ cmd: 'puback' });

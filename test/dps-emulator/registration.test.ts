@@ -12,7 +12,7 @@ import {
   type TestEmulator,
 } from './harness.ts';
 
-const OPERATION_ID = /^\d\.[0-9a-f]{16}\.[0-9a-f-]{36}$/;
+const operationIdPattern = /^\d\.[0-9a-f]{16}\.[0-9a-f-]{36}$/;
 
 let emulator: TestEmulator;
 beforeAll(async () => {
@@ -53,7 +53,10 @@ describe('a registration', () => {
       body: { registrationId: 'Dev-1' },
     });
     expect(first.status).toBe(202);
-    expect(first.json).toEqual({ operationId: expect.stringMatching(OPERATION_ID), status: 'assigning' });
+    expect(first.json).toEqual({
+      operationId: expect.stringMatching(operationIdPattern),
+      status: 'assigning',
+    });
     expect(first.headers.location).toBe(`${emulator.endpoint}${path}/register`);
     expect(first.headers['retry-after']).toBe('3');
     expect(first.headers['x-ms-request-id']).toMatch(/^[0-9a-f-]{36}$/);

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { signToken, startTestEmulator, symmetric, type TestEmulator } from './harness.ts';
 
-const OWNER = 'provisioningserviceowner';
-const AUDIENCE = 'https://azure-devices-provisioning.net';
+const owner = 'provisioningserviceowner';
+const audience = 'https://azure-devices-provisioning.net';
 
 let emulator: TestEmulator;
 beforeAll(async () => {
@@ -23,7 +23,7 @@ function list(authorization: string | undefined, tls = false) {
 }
 
 function token(resource: string, more: { key?: string; keyName?: string; expiry?: number } = {}) {
-  return signToken({ resource, key: emulator.policyKey, keyName: OWNER, ...more });
+  return signToken({ resource, key: emulator.policyKey, keyName: owner, ...more });
 }
 
 describe('a SAS token', () => {
@@ -94,7 +94,7 @@ describe('a SAS token', () => {
       authorization: signToken({
         resource: own.host,
         key: own.policyKey,
-        keyName: OWNER,
+        keyName: owner,
         expiry: seconds() + 60,
       }),
     };
@@ -166,7 +166,7 @@ describe('a bearer token', () => {
   const jwt = (claims: Record<string, unknown>) =>
     `Bearer ${[
       { alg: 'RS256', typ: 'JWT' },
-      { aud: AUDIENCE, exp: seconds() + 60, ...claims },
+      { aud: audience, exp: seconds() + 60, ...claims },
     ]
       .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
       .join('.')}.c2lnbmF0dXJl`;
@@ -190,7 +190,7 @@ describe('a bearer token', () => {
     for (const authorization of wrong) {
       expect((await list(authorization, true)).status).toBe(401);
     }
-    expect((await list(jwt({ aud: `${AUDIENCE}/` }), true)).status).toBe(200);
+    expect((await list(jwt({ aud: `${audience}/` }), true)).status).toBe(200);
   });
 
   it('has the rights of its roles: a reader reads, but neither writes nor sees keys', async () => {

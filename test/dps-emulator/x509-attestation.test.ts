@@ -12,7 +12,7 @@ import {
   type TestEmulator,
 } from './harness.ts';
 
-const DAY_MS = 86_400_000;
+const dayMs = 86_400_000;
 
 let emulator: TestEmulator;
 let root: Identity;
@@ -71,10 +71,10 @@ describe('an individual enrollment', () => {
   });
 
   it.each([
-    ['expired', { notBefore: new Date(Date.now() - 2 * DAY_MS), notAfter: new Date(Date.now() - DAY_MS) }],
+    ['expired', { notBefore: new Date(Date.now() - 2 * dayMs), notAfter: new Date(Date.now() - dayMs) }],
     [
       'not yet valid',
-      { notBefore: new Date(Date.now() + DAY_MS), notAfter: new Date(Date.now() + 2 * DAY_MS) },
+      { notBefore: new Date(Date.now() + dayMs), notAfter: new Date(Date.now() + 2 * dayMs) },
     ],
   ])('refuses a certificate that is %s, though it may be enrolled', async (_, dates) => {
     const identity = await makeCertificate('CN=dev-1', dates);

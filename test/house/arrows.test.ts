@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { findCircle, importsOf } from './imports.ts';
 
 /** Small files at the top of `src` that every room may use, and that know no room but events. */
-const TOOLS = ['clock', 'csv', 'json-file', 'log', 'name-pattern', 'ncrontab'];
+const toolFolders = ['clock', 'csv', 'json-file', 'log', 'name-pattern', 'ncrontab'];
 
 /** Each room, and the rooms that it may import: the table of src/README.md. Downward only, so nothing comes back up. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+const mayImport: Readonly<Record<string, readonly string[]>> = {
   functions: ['app', 'http', 'audit', 'events', 'tools'],
   app: ['services', 'settings', 'tools'],
   services: [
@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Packages that one place speaks to for all others. `src/local` stands on the other side of the wire. */
-const SPOKEN_TO_BY: readonly (readonly [RegExp, RegExp])[] = [
+const spokenToBy: readonly (readonly [RegExp, RegExp])[] = [
   [/^@azure\/functions$/, /^src\/functions\//],
   [/^undici$/, /^src\/dps\//],
   [/^@azure\/data-tables$/, /^src\/storage\/tables\.ts$/],
@@ -55,7 +55,7 @@ function roomOf(file: string): string {
     return 'packaged-files';
   }
   const name = first.replace(/\.ts$/, '');
-  return TOOLS.includes(name) ? 'tools' : name;
+  return toolFolders.includes(name) ? 'tools' : name;
 }
 
 const told = ({ from, to }: { from: string; to: string }) => `${from} imports ${to}`;
@@ -63,21 +63,21 @@ const told = ({ from, to }: { from: string; to: string }) => `${from} imports ${
 describe('The house', () => {
   it('has no room that the table does not name', () => {
     const rooms = new Set(imports.map(({ from }) => roomOf(from)));
-    expect([...rooms].filter((room) => !(room in MAY_IMPORT))).toEqual([]);
+    expect([...rooms].filter((room) => !(room in mayImport))).toEqual([]);
     expect(imports.length).toBeGreaterThan(1000);
   });
 
   it('has no arrow but those of the table', () => {
     const wrong = imports.filter(({ from, to, isPackage }) => {
       const [room, target] = [roomOf(from), roomOf(to)];
-      return !isPackage && room !== target && !MAY_IMPORT[room]?.includes(target);
+      return !isPackage && room !== target && !mayImport[room]?.includes(target);
     });
     expect(wrong.map(told)).toEqual([]);
   });
 
   it('has no arrow in the table that no file needs', () => {
     const used = new Set(imports.map(({ from, to }) => `${roomOf(from)} > ${roomOf(to)}`));
-    const unused = Object.entries(MAY_IMPORT).flatMap(([room, targets]) =>
+    const unused = Object.entries(mayImport).flatMap(([room, targets]) =>
       targets
         .filter((each) => each !== 'tools' && !used.has(`${room} > ${each}`))
         .map((each) => `${room} > ${each}`),
@@ -98,7 +98,7 @@ describe('The house', () => {
     expect(wrong.map(told)).toEqual([]);
   });
 
-  it.each(SPOKEN_TO_BY)('speaks to %s in one place', (name, place) => {
+  it.each(spokenToBy)('speaks to %s in one place', (name, place) => {
     const speakers = imports.filter(({ to, isPackage }) => isPackage && name.test(to));
     expect(speakers.length).toBeGreaterThan(0);
     expect(speakers.filter(({ from }) => !place.test(from)).map(told)).toEqual([]);
@@ -110,10 +110,10 @@ describe('The house', () => {
 });
 
 /** Each may import those before it. */
-const FLOORS_OF_ENROLLMENT = ['ledger', 'dps-access', 'hub-access', 'rejected', 'pipeline'];
+const floorsOfEnrollment = ['ledger', 'dps-access', 'hub-access', 'rejected', 'pipeline'];
 
 describe('The rooms of src/enrollment', () => {
-  const floorOf = (file: string) => FLOORS_OF_ENROLLMENT.indexOf(file.split('/')[2] ?? '');
+  const floorOf = (file: string) => floorsOfEnrollment.indexOf(file.split('/')[2] ?? '');
 
   it('are five, and every file lies in one', () => {
     const files = imports.map(({ from }) => from).filter((file) => file.startsWith('src/enrollment/'));

@@ -13,13 +13,13 @@ export interface Import {
   readonly isOfTypes: boolean;
 }
 
-const STATEMENT = /^(?:(?:import|export)( type)?\b[^'"`;]*?\bfrom |import )'([^']+)'|\bimport\('([^']+)'\)/gm;
+const statement = /^(?:(?:import|export)( type)?\b[^'"`;]*?\bfrom |import )'([^']+)'|\bimport\('([^']+)'\)/gm;
 
 /** All imports of TypeScript files, those of types included: an arrow is an arrow. Samples are written for others. */
 export function importsOf(pattern: string): Import[] {
   const files = globSync(pattern, { cwd: project, exclude: (name) => name.endsWith('samples') });
   return files.flatMap((from) =>
-    [...readFileSync(path.join(project, from), 'utf8').matchAll(STATEMENT)].map(([, type, named, late]) => {
+    [...readFileSync(path.join(project, from), 'utf8').matchAll(statement)].map(([, type, named, late]) => {
       const target = named ?? late ?? '';
       const isPackage = !target.startsWith('.');
       const to = isPackage ? target : path.posix.join(path.posix.dirname(from), target);

@@ -12,7 +12,7 @@ const run = promisify(execFile);
 const reachable = npmIsReachable();
 
 /** A stranger's program: both packages by name, every kind of call, options of every sort. */
-const PROGRAM = `
+const testProgram = `
 import { readFileSync } from 'node:fs';
 import {
   AlreadyExistsError, checkCertificate, deriveDeviceKey, DeviceProvisioningClient, ifFound,
@@ -46,7 +46,7 @@ await client.close();
 await emulator.close();
 `;
 
-const WRONG_PROGRAM = `
+const wrongProgram = `
 import { DeviceProvisioningClient } from '@dps-enrollment-pipeline/client';
 const client = DeviceProvisioningClient.fromConnectionString('');
 await client.individualEnrollments.createOrUpdate({ enrollmentGroupId: 'a group', attestation: { type: 'none' } });
@@ -130,9 +130,9 @@ describe.skipIf(!reachable)('The packages', () => {
 
   it('type-check in an empty project under --strict, wrong calls included', async () => {
     const app = path.join(folder, 'app');
-    writeFileSync(path.join(app, 'use.ts'), PROGRAM);
+    writeFileSync(path.join(app, 'use.ts'), testProgram);
     await tsc(app, 'use.ts', '--outDir', 'out');
-    writeFileSync(path.join(app, 'wrong.ts'), WRONG_PROGRAM);
+    writeFileSync(path.join(app, 'wrong.ts'), wrongProgram);
     const { stdout } = await tsc(app, 'wrong.ts', '--noEmit').catch((error: { stdout: string }) => error);
     expect(stdout).toContain('enrollmentGroupId');
     expect(stdout).toContain('abortsignal');

@@ -165,9 +165,9 @@ describe('What is nested', () => {
   });
 
   it('in data_base64 is counted, too', async () => {
-    const data_base64 = Buffer.from(`{"product":"thermostat-g2","tags":${objects}}`).toString('base64');
+    const dataBase64 = Buffer.from(`{"product":"thermostat-g2","tags":${objects}}`).toString('base64');
     const { data: _, ...sent } = manufactured('thermostat-n2');
-    await isRefused(text({ ...sent, data_base64 }), 'invalid-data', '/data_base64');
+    await isRefused(text({ ...sent, data_base64: dataBase64 }), 'invalid-data', '/data_base64');
   });
 });
 

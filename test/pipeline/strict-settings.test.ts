@@ -6,7 +6,7 @@ import { redact } from '../../src/dps/redaction.ts';
 import { loadProfiles } from '../../src/enrollment/ledger/profiles.ts';
 import { loadSenders } from '../../src/enrollment/pipeline/senders.ts';
 import { readEventFile } from '../../src/local/demo/event-file.ts';
-import { INITIAL_CONFIGURATION } from '../../src/local/dps/defaults.ts';
+import { initialConfiguration } from '../../src/local/dps/defaults.ts';
 import { openJournal } from '../../src/local/dps/journal.ts';
 import { EmulatorState } from '../../src/local/dps/state.ts';
 import { readSettings } from '../../src/settings.ts';
@@ -73,8 +73,8 @@ describe('A setting', () => {
     '0 0 4 * * mon',
     '24:00:00',
     '1.00:00:00',
-  ])('AUDIT_SCHEDULE may be %j, as the Functions host has it', (AUDIT_SCHEDULE) => {
-    expect(read({ AUDIT_SCHEDULE }).auditSchedule).toBe(AUDIT_SCHEDULE);
+  ])('AUDIT_SCHEDULE may be %j, as the Functions host has it', (AuditSchedule) => {
+    expect(read({ AUDIT_SCHEDULE: AuditSchedule }).auditSchedule).toBe(AuditSchedule);
   });
 
   it.each([
@@ -87,8 +87,8 @@ describe('A setting', () => {
     '0 0 4 0 * *',
     '0 0 4 * * */0',
     '@daily',
-  ])('AUDIT_SCHEDULE must not be %j, which stops the host from indexing', (AUDIT_SCHEDULE) => {
-    expect(() => read({ AUDIT_SCHEDULE })).toThrow(/^AUDIT_SCHEDULE must be NCRONTAB/);
+  ])('AUDIT_SCHEDULE must not be %j, which stops the host from indexing', (AuditSchedule) => {
+    expect(() => read({ AUDIT_SCHEDULE: AuditSchedule })).toThrow(/^AUDIT_SCHEDULE must be NCRONTAB/);
   });
 });
 
@@ -103,7 +103,7 @@ describe('A file of events', () => {
 
 it('The journal of the DPS emulator is its owner’s alone', async () => {
   const own = path.join(directory, 'dps');
-  const journal = await openJournal(own, new EmulatorState(INITIAL_CONFIGURATION));
+  const journal = await openJournal(own, new EmulatorState(initialConfiguration));
   journal.close();
   expect(statSync(own).mode & 0o777).toBe(0o700);
   expect(statSync(path.join(own, 'dps-emulator.jsonl')).mode & 0o777).toBe(0o600);

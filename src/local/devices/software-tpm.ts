@@ -16,14 +16,14 @@ export interface SoftwareTpm {
   activate(blob: string): Buffer;
 }
 
-const EK_TEMPLATE = '0001000b000300b20020837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa';
-const SRK_TEMPLATE = '0001000b000304720000';
-const PARAMETERS = '00060080004300100800000000000100';
+const ekTemplate = '0001000b000300b20020837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa';
+const srkTemplate = '0001000b000304720000';
+const parameters = '00060080004300100800000000000100';
 
 /** @param endorsement,storageRoot private keys, RSA-2048. */
 export function createSoftwareTpm(endorsement: KeyObject, storageRoot: KeyObject): SoftwareTpm {
-  const ekArea = publicArea(EK_TEMPLATE, createPublicKey(endorsement));
-  const srkArea = publicArea(SRK_TEMPLATE, createPublicKey(storageRoot));
+  const ekArea = publicArea(ekTemplate, createPublicKey(endorsement));
+  const srkArea = publicArea(srkTemplate, createPublicKey(storageRoot));
   return {
     endorsementKey: sized(ekArea).toString('base64'),
     storageRootKey: sized(srkArea).toString('base64'),
@@ -33,7 +33,7 @@ export function createSoftwareTpm(endorsement: KeyObject, storageRoot: KeyObject
 
 function publicArea(template: string, key: KeyObject): Buffer {
   const modulus = Buffer.from(String(key.export({ format: 'jwk' }).n), 'base64url');
-  return Buffer.concat([Buffer.from(template + PARAMETERS, 'hex'), modulus]);
+  return Buffer.concat([Buffer.from(template + parameters, 'hex'), modulus]);
 }
 
 function activate(blob: Buffer, ek: KeyObject, srk: KeyObject, srkName: Buffer): Buffer {

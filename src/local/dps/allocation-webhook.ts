@@ -1,6 +1,6 @@
 import { type AllocationFailure, failure } from './allocation.ts';
 import { isObject, type JsonObject } from './json-input.ts';
-import { MAX_WEBHOOK_ANSWER_BYTES, WEBHOOK_TIMEOUT_MS } from './limits.ts';
+import { maxWebhookAnswerBytes, webhookTimeoutMs } from './limits.ts';
 
 export interface WebhookDecision {
   readonly hub: string;
@@ -26,7 +26,7 @@ export async function askWebhook(
       headers: { 'content-type': 'application/json; charset=utf-8' },
       body: JSON.stringify(body),
       redirect: 'manual',
-      signal: AbortSignal.timeout(WEBHOOK_TIMEOUT_MS),
+      signal: AbortSignal.timeout(webhookTimeoutMs),
     });
     const text = await readText(response);
     if (!response.ok) {
@@ -44,7 +44,7 @@ async function readText(response: Response): Promise<string> {
   let size = 0;
   for await (const chunk of response.body ?? []) {
     size += chunk.length;
-    if (size > MAX_WEBHOOK_ANSWER_BYTES) {
+    if (size > maxWebhookAnswerBytes) {
       throw new Error('The answer is too large.');
     }
     chunks.push(chunk);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { REGISTRATION_FAILURES } from './errors.ts';
+import { registrationFailures } from './errors.ts';
 import type { LinkedHub } from './state.ts';
 
 /** The members of an enrollment that decide about the hub. */
@@ -52,8 +52,8 @@ export function allocate(
   };
 }
 
-export function failure(name: keyof typeof REGISTRATION_FAILURES, detail = ''): AllocationFailure {
-  const { code, message } = REGISTRATION_FAILURES[name];
+export function failure(name: keyof typeof registrationFailures, detail = ''): AllocationFailure {
+  const { code, message } = registrationFailures[name];
   return { errorCode: code, errorMessage: `${message}${detail}` };
 }
 

@@ -12,7 +12,7 @@ import {
   present,
   requiredString,
 } from './json-input.ts';
-import { GENERATED_KEY_BYTES, MAX_KEY_BYTES, MIN_KEY_BYTES } from './limits.ts';
+import { generatedKeyBytes, maxKeyBytes, minKeyBytes } from './limits.ts';
 
 /** What the emulator keeps of an attestation beside the text it shows: only what a device is checked against. */
 export type StoredAttestation =
@@ -38,7 +38,7 @@ export interface AttestationContext {
   isKnownCa(name: string): boolean;
 }
 
-const TYPES = ['none', 'tpm', 'x509', 'symmetricKey'] as const;
+const types = ['none', 'tpm', 'x509', 'symmetricKey'] as const;
 
 /**
  * Reads and completes the `attestation` of an enrollment that is written.
@@ -49,7 +49,7 @@ export function readAttestation(enrollment: JsonObject, context: AttestationCont
   if (input === undefined) {
     throw invalid('attestation', 'is required');
   }
-  const type = optionalEnum(input, 'type', TYPES);
+  const type = optionalEnum(input, 'type', types);
   if (type === 'symmetricKey') {
     return readSymmetricKey(input);
   }
@@ -79,7 +79,7 @@ export function decodeBase64(text: string): Buffer | undefined {
 }
 
 /** Random bytes are drawn for many keys at once: the call costs more than the bytes. */
-const entropy = Buffer.alloc(GENERATED_KEY_BYTES * 256);
+const entropy = Buffer.alloc(generatedKeyBytes * 256);
 let drawn = entropy.length;
 
 function generateKey(): string {
@@ -87,8 +87,8 @@ function generateKey(): string {
     randomFillSync(entropy);
     drawn = 0;
   }
-  drawn += GENERATED_KEY_BYTES;
-  return entropy.toString('base64', drawn - GENERATED_KEY_BYTES, drawn);
+  drawn += generatedKeyBytes;
+  return entropy.toString('base64', drawn - generatedKeyBytes, drawn);
 }
 
 function readSymmetricKey(input: JsonObject): ReadAttestation {
@@ -117,8 +117,8 @@ function readKey(keys: JsonObject, member: string): string | undefined {
   if (typeof key !== 'string' || bytes === undefined) {
     throw invalid(member, 'must be base64');
   }
-  if (bytes < MIN_KEY_BYTES || bytes > MAX_KEY_BYTES) {
-    throw invalid(member, `must have ${MIN_KEY_BYTES} to ${MAX_KEY_BYTES} bytes`);
+  if (bytes < minKeyBytes || bytes > maxKeyBytes) {
+    throw invalid(member, `must have ${minKeyBytes} to ${maxKeyBytes} bytes`);
   }
   return key;
 }

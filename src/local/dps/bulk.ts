@@ -5,10 +5,10 @@ import { deleteEnrollment, type WriteContext, writeEnrollment } from './enrollme
 import { ServiceError } from './errors.ts';
 import { parseIfMatch } from './etags.ts';
 import { invalid, isObject, type JsonObject, optionalEnum, optionalString } from './json-input.ts';
-import { MAX_BULK_ITEMS } from './limits.ts';
+import { maxBulkItems } from './limits.ts';
 
-const MODES = ['create', 'update', 'updateIfMatchETag', 'delete'] as const;
-type Mode = (typeof MODES)[number];
+const modes = ['create', 'update', 'updateIfMatchETag', 'delete'] as const;
+type Mode = (typeof modes)[number];
 
 export interface BulkResult {
   readonly errors: readonly JsonObject[];
@@ -20,7 +20,7 @@ export interface BulkResult {
  * @throws ServiceError `invalidArgument` if the operation as a whole cannot be understood; then nothing is applied.
  */
 export function runBulk(kind: EnrollmentKind, body: JsonObject, context: WriteContext): BulkResult {
-  const mode = optionalEnum(body, 'mode', MODES);
+  const mode = optionalEnum(body, 'mode', modes);
   if (mode === undefined) {
     throw invalid('mode', 'is required');
   }
@@ -45,8 +45,8 @@ function readItems(kind: EnrollmentKind, body: JsonObject): JsonObject[] {
   if (!Array.isArray(items) || !items.every(isObject)) {
     throw invalid(member, 'must be an array of objects');
   }
-  if (items.length === 0 || items.length > MAX_BULK_ITEMS) {
-    throw invalid(member, `must have 1 to ${MAX_BULK_ITEMS} items`);
+  if (items.length === 0 || items.length > maxBulkItems) {
+    throw invalid(member, `must have 1 to ${maxBulkItems} items`);
   }
   const keys = new Set(items.map((item) => keyOf(bodyId(kind, item))));
   if (keys.size < items.length) {

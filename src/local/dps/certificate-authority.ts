@@ -8,13 +8,13 @@ import { parseCertificate } from './certificate-info.ts';
 import { keyOf } from './enrollment-kinds.ts';
 import { invalid } from './json-input.ts';
 
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-const DAY_MS = 86_400_000;
-const AUTHORITY_DAYS = 3_650;
-const SERVER_DAYS = 397;
-const DEVICE_DAYS = 90;
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const dayMs = 86_400_000;
+const authorityDays = 3_650;
+const serverDays = 397;
+const deviceDays = 90;
 /** Clocks of clients may be behind. */
-const BACKDATED_MS = DAY_MS;
+const backdatedMs = dayMs;
 
 x509.cryptoProvider.set(webcrypto);
 
@@ -60,7 +60,7 @@ export async function issueServerCertificate(
   authority: Authority,
   hosts: readonly string[],
 ): Promise<{ key: string; cert: string }> {
-  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const names = hosts.map((value) => ({
     type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const),
     value,
@@ -68,7 +68,7 @@ export async function issueServerCertificate(
   const certificate = await issue(authority, {
     subject: 'CN=localhost, O=DPS emulator',
     publicKey: keys.publicKey,
-    days: SERVER_DAYS,
+    days: serverDays,
     extensions: [
       new x509.SubjectAlternativeNameExtension(names),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
@@ -91,7 +91,7 @@ export async function issueDeviceCertificate(
   const leaf = await issue(authority, {
     subject: request.subject,
     publicKey: request.publicKey,
-    days: DEVICE_DAYS,
+    days: deviceDays,
     extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])],
   });
   const name = parseCertificate(leaf.toString('base64')).subject.commonName;
@@ -129,9 +129,9 @@ async function issue(
     issuer: authority.certificate.subject,
     publicKey,
     signingKey: authority.key,
-    signingAlgorithm: ALGORITHM,
-    notBefore: new Date(Date.now() - BACKDATED_MS),
-    notAfter: new Date(Date.now() + days * DAY_MS),
+    signingAlgorithm: algorithm,
+    notBefore: new Date(Date.now() - backdatedMs),
+    notAfter: new Date(Date.now() + days * dayMs),
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -143,13 +143,13 @@ async function issue(
 
 /** Whoever links the file into place first has made the authority; the others read it. */
 async function makeAuthority(path: string, subject: string): Promise<string> {
-  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: subject,
     keys: keys,
-    signingAlgorithm: ALGORITHM,
-    notBefore: new Date(Date.now() - BACKDATED_MS),
-    notAfter: new Date(Date.now() + AUTHORITY_DAYS * DAY_MS),
+    signingAlgorithm: algorithm,
+    notBefore: new Date(Date.now() - backdatedMs),
+    notAfter: new Date(Date.now() + authorityDays * dayMs),
     extensions: [
       new x509.BasicConstraintsExtension(true, 0, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
@@ -195,5 +195,5 @@ async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
 
 async function importKey(pem: string): Promise<webcrypto.CryptoKey> {
   const der = createPrivateKey(pem).export({ format: 'der', type: 'pkcs8' });
-  return webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign']);
+  return webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
 }

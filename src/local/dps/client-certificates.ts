@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import { type ReadCertificate, readCertificateDer } from '../../dps/certificate-reader.ts';
 
 /** Nobody has a longer chain on purpose. */
-const MAX_CHAIN = 10;
+const maxChain = 10;
 
 const chains = new WeakMap<TLSSocket, ReadCertificate[]>();
 
@@ -17,7 +17,7 @@ export function presentedChain(socket: TLSSocket): ReadCertificate[] {
   }
   const chain: ReadCertificate[] = [];
   let certificate = socket.getPeerX509Certificate();
-  while (certificate !== undefined && chain.length < MAX_CHAIN) {
+  while (certificate !== undefined && chain.length < maxChain) {
     const { raw } = certificate;
     const read = readCertificateDer(raw);
     // A self-signed certificate is its own issuer there.

@@ -1,4 +1,4 @@
-const TICKS_PER_MS = 10_000;
+const ticksPerMs = 10_000;
 
 /**
  * Makes the service's timestamps: `2023-05-19T23:10:43.9486465Z`, in 100 ns, trailing zeros trimmed (seen in recordings).
@@ -12,9 +12,9 @@ export function createTimestamps(now: () => number): () => string {
   return () => {
     const ms = Math.floor(now());
     if (ms === lastMs) {
-      ticks = Math.min(ticks + 1 + Math.floor(Math.random() * 9), TICKS_PER_MS - 1);
+      ticks = Math.min(ticks + 1 + Math.floor(Math.random() * 9), ticksPerMs - 1);
     } else {
-      ticks = Math.floor(Math.random() * (TICKS_PER_MS / 2));
+      ticks = Math.floor(Math.random() * (ticksPerMs / 2));
       prefix = new Date(ms).toISOString().slice(0, -1);
       lastMs = ms;
     }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { decodeBase64 } from './attestation.ts';
-import { MAX_ALLOCATION_WEIGHT, MAX_LINKED_HUBS } from './limits.ts';
+import { maxAllocationWeight, maxLinkedHubs } from './limits.ts';
 
 /** Bodies of the control plane. Members that are not known are refused: a misspelt fault would never fire. */
 
@@ -37,12 +37,12 @@ export const hubsBody = z
   .array(
     z.strictObject({
       hostName: z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/),
-      allocationWeight: z.number().int().min(1).max(MAX_ALLOCATION_WEIGHT).default(1),
+      allocationWeight: z.number().int().min(1).max(maxAllocationWeight).default(1),
       applyAllocationPolicy: z.boolean().default(true),
       latencyMs: z.number().min(0).default(0),
     }),
   )
-  .max(MAX_LINKED_HUBS);
+  .max(maxLinkedHubs);
 
 const right = z.enum([
   'ServiceConfig',

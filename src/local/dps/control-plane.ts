@@ -4,16 +4,16 @@ import { readCertificateText } from '../../dps/certificate-reader.ts';
 import { faultsBody, hubsBody, policiesBody, quotaBody, seedBody } from './control-input.ts';
 import { ServiceError } from './errors.ts';
 import { isFromForeignPage, isLoopbackAddress } from './foreign-pages.ts';
-import { MAX_CA_CERTIFICATES, MAX_CONTROL_BODY_BYTES } from './limits.ts';
+import { maxCaCertificates, maxControlBodyBytes } from './limits.ts';
 import { peoplePage } from './people-page.ts';
 import { readBody } from './request-body.ts';
 import { seed } from './seed.ts';
 import type { Service } from './service.ts';
 import type { Configuration } from './state.ts';
 
-export const CONTROL_PREFIX = '/_emulator';
+export const controlPrefix = '/_emulator';
 
-const PAGE_HEADERS = {
+const pageHeaders = {
   'Content-Type': 'text/html; charset=utf-8',
   'Content-Security-Policy':
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
@@ -27,7 +27,7 @@ interface ControlResponse {
   readonly page?: string;
 }
 
-const DONE: ControlResponse = { status: 204 };
+const done: ControlResponse = { status: 204 };
 
 type ControlCall = (
   service: Service,
@@ -35,13 +35,13 @@ type ControlCall = (
   name: string,
 ) => ControlResponse | Promise<ControlResponse>;
 
-const CALLS: Readonly<Record<string, ControlCall>> = {
+const calls: Readonly<Record<string, ControlCall>> = {
   'GET ': (service) => ({ status: 200, page: peoplePage(service) }),
   'GET stats': stats,
   'POST reset': reset,
   'PUT faults': (service, body) => {
     service.faults.set(read(faultsBody, body));
-    return DONE;
+    return done;
   },
   'PUT quota': putQuota,
   'PUT hubs': (service, body) => configure(service, { hubs: read(hubsBody, body) }),
@@ -65,15 +65,15 @@ export async function handleControl(
     }
     const path = (request.url ?? '')
       .replace(/\?.*$/s, '')
-      .slice(CONTROL_PREFIX.length + 1)
+      .slice(controlPrefix.length + 1)
       .replace(/\/+$/, '');
     const [resource = '', name = '', ...rest] = path.split('/');
-    const call = CALLS[`${request.method} ${resource}`];
+    const call = calls[`${request.method} ${resource}`];
     const isNamed = resource === 'certificates';
     if (call === undefined || rest.length > 0 || isNamed !== (name !== '')) {
       throw new ControlError(404, 'There is no such call; see the README beside the code.');
     }
-    const body = await readBody(request, MAX_CONTROL_BODY_BYTES);
+    const body = await readBody(request, maxControlBodyBytes);
     if (body === undefined) {
       throw new ControlError(413, 'The body is too large.');
     }
@@ -111,7 +111,7 @@ function reset({ state, faults, quota, log, registrations, challenges }: Service
   log.reset();
   registrations.forgetAll();
   challenges.forgetAll();
-  return DONE;
+  return done;
 }
 
 function putQuota({ quota }: Service, body: Buffer): ControlResponse {
@@ -121,7 +121,7 @@ function putQuota({ quota }: Service, body: Buffer): ControlResponse {
     registrationsPerMinute: settings.registrationsPerMinute ?? undefined,
     hubOperationsPerMinute: settings.hubOperationsPerMinute ?? undefined,
   });
-  return DONE;
+  return done;
 }
 
 function putCertificate(service: Service, body: Buffer, name: string): ControlResponse {
@@ -133,8 +133,8 @@ function putCertificate(service: Service, body: Buffer, name: string): ControlRe
   if (typeof certificate === 'string' || certificate.authority === 'no') {
     throw new ControlError(400, 'The body must be the PEM of a certificate authority.');
   }
-  if (!Object.hasOwn(certificates, name) && Object.keys(certificates).length >= MAX_CA_CERTIFICATES) {
-    throw new ControlError(400, `There is room for ${MAX_CA_CERTIFICATES} certificates.`);
+  if (!Object.hasOwn(certificates, name) && Object.keys(certificates).length >= maxCaCertificates) {
+    throw new ControlError(400, `There is room for ${maxCaCertificates} certificates.`);
   }
   return configure(service, {
     certificates: { ...certificates, [name]: Buffer.from(certificate.der).toString('base64') },
@@ -143,7 +143,7 @@ function putCertificate(service: Service, body: Buffer, name: string): ControlRe
 
 function configure({ state }: Service, changed: Partial<Configuration>): ControlResponse {
   state.commit({ configure: { ...state.configuration, ...changed } });
-  return DONE;
+  return done;
 }
 
 function read<Schema extends z.ZodType>(schema: Schema, body: Buffer): z.infer<Schema> {
@@ -173,7 +173,7 @@ function refusal(error: unknown): ControlResponse {
 
 function respond(response: ServerResponse, { status, json, page }: ControlResponse): void {
   if (page !== undefined) {
-    response.writeHead(status, PAGE_HEADERS).end(page);
+    response.writeHead(status, pageHeaders).end(page);
   } else if (json === undefined) {
     response.writeHead(status).end();
   } else {

@@ -1,10 +1,10 @@
 import type { Configuration } from './state.ts';
 
 /** Always the same, so that what clients were given outlives restarts. */
-export const ID_SCOPE = '0ne00EE0001';
+export const defaultIdScope = '0ne00EE0001';
 
 /** Well known and the same on every machine. It protects nothing. */
-const DEVELOPMENT_POLICY = {
+const developmentPolicy = {
   keyName: 'provisioningserviceowner',
   primaryKey: 'RFBTIGVtdWxhdG9yIHByaW1hcnkga2V5LCBub3QgYSBzZWNyZXQ=',
   secondaryKey: 'RFBTIGVtdWxhdG9yIHNlY29uZGFyeSBrZXksIG5vdCBhIHNlY3JldA==',
@@ -19,16 +19,16 @@ const DEVELOPMENT_POLICY = {
 } as const;
 
 /** What a new emulator, or one that was reset, is set to. */
-export const INITIAL_CONFIGURATION: Configuration = {
+export const initialConfiguration: Configuration = {
   hubs: [
     { hostName: 'hub.azure-devices.net', allocationWeight: 1, applyAllocationPolicy: true, latencyMs: 0 },
   ],
-  policies: [DEVELOPMENT_POLICY],
+  policies: [developmentPolicy],
   certificates: {},
 };
 
 /** @param host with its port */
 export function connectionStringOf(host: string): string {
-  const { keyName, primaryKey } = DEVELOPMENT_POLICY;
+  const { keyName, primaryKey } = developmentPolicy;
   return `HostName=${host};SharedAccessKeyName=${keyName};SharedAccessKey=${primaryKey};UseDevelopmentEmulator=true`;
 }

@@ -1,12 +1,12 @@
 import { type ReadCertificate, readCertificateDer } from '../../dps/certificate-reader.ts';
 import { isIssuedBy, isValidAt } from './certificate-info.ts';
-import { type EnrollmentKind, GROUP, INDIVIDUAL, keyOf } from './enrollment-kinds.ts';
+import { type EnrollmentKind, groupKind, individualKind, keyOf } from './enrollment-kinds.ts';
 import { ServiceError, type ServiceErrorName } from './errors.ts';
 import { deriveDeviceKey, isExpired, isSignedWith, parseSas, type SasToken } from './sas.ts';
 import type { EmulatorState, StoredEnrollment } from './state.ts';
 
-const KEY_NAME = 'registration';
-const MAX_COMMON_NAME = 64;
+const deviceKeyName = 'registration';
+const maxCommonName = 64;
 
 export interface DeviceCredentials {
   readonly transport: 'http' | 'mqtt';
@@ -49,14 +49,14 @@ export function admitDevice(
     if (!proof.matches(individual) && !(isDisabled && proof.findGroup() !== undefined)) {
       throw new ServiceError(proof.refusal);
     }
-    return { kind: INDIVIDUAL, enrollment: individual, proof: proof.name(individual), isDisabled };
+    return { kind: individualKind, enrollment: individual, proof: proof.name(individual), isDisabled };
   }
   const group = proof.findGroup();
   if (group === undefined) {
     throw new ServiceError(proof.refusal);
   }
   return {
-    kind: GROUP,
+    kind: groupKind,
     enrollment: group,
     proof: proof.name(group),
     isDisabled: isDisabledEnrollment(group),
@@ -89,7 +89,7 @@ function readProof(
 /** Over MQTT a token needs no `skn` (the Python SDK sends none), a wrong signature is a 401000, and there is no TPM. */
 function mqttSasProof(registrationId: string, password: string, context: AuthenticationContext): Proof {
   const hasKeyName = parseSas(password)?.keyName !== '';
-  const authorization = hasKeyName ? password : `${password}&skn=${KEY_NAME}`;
+  const authorization = hasKeyName ? password : `${password}&skn=${deviceKeyName}`;
   return sasProof(registrationId, authorization, { ...context, tpmKeys: () => [] }, 'unauthorized');
 }
 
@@ -101,7 +101,7 @@ function sasProof(
 ): Proof {
   const token = parseSas(authorization);
   const resource = `${context.idScope}/registrations/${registrationId}`.toLowerCase();
-  if (token?.resource !== resource || token.keyName !== KEY_NAME || isExpired(token, context.now())) {
+  if (token?.resource !== resource || token.keyName !== deviceKeyName || isExpired(token, context.now())) {
     throw new ServiceError('unauthorized');
   }
   return {
@@ -150,8 +150,7 @@ function x509Proof(
 ): Proof {
   const [leaf] = presented;
   const name = leaf?.subject.commonName;
-  const isNamed =
-    name !== undefined && name.length <= MAX_COMMON_NAME && keyOf(name) === keyOf(registrationId);
+  const isNamed = name !== undefined && name.length <= maxCommonName && keyOf(name) === keyOf(registrationId);
   if (leaf === undefined || !isNamed || !isValidAt(leaf, context.now())) {
     throw new ServiceError('invalidCertificate');
   }
@@ -195,7 +194,7 @@ function findX509Group(
 }
 
 const anchorCache = new Map<string, readonly ReadCertificate[]>();
-const MAX_CACHED_ANCHORS = 1_000;
+const maxCachedAnchors = 1_000;
 
 function anchorsOf({ attestation }: StoredEnrollment, state: EmulatorState): ReadCertificate[] {
   if (attestation.type === 'x509') {
@@ -218,7 +217,7 @@ function parseDer(base64: string): readonly ReadCertificate[] {
   if (known !== undefined) {
     return known;
   }
-  if (anchorCache.size >= MAX_CACHED_ANCHORS) {
+  if (anchorCache.size >= maxCachedAnchors) {
     anchorCache.clear();
   }
   const certificate = readCertificateDer(Buffer.from(base64, 'base64'));

@@ -4,7 +4,7 @@ import { sameId } from './enrollment-input.ts';
 import { keyOf } from './enrollment-kinds.ts';
 import { ServiceError } from './errors.ts';
 import { invalid, isObject, type JsonObject, optionalString } from './json-input.ts';
-import { RETRY_AFTER_SECONDS } from './limits.ts';
+import { retryAfterSeconds } from './limits.ts';
 import type { OperationResponse, Registrations } from './registration.ts';
 import type { EmulatorResponse } from './responses.ts';
 import { type Route, validId } from './routes.ts';
@@ -66,7 +66,7 @@ function deviceCall({ route, credentials, apiVersion }: DeviceApiCall) {
 }
 
 function operation({ isFinal, text }: OperationResponse): EmulatorResponse {
-  return isFinal ? device(200, text) : device(202, text, { 'Retry-After': String(RETRY_AFTER_SECONDS) });
+  return isFinal ? device(200, text) : device(202, text, { 'Retry-After': String(retryAfterSeconds) });
 }
 
 function device(status: number, text: string, headers: Record<string, string> = {}): EmulatorResponse {

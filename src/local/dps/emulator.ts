@@ -9,8 +9,8 @@ import {
   openEmulatorAuthority,
 } from './certificate-authority.ts';
 import { createTimestamps } from './clock.ts';
-import { CONTROL_PREFIX, handleControl } from './control-plane.ts';
-import { connectionStringOf, ID_SCOPE, INITIAL_CONFIGURATION } from './defaults.ts';
+import { controlPrefix, handleControl } from './control-plane.ts';
+import { connectionStringOf, defaultIdScope, initialConfiguration } from './defaults.ts';
 import { createEtags } from './etags.ts';
 import { Faults } from './faults.ts';
 import { handleHubRequest, hubOf } from './hub/requests.ts';
@@ -81,7 +81,7 @@ export async function startDpsEmulator(options: DpsEmulatorOptions): Promise<Dps
   );
   const certificate = await issueServerCertificate(authority, ['localhost', '127.0.0.1', '::1', host]);
 
-  const state = new EmulatorState(INITIAL_CONFIGURATION);
+  const state = new EmulatorState(initialConfiguration);
   const journal = dataDirectory === undefined ? undefined : await openJournal(dataDirectory, state);
   const tokenHosts: string[] = [];
   const service = createService(state, options, tokenHosts, (csr, id) =>
@@ -114,7 +114,7 @@ export async function startDpsEmulator(options: DpsEmulatorOptions): Promise<Dps
       mqttEndpoint: `mqtts://${tlsName}:${mqttPort}`,
       mqttWebSocketEndpoint: `wss://${tlsName}:${tlsPort}`,
       connectionString: connectionStringOf(plainHost),
-      idScope: ID_SCOPE,
+      idScope: defaultIdScope,
       caCertificate: authority.certificatePath,
       close,
     };
@@ -132,7 +132,7 @@ function createService(
 ): Service {
   const challenges = new TpmChallenges(state);
   const clock = { now, timestamp: createTimestamps(now), newEtag: createEtags(now) };
-  const shared = { ...clock, state, idScope: ID_SCOPE, challenges };
+  const shared = { ...clock, state, idScope: defaultIdScope, challenges };
   return {
     ...shared,
     authorization: new ServiceAuthorization(state, now, () => tokenHosts),
@@ -145,7 +145,7 @@ function createService(
 
 function handlerOf(service: Service): RequestListener {
   return (request, response) => {
-    const isControl = request.url === CONTROL_PREFIX || request.url?.startsWith(`${CONTROL_PREFIX}/`);
+    const isControl = request.url === controlPrefix || request.url?.startsWith(`${controlPrefix}/`);
     const hub = isControl ? undefined : hubOf(service, request);
     if (hub !== undefined) {
       void handleHubRequest(service, hub, request, response);

@@ -13,14 +13,14 @@ import {
 import type { StoredEnrollment } from './state.ts';
 
 /** Members that only clients of the preview version send and see. */
-export const PREVIEW_MEMBER = 'credentialPolicyName';
+export const previewMember = 'credentialPolicyName';
 
-const PROVISIONING_STATUSES = ['enabled', 'disabled'] as const;
-const ALLOCATION_POLICIES = ['hashed', 'geoLatency', 'static', 'custom'] as const;
+const provisioningStatuses = ['enabled', 'disabled'] as const;
+const allocationPolicies = ['hashed', 'geoLatency', 'static', 'custom'] as const;
 /** IoT Hub's rule for device ids. */
-const DEVICE_ID = /^[A-Za-z0-9\-.%_*?!(),:=@$']{1,128}$/;
-const WEBHOOK_API_VERSION = /^\d{4}-\d{2}-\d{2}(-preview)?$/;
-const OLDEST_WEBHOOK_API_VERSION = '2018-09-01-preview';
+const deviceIdPattern = /^[A-Za-z0-9\-.%_*?!(),:=@$']{1,128}$/;
+const webhookApiVersion = /^\d{4}-\d{2}-\d{2}(-preview)?$/;
+const oldestWebhookApiVersion = '2018-09-01-preview';
 
 /** An enrollment as a client sent it: checked, nulls dropped, unknown members gone. */
 export interface EnrollmentInput {
@@ -59,7 +59,7 @@ export function readEnrollment(body: JsonObject, context: InputContext): Enrollm
     attestation: readAttestation(body, context),
     members: {
       deviceId: individual ? readDeviceId(body) : undefined,
-      [PREVIEW_MEMBER]: context.isPreview ? optionalString(body, PREVIEW_MEMBER) : undefined,
+      [previewMember]: context.isPreview ? optionalString(body, previewMember) : undefined,
       optionalDeviceInformation: individual ? optionalObject(body, 'optionalDeviceInformation') : undefined,
       capabilities: readCapabilities(body),
       iotHubHostName: optionalString(body, 'iotHubHostName'),
@@ -80,7 +80,7 @@ export function enrollmentTexts(
   stamps: { etag: string; createdDateTimeUtc: string; lastUpdatedDateTimeUtc: string },
 ): { text: string; stateAt: number; textWithKeys(): string } {
   const individual = kind.name === 'individual';
-  const policy = { [PREVIEW_MEMBER]: members[PREVIEW_MEMBER] };
+  const policy = { [previewMember]: members[previewMember] };
   const head = { [kind.idMember]: id, deviceId: members.deviceId, ...(individual ? policy : {}) };
   const document = {
     ...head,
@@ -112,10 +112,10 @@ export function enrollmentTexts(
 
 /** The text of an enrollment for a client of an api-version that knows no preview members. */
 export function textForVersion(enrollment: StoredEnrollment, isPreview: boolean): string {
-  if (isPreview || !enrollment.text.includes(`"${PREVIEW_MEMBER}"`)) {
+  if (isPreview || !enrollment.text.includes(`"${previewMember}"`)) {
     return enrollment.text;
   }
-  return JSON.stringify({ ...JSON.parse(enrollment.text), [PREVIEW_MEMBER]: undefined });
+  return JSON.stringify({ ...JSON.parse(enrollment.text), [previewMember]: undefined });
 }
 
 /** The last mention in the text is the member: what clients write freely comes before it. */
@@ -130,7 +130,7 @@ export function sameId(left: string, right: string): boolean {
 
 function readDeviceId(body: JsonObject): string | undefined {
   const deviceId = optionalString(body, 'deviceId');
-  if (deviceId !== undefined && !DEVICE_ID.test(deviceId)) {
+  if (deviceId !== undefined && !deviceIdPattern.test(deviceId)) {
     throw invalid('deviceId', 'is no device id of IoT Hub');
   }
   return deviceId;
@@ -159,7 +159,7 @@ function readProvisioningStatus(body: JsonObject): string | null {
   if (body.provisioningStatus === null) {
     return null;
   }
-  return optionalEnum(body, 'provisioningStatus', PROVISIONING_STATUSES) ?? 'enabled';
+  return optionalEnum(body, 'provisioningStatus', provisioningStatuses) ?? 'enabled';
 }
 
 function readReprovisionPolicy(body: JsonObject): JsonObject | undefined {
@@ -173,7 +173,7 @@ function readReprovisionPolicy(body: JsonObject): JsonObject | undefined {
 }
 
 function readAllocation(body: JsonObject): JsonObject {
-  const allocationPolicy = optionalEnum(body, 'allocationPolicy', ALLOCATION_POLICIES);
+  const allocationPolicy = optionalEnum(body, 'allocationPolicy', allocationPolicies);
   const definition = optionalObject(body, 'customAllocationDefinition');
   if (allocationPolicy === 'custom' && definition === undefined) {
     throw invalid('customAllocationDefinition', 'is required by the allocation policy custom');
@@ -203,8 +203,8 @@ function readWebhook(definition: JsonObject): JsonObject {
   if (!/^https?:$/.test(URL.parse(webhookUrl)?.protocol ?? '')) {
     throw invalid('webhookUrl', 'must be an http(s) URL');
   }
-  if (!WEBHOOK_API_VERSION.test(apiVersion) || apiVersion < OLDEST_WEBHOOK_API_VERSION) {
-    throw invalid('apiVersion', `must be ${OLDEST_WEBHOOK_API_VERSION} or later`);
+  if (!webhookApiVersion.test(apiVersion) || apiVersion < oldestWebhookApiVersion) {
+    throw invalid('apiVersion', `must be ${oldestWebhookApiVersion} or later`);
   }
   return { webhookUrl, apiVersion };
 }

@@ -1,4 +1,4 @@
-import { MAX_ID_LENGTH } from './limits.ts';
+import { maxIdLength } from './limits.ts';
 
 /** What differs between individual enrollments and enrollment groups. */
 export interface EnrollmentKind {
@@ -8,14 +8,14 @@ export interface EnrollmentKind {
   readonly exists: 'enrollmentExists' | 'groupExists';
 }
 
-export const INDIVIDUAL: EnrollmentKind = {
+export const individualKind: EnrollmentKind = {
   name: 'individual',
   idMember: 'registrationId',
   notFound: 'enrollmentNotFound',
   exists: 'enrollmentExists',
 };
 
-export const GROUP: EnrollmentKind = {
+export const groupKind: EnrollmentKind = {
   name: 'group',
   idMember: 'enrollmentGroupId',
   notFound: 'groupNotFound',
@@ -23,10 +23,10 @@ export const GROUP: EnrollmentKind = {
 };
 
 /** Registration ids and group ids: the specification's rule for the start, the documentation's for the end. */
-const ID = /^[A-Za-z0-9](?:[A-Za-z0-9\-._:]*[A-Za-z0-9-])?$/;
+const idPattern = /^[A-Za-z0-9](?:[A-Za-z0-9\-._:]*[A-Za-z0-9-])?$/;
 
 export function isValidId(id: string): boolean {
-  return id.length <= MAX_ID_LENGTH && ID.test(id);
+  return id.length <= maxIdLength && idPattern.test(id);
 }
 
 /** Ids are compared without regard to case. */

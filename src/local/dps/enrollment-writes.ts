@@ -5,10 +5,10 @@ import {
   enrollmentTexts,
   readEnrollment,
 } from './enrollment-input.ts';
-import { type EnrollmentKind, GROUP, keyOf } from './enrollment-kinds.ts';
+import { type EnrollmentKind, groupKind, keyOf } from './enrollment-kinds.ts';
 import { ServiceError } from './errors.ts';
 import type { JsonObject } from './json-input.ts';
-import { MAX_ENROLLMENTS, MAX_SYMMETRIC_KEY_GROUPS, MAX_X509_GROUPS } from './limits.ts';
+import { maxEnrollments, maxSymmetricKeyGroups, maxX509Groups } from './limits.ts';
 import type { EmulatorState, StoredEnrollment } from './state.ts';
 
 export interface WriteContext {
@@ -115,8 +115,8 @@ function refuseOverflow(
   existing: StoredEnrollment | undefined,
   state: EmulatorState,
 ): void {
-  if (input.kind !== GROUP) {
-    if (existing === undefined && state.individual.size >= MAX_ENROLLMENTS) {
+  if (input.kind !== groupKind) {
+    if (existing === undefined && state.individual.size >= maxEnrollments) {
       throw new ServiceError('limitReached');
     }
     return;
@@ -128,7 +128,7 @@ function refuseOverflow(
       others += 1;
     }
   }
-  if (others >= (isSymmetric ? MAX_SYMMETRIC_KEY_GROUPS : MAX_X509_GROUPS)) {
+  if (others >= (isSymmetric ? maxSymmetricKeyGroups : maxX509Groups)) {
     throw new ServiceError('limitReached');
   }
 }

@@ -13,7 +13,7 @@ interface ErrorRow {
 }
 
 /** Every error the emulator answers with. The first three digits of a code are its HTTP status. */
-export const SERVICE_ERRORS = {
+export const serviceErrors = {
   invalidArgument: {
     status: 400,
     code: 400004,
@@ -104,7 +104,7 @@ export const SERVICE_ERRORS = {
 } as const satisfies Record<string, ErrorRow>;
 
 /** Why a registration ends as `failed`: no HTTP errors, but `errorCode` and `errorMessage` of the registration state. */
-export const REGISTRATION_FAILURES = {
+export const registrationFailures = {
   customAllocation: { code: 400207, message: 'Custom allocation failed', evidence: 'observed' },
   noHub: { code: 400208, message: 'No IoT hub is linked that the enrollment allows.', evidence: 'chosen' },
   severalHubs: {
@@ -114,7 +114,7 @@ export const REGISTRATION_FAILURES = {
   },
 } as const satisfies Record<string, { code: number; message: string; evidence: Evidence }>;
 
-export type ServiceErrorName = keyof typeof SERVICE_ERRORS;
+export type ServiceErrorName = keyof typeof serviceErrors;
 
 /** What ends an operation with an error answer. Its message may quote names from the request, never a secret. */
 export class ServiceError extends Error {
@@ -124,7 +124,7 @@ export class ServiceError extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(name: ServiceErrorName, detail?: string, headers: Readonly<Record<string, string>> = {}) {
-    const row = SERVICE_ERRORS[name];
+    const row = serviceErrors[name];
     super(detail ?? row.message);
     this.status = row.status;
     this.code = row.code;

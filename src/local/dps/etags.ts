@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { ServiceError } from './errors.ts';
 
-const REGION = '0800';
-const QUOTED_ETAG = /^"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"$/;
+const region = '0800';
+const quotedEtag = /^"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"$/;
 
 /**
  * Makes etags in the service's form: base64 of a quoted Cosmos DB etag, `"xxxxxxxx-0000-RRRR-0000-TTTTTTTT0000"`, with the
@@ -13,7 +13,7 @@ export function createEtags(now: () => number): () => string {
   return () => {
     serial = (serial + 1) >>> 0;
     const seconds = Math.max(0, Math.floor(now() / 1000)) >>> 0;
-    const raw = `"${hex8(serial)}-0000-${REGION}-0000-${hex8(seconds)}0000"`;
+    const raw = `"${hex8(serial)}-0000-${region}-0000-${hex8(seconds)}0000"`;
     return Buffer.from(raw, 'latin1').toString('base64');
   };
 }
@@ -36,7 +36,7 @@ export function parseIfMatch(value: string | undefined): string | undefined {
   if (bare === '*') {
     return bare;
   }
-  if (!QUOTED_ETAG.test(rawEtag(bare)) || !/^[A-Za-z0-9+/]{51}=$/.test(bare)) {
+  if (!quotedEtag.test(rawEtag(bare)) || !/^[A-Za-z0-9+/]{51}=$/.test(bare)) {
     throw new ServiceError('invalidEtag');
   }
   return bare;

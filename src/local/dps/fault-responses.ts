@@ -5,7 +5,7 @@ import { ServiceError } from './errors.ts';
 import type { FaultRule } from './faults.ts';
 import type { EmulatorResponse, ReplyChannel } from './responses.ts';
 
-const GARBAGE = '<html>\u0000 this is no JSON {"errorCode": ';
+const garbageBody = '<html>\u0000 this is no JSON {"errorCode": ';
 
 /**
  * Lets a fault happen to a request.
@@ -34,7 +34,7 @@ export async function runFault(
   if (fault.body === 'truncated') {
     reply.sendHalf(response);
   } else {
-    reply.send(fault.body === 'garbage' ? { ...response, text: GARBAGE } : response);
+    reply.send(fault.body === 'garbage' ? { ...response, text: garbageBody } : response);
   }
   return response.status;
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-const LOCAL_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
+const localName = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
 /**
  * Whether a page of another site sends this request through the browser of somebody on this machine: browsers say where
@@ -10,7 +10,7 @@ const LOCAL_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 export function isFromForeignPage({ headers, socket }: IncomingMessage): boolean {
   const isOwnOrigin = headers.origin === undefined || URL.parse(headers.origin)?.host === headers.host;
   const isLoopback = isLoopbackAddress(socket.localAddress);
-  const hasLocalName = LOCAL_NAME.test(headers.host ?? 'localhost');
+  const hasLocalName = localName.test(headers.host ?? 'localhost');
   return !isOwnOrigin || (isLoopback && !hasLocalName);
 }
 

@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import type { EmulatorResponse, ReplyChannel } from './responses.ts';
 
-const STRICT_TRANSPORT = { 'Strict-Transport-Security': 'max-age=31536000; includeSubDomains' };
-const JSON_HEADERS = { 'Content-Type': 'application/json; charset=utf-8', ...STRICT_TRANSPORT };
+const strictTransport = { 'Strict-Transport-Security': 'max-age=31536000; includeSubDomains' };
+const jsonHeaders = { 'Content-Type': 'application/json; charset=utf-8', ...strictTransport };
 
 /** Answers over HTTP. */
 export function httpReply(request: IncomingMessage, response: ServerResponse): ReplyChannel {
@@ -21,7 +21,7 @@ function send(response: ServerResponse, { status, text, headers }: EmulatorRespo
   // No Content-Length: the service answers in chunks, too.
   response.writeHead(
     status,
-    text === undefined ? { ...STRICT_TRANSPORT, ...headers } : { ...JSON_HEADERS, ...headers },
+    text === undefined ? { ...strictTransport, ...headers } : { ...jsonHeaders, ...headers },
   );
   response.end(text);
 }
@@ -29,7 +29,7 @@ function send(response: ServerResponse, { status, text, headers }: EmulatorRespo
 function sendHalf(response: ServerResponse, { status, text = '', headers }: EmulatorResponse): void {
   const body = Buffer.from(text);
   response.writeHead(status, {
-    ...JSON_HEADERS,
+    ...jsonHeaders,
     ...headers,
     'Content-Length': String(Math.max(body.length, 2)),
   });

@@ -15,14 +15,14 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Change, EmulatorState } from './state.ts';
 
-const FILE = 'dps-emulator.jsonl';
-const HEADER = '{"journal":"dps-emulator","version":1}';
+const journalFile = 'dps-emulator.jsonl';
+const header = '{"journal":"dps-emulator","version":1}';
 /** The file is written anew at start when it holds more than this many lines for each thing that is still there. */
-const LINES_PER_RECORD = 2;
-const SPARE_LINES = 1_000;
-const LINES_PER_WRITE = 1_000;
-const READ_BYTES = 1 << 20;
-const LINE_FEED = 10;
+const linesPerRecord = 2;
+const spareLines = 1_000;
+const linesPerWrite = 1_000;
+const readBytes = 1 << 20;
+const lineFeed = 10;
 
 export interface Journal {
   close(): void;
@@ -37,10 +37,10 @@ export async function openJournal(directory: string, state: EmulatorState): Prom
   // Keys of devices are in there: for the one who runs the emulator alone.
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await chmod(directory, 0o700);
-  const path = join(directory, FILE);
+  const path = join(directory, journalFile);
   const { lines, wholeBytes } = await replay(path, state);
   const records = state.individual.size + state.group.size + state.registrations.size + state.identities.size;
-  const isWorthwhile = lines > records * LINES_PER_RECORD + SPARE_LINES;
+  const isWorthwhile = lines > records * linesPerRecord + spareLines;
   if (lines === 0 || isWorthwhile) {
     await rewrite(path, state);
   }
@@ -87,7 +87,7 @@ async function replay(path: string, state: EmulatorState): Promise<{ lines: numb
     }
     if (lines > 0) {
       state.apply(change);
-    } else if (line.toString('latin1') !== HEADER) {
+    } else if (line.toString('latin1') !== header) {
       throw new Error(`${path} is no journal of this DPS emulator; delete or move it.`);
     }
     lines += 1;
@@ -102,10 +102,10 @@ async function* wholeLines(path: string): AsyncGenerator<Buffer> {
     return;
   }
   let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) {
+  for await (const chunk of createReadStream(path, { highWaterMark: readBytes })) {
     const data: Buffer = Buffer.concat([rest, chunk]);
     let start = 0;
-    for (let end = data.indexOf(LINE_FEED); end >= 0; end = data.indexOf(LINE_FEED, start)) {
+    for (let end = data.indexOf(lineFeed); end >= 0; end = data.indexOf(lineFeed, start)) {
       yield data.subarray(start, end);
       start = end + 1;
     }
@@ -132,10 +132,10 @@ async function rewrite(path: string, state: EmulatorState): Promise<void> {
 }
 
 function* chunks(state: EmulatorState): Generator<string> {
-  let lines: string[] = [HEADER];
+  let lines: string[] = [header];
   for (const change of state.snapshot()) {
     lines.push(JSON.stringify(change));
-    if (lines.length < LINES_PER_WRITE) {
+    if (lines.length < linesPerWrite) {
       continue;
     }
     yield `${lines.join('\n')}\n`;

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { ServiceError } from './errors.ts';
-import { MAX_JSON_DEPTH } from './limits.ts';
+import { maxJsonDepth } from './limits.ts';
 
 export type JsonObject = { readonly [member: string]: unknown };
 
@@ -14,7 +14,7 @@ export function parseJsonObject(body: Buffer): JsonObject {
     throw new ServiceError('invalidArgument', 'The body is not UTF-8.');
   }
   if (isTooDeep(text)) {
-    throw new ServiceError('invalidArgument', `The body is nested deeper than ${MAX_JSON_DEPTH} levels.`);
+    throw new ServiceError('invalidArgument', `The body is nested deeper than ${maxJsonDepth} levels.`);
   }
   let value: unknown;
   try {
@@ -100,13 +100,13 @@ function isTooDeep(text: string): boolean {
   for (const bracket of ['{', '[']) {
     for (
       let at = text.indexOf(bracket);
-      at >= 0 && opened <= MAX_JSON_DEPTH;
+      at >= 0 && opened <= maxJsonDepth;
       at = text.indexOf(bracket, at + 1)
     ) {
       opened += 1;
     }
   }
-  return opened > MAX_JSON_DEPTH && depthOf(text) > MAX_JSON_DEPTH;
+  return opened > maxJsonDepth && depthOf(text) > maxJsonDepth;
 }
 
 function depthOf(text: string): number {

@@ -8,9 +8,9 @@ import { type MqttContext, MqttSession } from './mqtt/session.ts';
 import { acceptWebSockets } from './mqtt/web-sockets.ts';
 
 /** Longer than clients keep idle connections, so that they never send on one that is just being closed. */
-const KEEP_ALIVE_MS = 120_000;
-const TCP_KEEP_ALIVE_MS = 60_000;
-const HANDSHAKE_TIMEOUT_MS = 30_000;
+const keepAliveMs = 120_000;
+const tcpKeepAliveMs = 60_000;
+const handshakeTimeoutMs = 30_000;
 
 export interface Listener {
   readonly port: number;
@@ -45,7 +45,7 @@ export function listenMqtt(
 ): Promise<Listener> {
   const server = createTlsServer(tlsOptions(certificate), (socket) => {
     // A peer that is gone without a word is noticed, whatever keep-alive MQTT was asked for.
-    socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
+    socket.setKeepAlive(true, tcpKeepAliveMs);
     new MqttSession(socket, () => presentedChain(socket), context);
   });
   return listen(server, host, port);
@@ -62,7 +62,7 @@ function tlsOptions(certificate: ServerCertificate) {
     ...certificate,
     requestCert: true,
     rejectUnauthorized: false,
-    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    handshakeTimeout: handshakeTimeoutMs,
     // Node loses the client's intermediate certificates when a TLS session is resumed, so there are no sessions.
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
@@ -70,7 +70,7 @@ function tlsOptions(certificate: ServerCertificate) {
 
 function listen(server: HttpServer | TlsServer, host: string, port: number): Promise<Listener> {
   if ('keepAliveTimeout' in server) {
-    server.keepAliveTimeout = KEEP_ALIVE_MS;
+    server.keepAliveTimeout = keepAliveMs;
   }
   // The server knows its HTTP connections only, not those that are still in their TLS handshake.
   const sockets = new Set<Socket>();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { DpsEmulatorOptions } from './emulator.ts';
 
-const USAGE = `Usage: dps-emulator [options]     (in its own project: npm run dps-emulator -- [options])
+const usage = `Usage: dps-emulator [options]     (in its own project: npm run dps-emulator -- [options])
   --dps-port N                  plain HTTP (7080; 0 picks a free port)
   --dps-tls-port N              HTTPS, and MQTT over WebSockets (7443; 0 picks a free port)
   --mqtt-port N                 MQTT over TLS (8883; 0 picks a free port)
@@ -52,7 +52,7 @@ function readOptions(args: readonly string[]): DpsEmulatorOptions | undefined {
     },
   });
   if (values.help) {
-    console.log(USAGE);
+    console.log(usage);
     return undefined;
   }
   const operations = values['operations-per-minute'];

@@ -2,7 +2,7 @@ import { runBulk } from './bulk.ts';
 import type { DeviceCredentials } from './device-authentication.ts';
 import * as deviceOperations from './device-operations.ts';
 import { sameId, textForVersion } from './enrollment-input.ts';
-import { type EnrollmentKind, GROUP, INDIVIDUAL, keyOf } from './enrollment-kinds.ts';
+import { type EnrollmentKind, groupKind, individualKind, keyOf } from './enrollment-kinds.ts';
 import {
   attestationMechanism,
   deleteEnrollment,
@@ -81,10 +81,10 @@ function enrollmentOperations(kind: EnrollmentKind): Record<EnrollmentVerb, Oper
   };
 }
 
-const individual = enrollmentOperations(INDIVIDUAL);
-const group = enrollmentOperations(GROUP);
+const individual = enrollmentOperations(individualKind);
+const group = enrollmentOperations(groupKind);
 
-export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
+export const operations: Readonly<Record<OperationName, Operation>> = {
   IndividualEnrollment_Get: individual.Get,
   IndividualEnrollment_CreateOrUpdate: individual.CreateOrUpdate,
   IndividualEnrollment_Delete: individual.Delete,
@@ -124,7 +124,7 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
 function getEnrollment(kind: EnrollmentKind, call: Call): EmulatorResponse {
   const enrollment = findEnrollment(kind, validId(call.route), call.state);
   const text = textForVersion(enrollment, call.isPreview);
-  if (kind === GROUP) {
+  if (kind === groupKind) {
     return ok(text);
   }
   const registration = call.state.registrations.get(enrollment.key);
@@ -154,7 +154,7 @@ function putEnrollment(kind: EnrollmentKind, call: Call): EmulatorResponse {
 }
 
 function queryEnrollments(kind: EnrollmentKind, call: Call): EmulatorResponse {
-  const isIndividual = kind === INDIVIDUAL;
+  const isIndividual = kind === individualKind;
   const listing = isIndividual ? 'enrollments' : 'enrollmentGroups';
   checkQuery(call.body, listing);
   const { items, continuation } = takePage(call.state.enrollments(kind), listing, call.page);
@@ -184,7 +184,7 @@ function deleteRegistration(call: Call): EmulatorResponse {
 }
 
 function queryRegistrations(call: Call): EmulatorResponse {
-  const { key } = findEnrollment(GROUP, validId(call.route), call.state);
+  const { key } = findEnrollment(groupKind, validId(call.route), call.state);
   const { items, continuation } = takePage(
     call.state.registrationsOf(key),
     `registrations/${key}`,

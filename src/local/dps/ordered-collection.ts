@@ -11,7 +11,7 @@ export interface Page<Item> {
   readonly continueAfter: number | undefined;
 }
 
-const COMPACT_FROM = 1_000;
+const compactFrom = 1_000;
 
 /**
  * Items by key, and in order of first insertion for paging. Reading, replacing and deleting cost a map access and a binary
@@ -47,7 +47,7 @@ export class OrderedCollection<Item extends Sequenced> {
     this.#byKey.delete(key);
     this.#slots[this.#slotAtOrAfter(item.sequence)] = item.sequence;
     const removed = this.#slots.length - this.#byKey.size;
-    if (removed > COMPACT_FROM && removed > this.#byKey.size) {
+    if (removed > compactFrom && removed > this.#byKey.size) {
       this.#slots = this.#slots.filter(isItem);
     }
   }

@@ -2,10 +2,10 @@ import type { LoggedRequest } from './request-log.ts';
 import type { Service } from './service.ts';
 import type { EmulatorState, StoredEnrollment, StoredRegistration } from './state.ts';
 
-const SHOWN = 50;
-const SHOWN_PATH = 60;
+const shown = 50;
+const shownPath = 60;
 
-const STYLE = `
+const pageStyle = `
   :root { color-scheme: light dark; --line: #8884; --soft: #8881; --good: #107c41; --bad: #c42b1c; }
   @media (prefers-color-scheme: dark) { :root { --good: #6ccb8f; --bad: #ff8f85; } }
   body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1.5rem; max-width: 72rem; }
@@ -26,7 +26,7 @@ export function peoplePage({ state, log, idScope }: Service): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>DPS emulator</title>
-<style>${STYLE}</style>
+<style>${pageStyle}</style>
 </head>
 <body>
 <header>
@@ -39,19 +39,19 @@ ${section(
   'Individual enrollments',
   state.individual.size,
   ['Registration id', 'Device id', 'Attestation', 'Provisioning', 'Registration', 'Last updated (UTC)'],
-  state.individual.newest(SHOWN).map((enrollment) => enrollmentRow(enrollment, state)),
+  state.individual.newest(shown).map((enrollment) => enrollmentRow(enrollment, state)),
 )}
 ${section(
   'Enrollment groups',
   state.group.size,
   ['Group id', 'Attestation', 'Provisioning', 'Registrations', 'Last updated (UTC)'],
-  state.group.newest(SHOWN).map((group) => groupRow(group, state)),
+  state.group.newest(shown).map((group) => groupRow(group, state)),
 )}
 ${section(
   'Registrations',
   state.registrations.size,
   ['Registration id', 'Status', 'Hub', 'Device id', 'Group', 'Last updated (UTC)'],
-  state.registrations.newest(SHOWN).map((registration) => registrationRow(registration, state)),
+  state.registrations.newest(shown).map((registration) => registrationRow(registration, state)),
 )}
 ${section('Recent requests', undefined, ['Time (UTC)', 'Status', 'Operation', 'Method', 'Path'], log.recent().map(requestRow))}
 </main>
@@ -125,7 +125,7 @@ function requestRow({ at, status: code, method, path, operation }: LoggedRequest
     `<span class="${tone}">${code}</span>`,
     escapeHtml(operation ?? ''),
     escapeHtml(method),
-    mono(path.length > SHOWN_PATH ? `${path.slice(0, SHOWN_PATH)}…` : path),
+    mono(path.length > shownPath ? `${path.slice(0, shownPath)}…` : path),
   ]);
 }
 
@@ -146,7 +146,7 @@ function time(iso: string): string {
   return `<time datetime="${escapeHtml(iso)}">${escapeHtml(iso.slice(0, 19).replace('T', ' '))}</time>`;
 }
 
-const ENTITIES: Readonly<Record<string, string>> = {
+const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',
   '>': '&gt;',
@@ -155,5 +155,5 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? '');
 }

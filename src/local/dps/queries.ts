@@ -1,6 +1,6 @@
 import { ServiceError } from './errors.ts';
 import { invalid, type JsonObject } from './json-input.ts';
-import { MAX_PAGE_SIZE } from './limits.ts';
+import { maxPageSize } from './limits.ts';
 import type { OrderedCollection, Page } from './ordered-collection.ts';
 
 export interface PageRequest {
@@ -42,13 +42,13 @@ export function checkQuery(body: JsonObject, from: string): void {
 
 function pageSize(header: string | undefined): number {
   if (header === undefined) {
-    return MAX_PAGE_SIZE;
+    return maxPageSize;
   }
   const size = /^\d{1,9}$/.test(header) ? Number(header) : 0;
   if (size < 1) {
     throw new ServiceError('invalidArgument', "'x-ms-max-item-count' must be a positive integer.");
   }
-  return Math.min(size, MAX_PAGE_SIZE);
+  return Math.min(size, maxPageSize);
 }
 
 /** The token has the form of the service's, which pages by Cosmos DB. It does not depend on the page size. */

@@ -1,4 +1,4 @@
-import { MAX_POLLS, MAX_REMEMBERED_OPERATIONS, POLL_WINDOW_MS, RATE_WINDOW_MS } from './limits.ts';
+import { maxPolls, maxRememberedOperations, pollWindowMs, rateWindowMs } from './limits.ts';
 
 export interface QuotaSettings {
   /** Calls of the service API. Undefined is off. */
@@ -81,7 +81,7 @@ export class Quota {
     if (limit === undefined) {
       return true;
     }
-    const operations = this.#hubs.get(hub) ?? new SlidingWindow(limit, RATE_WINDOW_MS);
+    const operations = this.#hubs.get(hub) ?? new SlidingWindow(limit, rateWindowMs);
     this.#hubs.set(hub, operations);
     for (let taken = 0; taken < count; taken++) {
       if (operations.take(this.#now()) !== undefined) {
@@ -95,8 +95,8 @@ export class Quota {
     if (this.#registrations === undefined) {
       return undefined;
     }
-    const polls = this.#polls.get(registrationKey) ?? new SlidingWindow(MAX_POLLS, POLL_WINDOW_MS);
-    if (this.#polls.size >= MAX_REMEMBERED_OPERATIONS) {
+    const polls = this.#polls.get(registrationKey) ?? new SlidingWindow(maxPolls, pollWindowMs);
+    if (this.#polls.size >= maxRememberedOperations) {
       this.#polls.clear();
     }
     this.#polls.set(registrationKey, polls);
@@ -105,7 +105,7 @@ export class Quota {
 }
 
 function window(limit: number | undefined): SlidingWindow | undefined {
-  return limit === undefined ? undefined : new SlidingWindow(limit, RATE_WINDOW_MS);
+  return limit === undefined ? undefined : new SlidingWindow(limit, rateWindowMs);
 }
 
 function seconds(waitMs: number | undefined): number | undefined {

@@ -1,14 +1,14 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type AllocationFailure, type AllocationRules, allocate, candidateHubs } from './allocation.ts';
 import { askWebhook, type WebhookDecision } from './allocation-webhook.ts';
-import { OLD_VERSION } from './api-versions.ts';
+import { oldVersion } from './api-versions.ts';
 import { type Admission, admitDevice, type DeviceCredentials } from './device-authentication.ts';
-import { GROUP, keyOf } from './enrollment-kinds.ts';
+import { groupKind, keyOf } from './enrollment-kinds.ts';
 import { ServiceError } from './errors.ts';
 import { rawEtag } from './etags.ts';
 import { writeAssignedIdentity } from './hub/registered-identities.ts';
 import type { JsonObject } from './json-input.ts';
-import { MAX_REGISTRATIONS, MAX_REMEMBERED_OPERATIONS } from './limits.ts';
+import { maxRegistrations, maxRememberedOperations } from './limits.ts';
 import { registrationResultText } from './registration-texts.ts';
 import type { EmulatorState, StoredRegistration, Substatus } from './state.ts';
 import type { TpmChallenges } from './tpm-challenges.ts';
@@ -42,7 +42,7 @@ interface Operation {
   result: ((isOldVersion: boolean) => string) | undefined;
 }
 
-const OPERATION_PREFIX = `5.${randomBytes(8).toString('hex')}`;
+const operationPrefix = `5.${randomBytes(8).toString('hex')}`;
 
 /** Registers devices, and remembers how that went for their status lookups. */
 export class Registrations {
@@ -66,7 +66,7 @@ export class Registrations {
     const { state } = this.#context;
     const admission = admitDevice(call.registrationId, call.credentials, this.#authentication());
     const key = keyOf(call.registrationId);
-    if (state.registrations.get(key) === undefined && state.registrations.size >= MAX_REGISTRATIONS) {
+    if (state.registrations.get(key) === undefined && state.registrations.size >= maxRegistrations) {
       throw new ServiceError('limitReached');
     }
     if (admission.isDisabled) {
@@ -75,7 +75,7 @@ export class Registrations {
     const chain =
       certificateRequest && (await this.#context.issueCertificate(certificateRequest, call.registrationId));
 
-    const operationId = `${OPERATION_PREFIX}.${randomUUID()}`;
+    const operationId = `${operationPrefix}.${randomUUID()}`;
     const operation: Operation = { registrationKey: key, result: undefined };
     this.#remember(operationId, operation);
     const proof = this.#proofMember(call, admission);
@@ -112,7 +112,7 @@ export class Registrations {
         text: JSON.stringify({ operationId, status: 'assigning', registrationState }),
       };
     }
-    const state = operation.result(call.apiVersion === OLD_VERSION);
+    const state = operation.result(call.apiVersion === oldVersion);
     const { status } = JSON.parse(state);
     return {
       isFinal: true,
@@ -127,11 +127,7 @@ export class Registrations {
     if (registration === undefined) {
       throw new ServiceError('registrationNotFound');
     }
-    return registrationResultText(
-      attestationMember(admission),
-      registration,
-      call.apiVersion === OLD_VERSION,
-    );
+    return registrationResultText(attestationMember(admission), registration, call.apiVersion === oldVersion);
   }
 
   #authentication() {
@@ -141,7 +137,7 @@ export class Registrations {
 
   #remember(operationId: string, operation: Operation): void {
     this.#operations.set(operationId, operation);
-    if (this.#operations.size <= MAX_REMEMBERED_OPERATIONS) {
+    if (this.#operations.size <= maxRememberedOperations) {
       return;
     }
     for (const oldest of this.#operations.keys()) {
@@ -194,7 +190,7 @@ export class Registrations {
     }
     const linkedHubs = hubs.map((hub) => hub.hostName);
     const request = {
-      [kind === GROUP ? 'enrollmentGroup' : 'individualEnrollment']: {
+      [kind === groupKind ? 'enrollmentGroup' : 'individualEnrollment']: {
         ...document,
         etag: rawEtag(enrollment.etag),
       },
@@ -241,7 +237,7 @@ export class Registrations {
     const before = state.registrations.get(key);
     // A member of a group that an individual enrollment keeps out stays in the group's list.
     const individualGroup = outcome.status === 'disabled' ? before?.groupKey : undefined;
-    const groupKey = kind === GROUP ? enrollment.key : individualGroup;
+    const groupKey = kind === groupKind ? enrollment.key : individualGroup;
     const stamp = this.#context.timestamp();
     const isAssigned = outcome.status === 'assigned';
     const registration: StoredRegistration = {
@@ -299,7 +295,7 @@ function substatusOf(
 
 /** An individual symmetric key shows no member; `x509` is there and empty (seen in traffic); groups name themselves. */
 function attestationMember({ kind, proof, enrollment }: Admission): Record<string, unknown> {
-  const isGroup = kind === GROUP;
+  const isGroup = kind === groupKind;
   if (!isGroup) {
     return proof === 'x509' ? { x509: {} } : {};
   }

@@ -1,20 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import { API_VERSIONS, PREVIEW_VERSION } from './api-versions.ts';
+import { apiVersions, previewVersion } from './api-versions.ts';
 import { presentedChain } from './client-certificates.ts';
 import { ServiceError } from './errors.ts';
 import { isFromForeignPage } from './foreign-pages.ts';
 import { httpReply } from './http-reply.ts';
 import { type JsonObject, parseJsonObject } from './json-input.ts';
-import { MAX_BODY_BYTES } from './limits.ts';
-import { type Call, OPERATIONS, type Operation } from './operations.ts';
+import { maxBodyBytes } from './limits.ts';
+import { type Call, type Operation, operations } from './operations.ts';
 import { readBody } from './request-body.ts';
 import { serveRequest, takeQuota } from './requests.ts';
 import type { EmulatorResponse } from './responses.ts';
 import { findRoute, type Route } from './routes.ts';
 import type { Service } from './service.ts';
 
-const NO_BODY: JsonObject = {};
+const noBody: JsonObject = {};
 
 /** Answers a request to either API. Never rejects. */
 export function handleRequest(
@@ -43,9 +43,9 @@ async function responseOf(
   path: string,
   query: string,
 ): Promise<EmulatorResponse> {
-  const operation = OPERATIONS[route.operation];
+  const operation = operations[route.operation];
   const apiVersion = /(?:^|&)api-version=([^&]*)/.exec(query)?.[1] ?? '';
-  if (!API_VERSIONS.has(apiVersion)) {
+  if (!apiVersions.has(apiVersion)) {
     throw new ServiceError('unsupportedApiVersion');
   }
   if (isFromForeignPage(request)) {
@@ -64,7 +64,7 @@ async function responseOf(
     newEtag: service.newEtag,
     route,
     apiVersion,
-    isPreview: apiVersion === PREVIEW_VERSION,
+    isPreview: apiVersion === previewVersion,
     ifMatch: headers['if-match'],
     page: {
       maxItemCount: header(request, 'x-ms-max-item-count'),
@@ -84,15 +84,15 @@ async function responseOf(
 async function readJson(operation: Operation, request: IncomingMessage): Promise<JsonObject> {
   if (operation.body === 'ignored') {
     request.resume();
-    return NO_BODY;
+    return noBody;
   }
-  const body = await readBody(request, MAX_BODY_BYTES);
+  const body = await readBody(request, maxBodyBytes);
   if (body === undefined) {
     throw new ServiceError('bodyTooLarge');
   }
   if (body.length === 0) {
     if (operation.body === 'optional') {
-      return NO_BODY;
+      return noBody;
     }
     throw new ServiceError('invalidArgument', 'The body is missing.');
   }

@@ -1,4 +1,4 @@
-const RECENT_REQUESTS = 50;
+const recentRequests = 50;
 
 export interface LoggedRequest {
   readonly at: number;
@@ -22,7 +22,7 @@ export class RequestLog {
 
   add(request: LoggedRequest): void {
     this.#recent[this.#next] = request;
-    this.#next = (this.#next + 1) % RECENT_REQUESTS;
+    this.#next = (this.#next + 1) % recentRequests;
     if (request.operation === undefined) {
       return;
     }

@@ -41,18 +41,18 @@ function enrollmentRoutes(resource: 'IndividualEnrollment' | 'EnrollmentGroup') 
   } as const satisfies Record<string, Methods>;
 }
 
-const ENROLLMENTS = enrollmentRoutes('IndividualEnrollment');
-const GROUPS = enrollmentRoutes('EnrollmentGroup');
-const REGISTRATION: Methods = {
+const ofEnrollments = enrollmentRoutes('IndividualEnrollment');
+const ofGroups = enrollmentRoutes('EnrollmentGroup');
+const registration: Methods = {
   GET: 'DeviceRegistrationState_Get',
   DELETE: 'DeviceRegistrationState_Delete',
 };
-const REGISTRATION_QUERY: Methods = { POST: 'DeviceRegistrationState_Query' };
-const REGISTER: Methods = { PUT: 'RuntimeRegistration_RegisterDevice' };
-const OPERATION_STATUS: Methods = { GET: 'RuntimeRegistration_OperationStatusLookup' };
-const REGISTRATION_STATUS: Methods = { POST: 'RuntimeRegistration_DeviceRegistrationStatusLookup' };
+const registrationQuery: Methods = { POST: 'DeviceRegistrationState_Query' };
+const registerTopic: Methods = { PUT: 'RuntimeRegistration_RegisterDevice' };
+const operationStatus: Methods = { GET: 'RuntimeRegistration_OperationStatusLookup' };
+const registrationStatus: Methods = { POST: 'RuntimeRegistration_DeviceRegistrationStatusLookup' };
 /** A collection or id is missing: documented as 405. */
-const NOTHING: Methods = {};
+const nothing: Methods = {};
 
 /**
  * Finds the operation of a request. Clients send trailing slashes and lower-case paths; both are taken.
@@ -78,30 +78,30 @@ function methodsOf(segments: readonly string[]): Methods | undefined {
   const lower = segments.map((segment) => segment.toLowerCase());
   const [first, second, third, fourth] = lower;
   if (first === 'enrollments') {
-    return enrollmentMethods(ENROLLMENTS, lower);
+    return enrollmentMethods(ofEnrollments, lower);
   }
   if (first === 'enrollmentgroups') {
-    return enrollmentMethods(GROUPS, lower);
+    return enrollmentMethods(ofGroups, lower);
   }
   if (first === 'registrations') {
     if (segments.length === 1) {
-      return NOTHING;
+      return nothing;
     }
     if (segments.length === 2) {
-      return REGISTRATION;
+      return registration;
     }
-    return segments.length === 3 && third === 'query' ? REGISTRATION_QUERY : undefined;
+    return segments.length === 3 && third === 'query' ? registrationQuery : undefined;
   }
   if (second !== 'registrations' || !third) {
     return undefined;
   }
   if (segments.length === 3) {
-    return REGISTRATION_STATUS;
+    return registrationStatus;
   }
   if (segments.length === 4 && fourth === 'register') {
-    return REGISTER;
+    return registerTopic;
   }
-  return segments.length === 5 && fourth === 'operations' ? OPERATION_STATUS : undefined;
+  return segments.length === 5 && fourth === 'operations' ? operationStatus : undefined;
 }
 
 function enrollmentMethods(

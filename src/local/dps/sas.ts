@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-const SCHEME = 'SharedAccessSignature ';
+const scheme = 'SharedAccessSignature ';
 
 export interface SasToken {
   /** The resource exactly as the token has it: the signature is over this text. */
@@ -18,11 +18,11 @@ export interface SasToken {
  * @returns undefined if it is none.
  */
 export function parseSas(authorization: string | undefined): SasToken | undefined {
-  if (!authorization?.startsWith(SCHEME)) {
+  if (!authorization?.startsWith(scheme)) {
     return undefined;
   }
   const fields = new Map<string, string>();
-  for (const field of authorization.slice(SCHEME.length).split('&')) {
+  for (const field of authorization.slice(scheme.length).split('&')) {
     const equals = field.indexOf('=');
     if (equals < 1 || fields.has(field.slice(0, equals))) {
       return undefined;

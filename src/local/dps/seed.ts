@@ -1,14 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 import type { SeedBody } from './control-input.ts';
-import { type EnrollmentKind, GROUP, INDIVIDUAL } from './enrollment-kinds.ts';
+import { type EnrollmentKind, groupKind, individualKind } from './enrollment-kinds.ts';
 import { type WriteContext, writeEnrollment } from './enrollment-writes.ts';
 import { ServiceError } from './errors.ts';
-import { MAX_REGISTRATIONS } from './limits.ts';
+import { maxRegistrations } from './limits.ts';
 
 /** How many records are made before other requests get their turn. */
-const SLICE = 1_000;
+const slice = 1_000;
 
-const TYPICAL = {
+const typical = {
   attestation: { type: 'symmetricKey' },
   initialTwin: {
     tags: { plant: 'brno', product: 'thermostat-g2' },
@@ -30,17 +30,17 @@ export async function seed(
 ): Promise<void> {
   for (let group = 0; group < groups; group += 1) {
     const groupId = `seed-group-${group}`;
-    seedEnrollment(GROUP, groupId, context);
+    seedEnrollment(groupKind, groupId, context);
     for (let device = 0; device < registrationsPerGroup; device += 1) {
       seedRegistration(`seed-${group}-${device}`, groupId, context);
-      if (device % SLICE === SLICE - 1) {
+      if (device % slice === slice - 1) {
         await setImmediate();
       }
     }
   }
   for (let device = 0; device < individualEnrollments; device += 1) {
-    seedEnrollment(INDIVIDUAL, `seed-device-${device}`, context);
-    if (device % SLICE === SLICE - 1) {
+    seedEnrollment(individualKind, `seed-device-${device}`, context);
+    if (device % slice === slice - 1) {
       await setImmediate();
     }
   }
@@ -50,8 +50,8 @@ function seedEnrollment(kind: EnrollmentKind, id: string, context: WriteContext)
   if (context.state.enrollments(kind).get(id) !== undefined) {
     return;
   }
-  const own = kind === INDIVIDUAL ? { deviceId: id } : {};
-  writeEnrollment(kind, { [kind.idMember]: id, ...own, ...TYPICAL }, id, undefined, context);
+  const own = kind === individualKind ? { deviceId: id } : {};
+  writeEnrollment(kind, { [kind.idMember]: id, ...own, ...typical }, id, undefined, context);
 }
 
 function seedRegistration(registrationId: string, groupKey: string, context: WriteContext): void {
@@ -59,7 +59,7 @@ function seedRegistration(registrationId: string, groupKey: string, context: Wri
   if (state.registrations.get(registrationId) !== undefined) {
     return;
   }
-  if (state.registrations.size >= MAX_REGISTRATIONS) {
+  if (state.registrations.size >= maxRegistrations) {
     throw new ServiceError('limitReached');
   }
   const stamp = context.timestamp();

@@ -2,16 +2,16 @@ import { ServiceError } from './errors.ts';
 import { isExpired, isSignedWith, parseSas } from './sas.ts';
 import type { EmulatorState, Policy, Right } from './state.ts';
 
-const TOKEN_AUDIENCE = 'https://azure-devices-provisioning.net';
-const MAX_REMEMBERED_TOKENS = 1_000;
+const tokenAudience = 'https://azure-devices-provisioning.net';
+const maxRememberedTokens = 1_000;
 
 /** Built-in roles by name and by id, and what their data actions allow. A reader cannot read keys. */
-const READER: readonly Grant[] = ['EnrollmentRead', 'RegistrationStatusRead'];
-const ROLES = new Map<string, readonly Grant[] | 'all'>([
+const readerGrants: readonly Grant[] = ['EnrollmentRead', 'RegistrationStatusRead'];
+const grantsOfRoles = new Map<string, readonly Grant[] | 'all'>([
   ['device provisioning service data contributor', 'all'],
   ['dfce44e4-17b7-4bd1-a6d1-04996ec95633', 'all'],
-  ['device provisioning service data reader', READER],
-  ['10745317-c249-44a1-a5ce-3a4353c0bbd8', READER],
+  ['device provisioning service data reader', readerGrants],
+  ['10745317-c249-44a1-a5ce-3a4353c0bbd8', readerGrants],
 ]);
 
 type Grant = Right;
@@ -84,7 +84,7 @@ export class ServiceAuthorization {
       throw new ServiceError('unauthorized');
     }
     const entry = { policy, resource: token.resource, expiresAt: Number(token.expiry) * 1000 };
-    if (this.#verified.size >= MAX_REMEMBERED_TOKENS) {
+    if (this.#verified.size >= maxRememberedTokens) {
       this.#verified.clear();
     }
     this.#verified.set(authorization, entry);
@@ -111,13 +111,15 @@ function requireRole(jwt: string, right: Right, nowMs: number): void {
   const seconds = nowMs / 1000;
   const isTimely =
     typeof claims?.exp === 'number' && claims.exp > seconds && !(Number(claims.nbf ?? 0) > seconds);
-  if (claims === undefined || !audiences.includes(TOKEN_AUDIENCE) || !isTimely) {
+  if (claims === undefined || !audiences.includes(tokenAudience) || !isTimely) {
     throw new ServiceError('unauthorized');
   }
   if (claims.roles === undefined) {
     return;
   }
-  const granted = [claims.roles].flat().flatMap((role) => ROLES.get(String(role).toLowerCase()) ?? []);
+  const granted = [claims.roles]
+    .flat()
+    .flatMap((role) => grantsOfRoles.get(String(role).toLowerCase()) ?? []);
   if (!granted.some((grant) => grant === 'all' || grant === right)) {
     throw new ServiceError('forbidden');
   }

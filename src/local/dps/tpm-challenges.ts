@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { keyOf } from './enrollment-kinds.ts';
 import { ServiceError } from './errors.ts';
 import { invalid, type JsonObject, optionalObject, requiredString } from './json-input.ts';
-import { MAX_REMEMBERED_OPERATIONS } from './limits.ts';
+import { maxRememberedOperations } from './limits.ts';
 import type { EmulatorState } from './state.ts';
 import { parseTpmPublic, seal, type TpmPublic } from './tpm-seal.ts';
 
-const KEY_BYTES = 32;
+const keyBytes = 32;
 
 interface Challenge {
   readonly key: Buffer;
@@ -51,9 +51,9 @@ export class TpmChallenges {
     }
     const endorsement = readPublic('endorsementKey', endorsementKey);
     const storageRoot = readPublic('storageRootKey', requiredString(tpm, 'storageRootKey'));
-    const challenge = { key: randomBytes(KEY_BYTES), endorsement, storageRoot };
+    const challenge = { key: randomBytes(keyBytes), endorsement, storageRoot };
     const authenticationKey = sealFor(challenge, challenge.key);
-    if (this.#challenges.size >= MAX_REMEMBERED_OPERATIONS) {
+    if (this.#challenges.size >= maxRememberedOperations) {
       this.#challenges.clear();
     }
     this.#challenges.set(enrollment.key, challenge);
@@ -67,7 +67,7 @@ export class TpmChallenges {
   /** Seals a fresh key for a device that answered its challenge: the one for its IoT hub. */
   sealAnother(registrationKey: string): string | undefined {
     const challenge = this.#challenges.get(registrationKey);
-    return challenge && sealFor(challenge, randomBytes(KEY_BYTES));
+    return challenge && sealFor(challenge, randomBytes(keyBytes));
   }
 }
 

@@ -27,10 +27,10 @@ export interface TpmPublic {
   readonly name: Buffer;
 }
 
-const SHA256 = Buffer.from('000b', 'hex');
+const sha256Algorithm = Buffer.from('000b', 'hex');
 /** AES-128-CFB, scheme null, 2048 bits. */
-const STORAGE_PARAMETERS = Buffer.from('00060080004300100800', 'hex');
-const DEFAULT_EXPONENT = 65_537;
+const storageParameters = Buffer.from('00060080004300100800', 'hex');
+const defaultExponent = 65_537;
 
 /** @returns undefined for anything but an RSA-2048 storage key with SHA-256. */
 export function parseTpmPublic(base64: string): TpmPublic | undefined {
@@ -39,7 +39,7 @@ export function parseTpmPublic(base64: string): TpmPublic | undefined {
     return undefined;
   }
   const exponent = Buffer.alloc(4);
-  exponent.writeUInt32BE(read.exponent || DEFAULT_EXPONENT);
+  exponent.writeUInt32BE(read.exponent || defaultExponent);
   const jwk = { kty: 'RSA', n: read.modulus.toString('base64url'), e: exponent.toString('base64url') };
   try {
     return { key: createPublicKey({ format: 'jwk', key: jwk }), name: nameOf(read.area) };
@@ -51,8 +51,8 @@ export function parseTpmPublic(base64: string): TpmPublic | undefined {
 function isStorageKey(area: Buffer): boolean {
   const parameters = 10 + area.readUInt16BE(8);
   return (
-    area.subarray(2, 4).equals(SHA256) &&
-    area.subarray(parameters, parameters + STORAGE_PARAMETERS.length).equals(STORAGE_PARAMETERS)
+    area.subarray(2, 4).equals(sha256Algorithm) &&
+    area.subarray(parameters, parameters + storageParameters.length).equals(storageParameters)
   );
 }
 
@@ -139,7 +139,7 @@ function oaep(key: KeyObject, label: string, plain: Buffer): Buffer {
 }
 
 function nameOf(publicArea: Buffer): Buffer {
-  return Buffer.concat([SHA256, createHash('sha256').update(publicArea).digest()]);
+  return Buffer.concat([sha256Algorithm, createHash('sha256').update(publicArea).digest()]);
 }
 
 function sized(content: Buffer): Buffer {

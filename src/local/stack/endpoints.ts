@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import path from 'node:path';
 
 import { webhookSecretsSetting } from '../../events/webhook-secrets.ts';
-import { DEVELOPMENT_HUB_KEY } from '../dps/hub/authorization.ts';
+import { developmentHubKey } from '../dps/hub/authorization.ts';
 import { isRunning } from './owner.ts';
 
 /** Where everything of a local stack answers: the contents of the endpoints file. */
@@ -102,7 +102,7 @@ export function settingsFor(endpoints: Endpoints): Record<string, string> {
     DPS_CONNECTION_STRING: endpoints.dps.connectionString,
     DPS_ID_SCOPE: endpoints.dps.idScope,
     DPS_GLOBAL_ENDPOINT: new URL(endpoints.dps.deviceEndpoint).host,
-    HUB_CONNECTION_STRINGS: `HostName=*;SharedAccessKeyName=iothubowner;SharedAccessKey=${DEVELOPMENT_HUB_KEY};EmulatorEndpoint=${endpoints.dps.endpoint}`,
+    HUB_CONNECTION_STRINGS: `HostName=*;SharedAccessKeyName=iothubowner;SharedAccessKey=${developmentHubKey};EmulatorEndpoint=${endpoints.dps.endpoint}`,
     ServiceBusConnection: endpoints.serviceBus.connectionString,
     AzureWebJobsStorage: endpoints.tables.connectionString,
     ...Object.fromEntries(

@@ -5,16 +5,16 @@ import { HubError } from './errors.ts';
 export type HubRight = 'RegistryRead' | 'RegistryWrite' | 'ServiceConnect';
 
 /** The same in every hub and on every machine. It protects nothing. */
-export const DEVELOPMENT_HUB_KEY = 'SHViIG9mIHRoZSBEUFMgZW11bGF0b3IsIG5vdCBhIHNlY3JldA==';
+export const developmentHubKey = 'SHViIG9mIHRoZSBEUFMgZW11bGF0b3IsIG5vdCBhIHNlY3JldA==';
 
 /** The policies of a new hub, as far as the service API is concerned; all have the same key here. */
-const POLICIES: Readonly<Record<string, readonly HubRight[]>> = {
+const rightsOfPolicies: Readonly<Record<string, readonly HubRight[]>> = {
   iothubowner: ['RegistryRead', 'RegistryWrite', 'ServiceConnect'],
   service: ['ServiceConnect'],
   registryRead: ['RegistryRead'],
   registryReadWrite: ['RegistryRead', 'RegistryWrite'],
 };
-const TOKEN_AUDIENCE = 'https://iothubs.azure.net';
+const tokenAudience = 'https://iothubs.azure.net';
 
 /**
  * @throws HubError IotHubUnauthorized: hubs answer 401 for a right that is missing, too
@@ -32,11 +32,12 @@ export function requireHubRight(
     return;
   }
   const token = parseSas(authorization);
-  const granted = token && Object.hasOwn(POLICIES, token.keyName) ? POLICIES[token.keyName] : undefined;
+  const granted =
+    token && Object.hasOwn(rightsOfPolicies, token.keyName) ? rightsOfPolicies[token.keyName] : undefined;
   const isGood =
     token?.resource === hub &&
     !isExpired(token, now) &&
-    isSignedWith(token, Buffer.from(DEVELOPMENT_HUB_KEY, 'base64'));
+    isSignedWith(token, Buffer.from(developmentHubKey, 'base64'));
   if (!isGood || !rights.every((right) => granted?.includes(right))) {
     throw new HubError('IotHubUnauthorized');
   }
@@ -46,7 +47,7 @@ export function requireHubRight(
 function requireAudience(jwt: string, now: number): void {
   const claims = readClaims(jwt);
   const audiences = [claims?.aud].flat().map((audience) => String(audience).replace(/\/$/, ''));
-  if (!audiences.includes(TOKEN_AUDIENCE) || !(Number(claims?.exp) > now / 1_000)) {
+  if (!audiences.includes(tokenAudience) || !(Number(claims?.exp) > now / 1_000)) {
     throw new HubError('IotHubUnauthorized');
   }
 }

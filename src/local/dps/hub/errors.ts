@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { EmulatorResponse } from '../responses.ts';
 
 /** Errors of the IoT hub service API: name, HTTP status and text. Where the text is ours, the names and statuses are Azure's. */
-const HUB_ERRORS = {
+const hubErrors = {
   InvalidProtocolVersion: [400, 'The api-version is missing or not supported.'],
   ArgumentInvalid: [400, 'The request is invalid.'],
   DeviceDefinedMultipleTimes: [400, 'A device occurs more than once.'],
@@ -20,16 +20,16 @@ const HUB_ERRORS = {
   ServerError: [500, 'Internal error of the emulator.'],
 } as const satisfies Readonly<Record<string, readonly [number, string]>>;
 
-export type HubErrorName = keyof typeof HUB_ERRORS;
+export type HubErrorName = keyof typeof hubErrors;
 
 export class HubError extends Error {
   readonly code: HubErrorName;
   readonly status: number;
 
-  constructor(code: HubErrorName, message: string = HUB_ERRORS[code][1]) {
+  constructor(code: HubErrorName, message: string = hubErrors[code][1]) {
     super(message);
     this.code = code;
-    this.status = HUB_ERRORS[code][0];
+    this.status = hubErrors[code][0];
   }
 }
 

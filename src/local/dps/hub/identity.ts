@@ -40,18 +40,18 @@ export interface StoredTwin {
 /** What a caller may write; all else of an identity is the hub's. */
 export type WritableIdentity = Pick<StoredIdentity, 'status' | 'statusReason' | 'authentication' | 'iotEdge'>;
 
-export const NEVER = '0001-01-01T00:00:00';
-const DEVICE_ID = /^[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}$/;
-const THUMBPRINT = /^(?:[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$/;
-const KEY_BYTES = 32;
-const MAX_REASON = 128;
+export const never = '0001-01-01T00:00:00';
+const deviceIdPattern = /^[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}$/;
+const thumbprintPattern = /^(?:[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$/;
+const keyBytes = 32;
+const maxReason = 128;
 
 export function identityKey(hub: string, deviceId: string): string {
   return `${hub.toLowerCase()}\n${deviceId}`;
 }
 
 export function isDeviceId(text: string): boolean {
-  return DEVICE_ID.test(text);
+  return deviceIdPattern.test(text);
 }
 
 /** Base64 of a decimal number, as the service was seen to make them. */
@@ -86,8 +86,8 @@ export function readIdentity(body: JsonObject): WritableIdentity {
     throw new HubError('ArgumentInvalid', 'status must be enabled or disabled.');
   }
   const statusReason = textOf(body.statusReason, 'statusReason') ?? null;
-  if (statusReason !== null && statusReason.length > MAX_REASON) {
-    throw new HubError('ArgumentInvalid', `statusReason has more than ${MAX_REASON} characters.`);
+  if (statusReason !== null && statusReason.length > maxReason) {
+    throw new HubError('ArgumentInvalid', `statusReason has more than ${maxReason} characters.`);
   }
   const capabilities = isObject(body.capabilities) ? body.capabilities : {};
   return {
@@ -127,7 +127,7 @@ function readSas(input: JsonObject): Authentication {
 function readSelfSigned(input: JsonObject): Authentication {
   const thumbprint = (name: string): string | null => {
     const text = textOf(input[name], name) || null;
-    if (text !== null && !THUMBPRINT.test(text)) {
+    if (text !== null && !thumbprintPattern.test(text)) {
       throw new HubError('ArgumentInvalid', `${name} must be 40 or 64 hex digits.`);
     }
     return text;
@@ -152,7 +152,7 @@ function textOf(value: unknown, name: string): string | undefined {
 }
 
 function generatedKey(): string {
-  return randomBytes(KEY_BYTES).toString('base64');
+  return randomBytes(keyBytes).toString('base64');
 }
 
 /** As GET answers it. */
@@ -164,9 +164,9 @@ export function identityView(identity: StoredIdentity): JsonObject {
     connectionState: 'Disconnected',
     status: identity.status,
     statusReason: identity.statusReason,
-    connectionStateUpdatedTime: NEVER,
+    connectionStateUpdatedTime: never,
     statusUpdatedTime: identity.statusUpdatedTime,
-    lastActivityTime: NEVER,
+    lastActivityTime: never,
     cloudToDeviceMessageCount: 0,
     authentication: identity.authentication,
     capabilities: { iotEdge: identity.iotEdge },
@@ -188,15 +188,15 @@ export function twinView(identity: StoredIdentity): JsonObject {
     statusReason: identity.statusReason,
     statusUpdateTime: identity.statusUpdatedTime,
     connectionState: 'Disconnected',
-    lastActivityTime: NEVER,
+    lastActivityTime: never,
     cloudToDeviceMessageCount: 0,
     authenticationType: authentication.type,
     x509Thumbprint: authentication.x509Thumbprint,
     version: twin.version,
     tags: twin.tags,
     properties: {
-      desired: { ...twin.desired, $metadata: { $lastUpdated: NEVER }, $version: twin.version },
-      reported: { $metadata: { $lastUpdated: NEVER }, $version: 1 },
+      desired: { ...twin.desired, $metadata: { $lastUpdated: never }, $version: twin.version },
+      reported: { $metadata: { $lastUpdated: never }, $version: 1 },
     },
     capabilities: { iotEdge: identity.iotEdge },
     deviceScope: scopeOf(identity),

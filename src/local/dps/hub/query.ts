@@ -10,22 +10,22 @@ export interface HubQuery {
 
 type Condition = (twin: JsonObject) => boolean;
 
-const SHAPE = /^\s*select\s+(.+?)\s+from\s+devices(?:\s+where\s+(.+?))?\s*$/is;
-const PATH = String.raw`[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*`;
-const LITERAL = String.raw`'(?:[^']|'')*'|-?\d+(?:\.\d+)?|true|false|null`;
-const COMPARISON = new RegExp(`^(${PATH})\\s*(=|!=|<>)\\s*(${LITERAL})$`, 'i');
-const MEMBERSHIP = new RegExp(
-  `^(${PATH})\\s+(in|nin)\\s+\\[\\s*((?:${LITERAL})(?:\\s*,\\s*(?:${LITERAL}))*)\\s*\\]$`,
+const shape = /^\s*select\s+(.+?)\s+from\s+devices(?:\s+where\s+(.+?))?\s*$/is;
+const pathPattern = String.raw`[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*`;
+const literalPattern = String.raw`'(?:[^']|'')*'|-?\d+(?:\.\d+)?|true|false|null`;
+const comparison = new RegExp(`^(${pathPattern})\\s*(=|!=|<>)\\s*(${literalPattern})$`, 'i');
+const membership = new RegExp(
+  `^(${pathPattern})\\s+(in|nin)\\s+\\[\\s*((?:${literalPattern})(?:\\s*,\\s*(?:${literalPattern}))*)\\s*\\]$`,
   'i',
 );
-const DEFINED = new RegExp(`^is_defined\\(\\s*(${PATH})\\s*\\)$`, 'i');
+const isDefinedPattern = new RegExp(`^is_defined\\(\\s*(${pathPattern})\\s*\\)$`, 'i');
 
 /**
  * Reads a part of the hub's query language: comparisons of primitives, IN, NIN and is_defined, joined by AND.
  * @throws HubError ArgumentInvalid for the rest
  */
 export function readQuery(text: string): HubQuery {
-  const [, selected = '', where] = SHAPE.exec(text) ?? [];
+  const [, selected = '', where] = shape.exec(text) ?? [];
   if (selected === '') {
     throw notOffered(text);
   }
@@ -50,7 +50,7 @@ function splitAtAnd(where: string): string[] {
 }
 
 function readColumn(text: string): { path: string; name: string } {
-  const [, path, name] = new RegExp(`^(${PATH})(?:\\s+as\\s+(\\w+))?$`, 'i').exec(text.trim()) ?? [];
+  const [, path, name] = new RegExp(`^(${pathPattern})(?:\\s+as\\s+(\\w+))?$`, 'i').exec(text.trim()) ?? [];
   if (path === undefined) {
     throw notOffered(text);
   }
@@ -58,17 +58,17 @@ function readColumn(text: string): { path: string; name: string } {
 }
 
 function readCondition(text: string): Condition {
-  const [, compared, operator, literal] = COMPARISON.exec(text) ?? [];
+  const [, compared, operator, literal] = comparison.exec(text) ?? [];
   if (compared !== undefined && literal !== undefined) {
     const value = literalValue(literal);
     return (twin) => (valueAt(twin, compared) === value) === (operator === '=');
   }
-  const [, listed, kind, list] = MEMBERSHIP.exec(text) ?? [];
+  const [, listed, kind, list] = membership.exec(text) ?? [];
   if (listed !== undefined && list !== undefined) {
-    const values = [...list.matchAll(new RegExp(LITERAL, 'gi'))].map(([each]) => literalValue(each));
+    const values = [...list.matchAll(new RegExp(literalPattern, 'gi'))].map(([each]) => literalValue(each));
     return (twin) => values.includes(valueAt(twin, listed)) === (kind?.toLowerCase() === 'in');
   }
-  const [, defined] = DEFINED.exec(text) ?? [];
+  const [, defined] = isDefinedPattern.exec(text) ?? [];
   if (defined !== undefined) {
     return (twin) => valueAt(twin, defined) !== undefined;
   }

@@ -1,5 +1,5 @@
 import type { Admission, DeviceCredentials } from '../device-authentication.ts';
-import { GROUP } from '../enrollment-kinds.ts';
+import { groupKind } from '../enrollment-kinds.ts';
 import { isObject, type JsonObject } from '../json-input.ts';
 import { deriveDeviceKey } from '../sas.ts';
 import type { EmulatorState } from '../state.ts';
@@ -67,7 +67,7 @@ function authenticationOf({ registrationId, admission, credentials }: AssignedDe
     return sasCredentials();
   }
   const keyOf = (key: string) =>
-    admission.kind === GROUP
+    admission.kind === groupKind
       ? deriveDeviceKey(Buffer.from(key, 'base64'), registrationId).toString('base64')
       : key;
   return sasCredentials(keyOf(attestation.primaryKey), keyOf(attestation.secondaryKey));

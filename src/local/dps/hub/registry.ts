@@ -11,7 +11,7 @@ import {
   type WritableIdentity,
 } from './identity.ts';
 
-const MAX_BULK = 100;
+const maxBulk = 100;
 
 interface BulkError {
   readonly deviceId: string;
@@ -119,7 +119,7 @@ export class HubRegistry {
     if (!Array.isArray(items) || !items.every(isObject)) {
       throw new HubError('ArgumentInvalid', 'The body must be an array of devices.');
     }
-    if (items.length > MAX_BULK) {
+    if (items.length > maxBulk) {
       throw new HubError('TooManyDevices');
     }
     const ids = items.map(({ id }) => (typeof id === 'string' ? id : ''));

@@ -3,7 +3,7 @@ import { TLSSocket } from 'node:tls';
 import { runFault } from '../fault-responses.ts';
 import { httpReply } from '../http-reply.ts';
 import { isObject, type JsonObject } from '../json-input.ts';
-import { MAX_BODY_BYTES } from '../limits.ts';
+import { maxBodyBytes } from '../limits.ts';
 import { readBody } from '../request-body.ts';
 import type { EmulatorResponse, ReplyChannel } from '../responses.ts';
 import type { Service } from '../service.ts';
@@ -13,10 +13,10 @@ import { etagOf, identityView, type StoredIdentity, twinView } from './identity.
 import { readQuery, valueAt } from './query.ts';
 import { HubRegistry } from './registry.ts';
 
-const API_VERSIONS = new Set(['2020-09-30', '2021-04-12', '2024-03-31']);
-const MAX_QUERY_LENGTH = 8_192;
-const MAX_LIST = 1_000;
-const MAX_PAGE = 100;
+const apiVersions = new Set(['2020-09-30', '2021-04-12', '2024-03-31']);
+const maxQueryLength = 8_192;
+const maxList = 1_000;
+const maxPage = 100;
 
 export type HubOperation =
   | 'HubIdentity_Get'
@@ -47,7 +47,7 @@ interface Handler {
   run(call: HubCall): EmulatorResponse | Promise<EmulatorResponse>;
 }
 
-const HANDLERS: Readonly<Record<string, Handler>> = {
+const handlers: Readonly<Record<string, Handler>> = {
   'GET devices/{}': {
     operation: 'HubIdentity_Get',
     rights: ['RegistryRead'],
@@ -76,8 +76,8 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
     operation: 'HubIdentity_List',
     rights: ['RegistryRead'],
     run({ registry, query }) {
-      const top = Number(query.get('top') ?? MAX_LIST);
-      const count = Number.isInteger(top) && top >= 1 && top <= MAX_LIST ? top : MAX_LIST;
+      const top = Number(query.get('top') ?? maxList);
+      const count = Number.isInteger(top) && top >= 1 && top <= maxList ? top : maxList;
       return jsonResponse(registry.all().slice(0, count).map(identityView));
     },
   },
@@ -181,7 +181,7 @@ async function runHandler(
   query: URLSearchParams,
 ): Promise<EmulatorResponse> {
   const { headers, socket } = request;
-  if (!API_VERSIONS.has(query.get('api-version') ?? '')) {
+  if (!apiVersions.has(query.get('api-version') ?? '')) {
     throw new HubError('InvalidProtocolVersion');
   }
   // Browsers name the page that a request comes from.
@@ -215,8 +215,8 @@ function findHandler(method: string, path: string): { handler: Handler; deviceId
   const [first = '', second, ...more] = path.replace(/^\/+|\/+$/g, '').split('/');
   const fixed = second === undefined ? first : `${first}/${second}`;
   const name = `${method} ${fixed.toLowerCase()}`;
-  const exact = Object.hasOwn(HANDLERS, name) ? HANDLERS[name] : undefined;
-  const byId = second === undefined ? undefined : HANDLERS[`${method} ${first.toLowerCase()}/{}`];
+  const exact = Object.hasOwn(handlers, name) ? handlers[name] : undefined;
+  const byId = second === undefined ? undefined : handlers[`${method} ${first.toLowerCase()}/{}`];
   const handler = exact ?? byId;
   if (handler === undefined || more.length > 0) {
     throw new HubError('ResourceNotFound');
@@ -233,7 +233,7 @@ function decode(segment: string): string {
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {
-  const body = await readBody(request, MAX_BODY_BYTES);
+  const body = await readBody(request, maxBodyBytes);
   if (body === undefined) {
     throw new HubError('ArgumentInvalid', 'The body is too large.');
   }
@@ -254,11 +254,8 @@ function objectOf(value: unknown): JsonObject {
 /** A page begins behind the device that the page before ended with, so that writes between pages lose nothing. */
 async function runQuery({ registry, maxItemCount, continuation, json }: HubCall): Promise<EmulatorResponse> {
   const { query } = objectOf(await json());
-  if (typeof query !== 'string' || query.length > MAX_QUERY_LENGTH) {
-    throw new HubError(
-      'ArgumentInvalid',
-      `query must be a string of ${MAX_QUERY_LENGTH} characters at most.`,
-    );
+  if (typeof query !== 'string' || query.length > maxQueryLength) {
+    throw new HubError('ArgumentInvalid', `query must be a string of ${maxQueryLength} characters at most.`);
   }
   const { projection, countName, fits } = readQuery(query);
   const found = registry.all().map(twinView).filter(fits);
@@ -266,8 +263,8 @@ async function runQuery({ registry, maxItemCount, continuation, json }: HubCall)
     return jsonResponse([{ [countName]: found.length }], { 'x-ms-item-type': 'raw' });
   }
   const after = continuation ? Buffer.from(continuation, 'base64url').toString('utf8') : '';
-  const asked = Number(maxItemCount ?? MAX_PAGE);
-  const size = Number.isInteger(asked) && asked >= 1 && asked <= MAX_PAGE ? asked : MAX_PAGE;
+  const asked = Number(maxItemCount ?? maxPage);
+  const size = Number.isInteger(asked) && asked >= 1 && asked <= maxPage ? asked : maxPage;
   const rest = found.filter(({ deviceId }) => String(deviceId) > after);
   const page = rest.slice(0, size);
   const last = page.at(-1)?.deviceId;

@@ -1,13 +1,13 @@
 import type { IConnectPacket } from 'mqtt-packet';
-import { API_VERSIONS } from '../api-versions.ts';
+import { apiVersions } from '../api-versions.ts';
 import { isValidId, keyOf } from '../enrollment-kinds.ts';
 
 /** Return codes of CONNACK, MQTT 3.1.1 table 3.1. */
-export const ACCEPTED = 0;
-export const UNACCEPTABLE_PROTOCOL_VERSION = 1;
-export const SERVER_UNAVAILABLE = 3;
-export const BAD_USER_NAME_OR_PASSWORD = 4;
-export const NOT_AUTHORIZED = 5;
+export const accepted = 0;
+export const unacceptableProtocolVersion = 1;
+export const serverUnavailable = 3;
+export const badUserNameOrPassword = 4;
+export const notAuthorized = 5;
 
 /** Who a connection is of, as its CONNECT says; it is proven when the device registers. */
 export interface ConnectedDevice {
@@ -19,9 +19,9 @@ export interface ConnectedDevice {
 }
 
 export type ConnectOutcome =
-  | { readonly code: typeof ACCEPTED; readonly device: ConnectedDevice }
+  | { readonly code: typeof accepted; readonly device: ConnectedDevice }
   | {
-      readonly code: typeof SERVER_UNAVAILABLE | typeof BAD_USER_NAME_OR_PASSWORD | typeof NOT_AUTHORIZED;
+      readonly code: typeof serverUnavailable | typeof badUserNameOrPassword | typeof notAuthorized;
       /** Undefined if the user name could not be read. */
       readonly device: ConnectedDevice | undefined;
     };
@@ -37,16 +37,16 @@ export function evaluateConnect(
 ): ConnectOutcome {
   const device = parseUserName(username ?? '', password?.toString('utf8'));
   if (device === undefined) {
-    return { code: BAD_USER_NAME_OR_PASSWORD, device };
+    return { code: badUserNameOrPassword, device };
   }
   if (keyOf(device.idScope) !== keyOf(idScope)) {
-    return { code: SERVER_UNAVAILABLE, device };
+    return { code: serverUnavailable, device };
   }
   const isAnonymous = device.password === undefined && !hasCertificate;
   if (clientId !== device.registrationId || isAnonymous) {
-    return { code: NOT_AUTHORIZED, device };
+    return { code: notAuthorized, device };
   }
-  return { code: ACCEPTED, device };
+  return { code: accepted, device };
 }
 
 /** `{idScope}/registrations/{registrationId}/api-version=2019-03-31&ClientVersion=…` */
@@ -56,7 +56,7 @@ function parseUserName(username: string, password: string | undefined): Connecte
     return undefined;
   }
   const apiVersion = /(?:^|&)api-version=([^&]*)/.exec(query)?.[1] ?? '';
-  if (!isValidId(registrationId) || !API_VERSIONS.has(apiVersion)) {
+  if (!isValidId(registrationId) || !apiVersions.has(apiVersion)) {
     return undefined;
   }
   return { idScope, registrationId, apiVersion, password };

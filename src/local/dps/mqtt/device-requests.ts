@@ -1,9 +1,9 @@
 import type { ReadCertificate } from '../../../dps/certificate-reader.ts';
-import { PREVIEW_VERSION } from '../api-versions.ts';
+import { previewVersion } from '../api-versions.ts';
 import { type DeviceApiCall, operationStatus, register } from '../device-operations.ts';
 import { ServiceError } from '../errors.ts';
 import { invalid, type JsonObject, parseJsonObject, present } from '../json-input.ts';
-import { MAX_BODY_BYTES } from '../limits.ts';
+import { maxBodyBytes } from '../limits.ts';
 import { serveRequest, takeQuota } from '../requests.ts';
 import type { EmulatorResponse, ReplyChannel } from '../responses.ts';
 import type { Route } from '../routes.ts';
@@ -20,9 +20,9 @@ export interface DeviceRequest {
   readonly payload: Buffer;
 }
 
-const NO_BODY: JsonObject = {};
+const noBody: JsonObject = {};
 /** What JSON takes for white space. */
-const BLANK = /^[ \t\r\n]*$/;
+const blankText = /^[ \t\r\n]*$/;
 
 /** Serves a request as the device API over HTTP does; both share operations, quota, faults and log. Never rejects. */
 export function serveDeviceRequest(
@@ -56,20 +56,20 @@ async function responseOf(
     ...service,
     route,
     apiVersion,
-    isPreview: apiVersion === PREVIEW_VERSION,
+    isPreview: apiVersion === previewVersion,
     credentials: { transport: 'mqtt', authorization: password, chain },
-    body: isRegister ? readBody(payload) : NO_BODY,
+    body: isRegister ? readBody(payload) : noBody,
   };
   return isRegister ? register(call) : operationStatus(call);
 }
 
 /** An empty or blank body is legal here. */
 function readBody(payload: Buffer): JsonObject {
-  if (payload.length > MAX_BODY_BYTES) {
+  if (payload.length > maxBodyBytes) {
     throw new ServiceError('bodyTooLarge');
   }
-  if (payload.length === 0 || BLANK.test(payload.toString('latin1'))) {
-    return NO_BODY;
+  if (payload.length === 0 || blankText.test(payload.toString('latin1'))) {
+    return noBody;
   }
   const body = parseJsonObject(payload);
   for (const member of ['tpm', 'csr']) {

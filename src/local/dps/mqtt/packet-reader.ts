@@ -1,5 +1,5 @@
 import { type IConnectPacket, type Packet, parser } from 'mqtt-packet';
-import { MAX_PACKET_BYTES } from '../limits.ts';
+import { maxPacketBytes } from '../limits.ts';
 
 /** Something that MQTT 3.1.1 forbids: the connection is closed. */
 export class ProtocolViolation extends Error {
@@ -11,12 +11,12 @@ export class UnacceptableProtocolVersion extends ProtocolViolation {
   override readonly name = 'UnacceptableProtocolVersion';
 }
 
-const EMPTY = Buffer.alloc(0);
-const CONNECT = 0x10;
-const PROTOCOL_3_1_1 = Buffer.from('\0\x04MQTT\x04', 'latin1');
+const empty = Buffer.alloc(0);
+const connectPacket = 0x10;
+const protocol311 = Buffer.from('\0\x04MQTT\x04', 'latin1');
 /** Protocol names of MQTT 3.1.1 and 5, and of 3.1. */
-const PROTOCOL_NAMES = ['\0\x04MQTT', '\0\x06MQIsdp'];
-const MAX_LENGTH_BYTES = 4;
+const protocolNames = ['\0\x04MQTT', '\0\x06MQIsdp'];
+const maxLengthBytes = 4;
 
 /** Cuts a stream into packets. Each is parsed alone, once it is whole, so that none reads into the next. */
 export class PacketReader {
@@ -39,9 +39,9 @@ export class PacketReader {
     if (this.#size < this.#wanted) {
       return undefined;
     }
-    const [first = EMPTY] = this.#chunks;
+    const [first = empty] = this.#chunks;
     const bytes = this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks);
-    if (this.#isFirst && bytes[0] !== CONNECT) {
+    if (this.#isFirst && bytes[0] !== connectPacket) {
       throw new ProtocolViolation('The first packet must be CONNECT.');
     }
     const length = packetLength(bytes);
@@ -62,7 +62,7 @@ export class PacketReader {
 /** Length of the packet at the start, with its header; undefined as long as it is not known. */
 function packetLength(bytes: Buffer): number | undefined {
   let remaining = 0;
-  for (let digit = 0; digit < MAX_LENGTH_BYTES; digit++) {
+  for (let digit = 0; digit < maxLengthBytes; digit++) {
     const byte = bytes[1 + digit];
     if (byte === undefined) {
       return undefined;
@@ -76,14 +76,14 @@ function packetLength(bytes: Buffer): number | undefined {
 }
 
 function checkedLength(length: number): number {
-  if (length > MAX_PACKET_BYTES) {
+  if (length > maxPacketBytes) {
     throw new ProtocolViolation(`A packet of ${length} bytes is too long.`);
   }
   return length;
 }
 
 function parsePacket(bytes: Buffer): Packet {
-  if (bytes[0] === CONNECT) {
+  if (bytes[0] === connectPacket) {
     checkVersion(bytes);
   }
   let packet: Packet | undefined;
@@ -109,11 +109,11 @@ function parsePacket(bytes: Buffer): Packet {
 
 function checkVersion(bytes: Buffer): void {
   const content = bytes.subarray(bytes.findIndex((byte, at) => at > 0 && byte < 0x80) + 1);
-  if (content.subarray(0, PROTOCOL_3_1_1.length).equals(PROTOCOL_3_1_1)) {
+  if (content.subarray(0, protocol311.length).equals(protocol311)) {
     return;
   }
   const start = content.toString('latin1', 0, 8);
-  if (PROTOCOL_NAMES.some((name) => start.startsWith(name) && content.length > name.length)) {
+  if (protocolNames.some((name) => start.startsWith(name) && content.length > name.length)) {
     throw new UnacceptableProtocolVersion('Only MQTT 3.1.1 is spoken here.');
   }
   throw new ProtocolViolation('CONNECT names another protocol.');

@@ -8,18 +8,18 @@ import {
 } from 'mqtt-packet';
 import type { ReadCertificate } from '../../../dps/certificate-reader.ts';
 import { keyOf } from '../enrollment-kinds.ts';
-import { CLOSE_GRACE_MS, CONNECT_TIMEOUT_MS, MAX_REQUESTS_IN_FLIGHT } from '../limits.ts';
+import { closeGraceMs, connectTimeoutMs, maxRequestsInFlight } from '../limits.ts';
 import type { EmulatorResponse } from '../responses.ts';
 import type { Service } from '../service.ts';
-import { ACCEPTED, type ConnectedDevice, evaluateConnect, UNACCEPTABLE_PROTOCOL_VERSION } from './connect.ts';
+import { accepted, type ConnectedDevice, evaluateConnect, unacceptableProtocolVersion } from './connect.ts';
 import { serveDeviceRequest } from './device-requests.ts';
 import { PacketReader, ProtocolViolation, UnacceptableProtocolVersion } from './packet-reader.ts';
-import { parseRequestTopic, RESPONSE_FILTER, responseTopic } from './topics.ts';
+import { parseRequestTopic, responseFilter, responseTopic } from './topics.ts';
 
 /** MQTT 3.1.2.10: a client is gone after one and a half times its keep-alive. */
-const KEEP_ALIVE_FACTOR = 1.5;
-const SUBSCRIPTION_REFUSED = 128;
-const MAX_PACKET_ID = 65_535;
+const keepAliveFactor = 1.5;
+const subscriptionRefused = 128;
+const maxPacketId = 65_535;
 
 /** What the MQTT connections of one emulator share. */
 export interface MqttContext {
@@ -49,7 +49,7 @@ export class MqttSession {
     this.#stream = stream;
     this.#presentedChain = presentedChain;
     this.#context = context;
-    this.#expectPacketWithin(CONNECT_TIMEOUT_MS);
+    this.#expectPacketWithin(connectTimeoutMs);
     stream.on('data', (chunk: Buffer) => {
       if (this.#isClosed) {
         return;
@@ -71,7 +71,7 @@ export class MqttSession {
     this.#forget();
     this.#stream.end();
     this.#stream.resume();
-    setTimeout(() => this.#stream.destroy(), CLOSE_GRACE_MS).unref();
+    setTimeout(() => this.#stream.destroy(), closeGraceMs).unref();
   }
 
   #forget(): void {
@@ -126,12 +126,12 @@ export class MqttSession {
   }
 
   #isBusy(): boolean {
-    return this.#requestsInFlight >= MAX_REQUESTS_IN_FLIGHT || this.#stream.writableNeedDrain;
+    return this.#requestsInFlight >= maxRequestsInFlight || this.#stream.writableNeedDrain;
   }
 
   #onError(error: unknown): void {
     if (error instanceof UnacceptableProtocolVersion && this.#device === undefined) {
-      this.#refuse(UNACCEPTABLE_PROTOCOL_VERSION, undefined);
+      this.#refuse(unacceptableProtocolVersion, undefined);
     } else {
       if (!(error instanceof ProtocolViolation)) {
         console.error('The DPS emulator failed on MQTT:', error);
@@ -158,7 +158,7 @@ export class MqttSession {
         this.#subscribe(packet);
         break;
       case 'unsubscribe':
-        if (packet.unsubscriptions.includes(RESPONSE_FILTER)) {
+        if (packet.unsubscriptions.includes(responseFilter)) {
           this.#responseQos = undefined;
         }
         this.#send({ cmd: 'unsuback', messageId: packet.messageId ?? 0, granted: [] });
@@ -178,7 +178,7 @@ export class MqttSession {
     const { service, sessions } = this.#context;
     const hasCertificate = packet.password === undefined && this.#presentedChain().length > 0;
     const { code, device } = evaluateConnect(packet, service.idScope, hasCertificate);
-    if (code !== ACCEPTED) {
+    if (code !== accepted) {
       this.#refuse(code, device);
       return;
     }
@@ -190,9 +190,9 @@ export class MqttSession {
     this.#silence = undefined;
     const { keepalive = 0 } = packet;
     if (keepalive > 0) {
-      this.#expectPacketWithin(keepalive * 1_000 * KEEP_ALIVE_FACTOR);
+      this.#expectPacketWithin(keepalive * 1_000 * keepAliveFactor);
     }
-    this.#send({ cmd: 'connack', returnCode: ACCEPTED, sessionPresent: false });
+    this.#send({ cmd: 'connack', returnCode: accepted, sessionPresent: false });
   }
 
   #refuse(returnCode: number, device: ConnectedDevice | undefined): void {
@@ -211,8 +211,8 @@ export class MqttSession {
 
   #subscribe({ messageId = 0, subscriptions }: ISubscribePacket): void {
     const granted = subscriptions.map(({ topic, qos }) => {
-      if (topic !== RESPONSE_FILTER) {
-        return SUBSCRIPTION_REFUSED;
+      if (topic !== responseFilter) {
+        return subscriptionRefused;
       }
       this.#responseQos = qos === 0 ? 0 : 1;
       return this.#responseQos;
@@ -277,7 +277,7 @@ export class MqttSession {
       return undefined;
     }
     if (qos === 1) {
-      this.#lastPacketId = (this.#lastPacketId % MAX_PACKET_ID) + 1;
+      this.#lastPacketId = (this.#lastPacketId % maxPacketId) + 1;
     }
     return {
       cmd: 'publish',

@@ -1,7 +1,7 @@
 import type { OperationName } from '../routes.ts';
 
 /** The one filter that a device may subscribe to. */
-export const RESPONSE_FILTER = '$dps/registrations/res/#';
+export const responseFilter = '$dps/registrations/res/#';
 
 export interface RequestTopic {
   readonly operation: Extract<
@@ -18,19 +18,19 @@ export interface RequestTopic {
  * Visible ASCII without `#`, `+` and `&`, which have a meaning in topics and queries. Its length is limited, because the
  * topic of a response, which repeats it, must be no longer than MQTT allows.
  */
-const VALUE = `[!"$%'()*,-~]{1,1024}`;
-const REGISTER = new RegExp(`^\\$dps/registrations/PUT/iotdps-register/\\?\\$rid=(${VALUE})$`);
-const OPERATION_STATUS = new RegExp(
-  `^\\$dps/registrations/GET/iotdps-get-operationstatus/\\?\\$rid=(${VALUE})&operationId=(${VALUE})$`,
+const topicValue = `[!"$%'()*,-~]{1,1024}`;
+const registerTopic = new RegExp(`^\\$dps/registrations/PUT/iotdps-register/\\?\\$rid=(${topicValue})$`);
+const operationStatus = new RegExp(
+  `^\\$dps/registrations/GET/iotdps-get-operationstatus/\\?\\$rid=(${topicValue})&operationId=(${topicValue})$`,
 );
 
 /** Reads a topic, in the one form that is documented. @returns undefined if it is another. */
 export function parseRequestTopic(topic: string): RequestTopic | undefined {
-  const [, rid] = REGISTER.exec(topic) ?? [];
+  const [, rid] = registerTopic.exec(topic) ?? [];
   if (rid !== undefined) {
     return { operation: 'RuntimeRegistration_RegisterDevice', rid, operationId: '' };
   }
-  const [, pollRid, operationId] = OPERATION_STATUS.exec(topic) ?? [];
+  const [, pollRid, operationId] = operationStatus.exec(topic) ?? [];
   if (pollRid === undefined || operationId === undefined) {
     return undefined;
   }

@@ -4,20 +4,20 @@ import { TLSSocket } from 'node:tls';
 import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws';
 import { presentedChain } from '../client-certificates.ts';
 import { isFromForeignPage } from '../foreign-pages.ts';
-import { MAX_PACKET_BYTES } from '../limits.ts';
+import { maxPacketBytes } from '../limits.ts';
 import { type MqttContext, MqttSession } from './session.ts';
 
 /** The SDKs for Node, Python and C use the first, the one for .NET the second. */
-const PATHS = new Set(['/$iothub/websocket', '/']);
+const paths = new Set(['/$iothub/websocket', '/']);
 /** Of a frame, which may hold several packets. */
-const MAX_FRAME_BYTES = 4 * MAX_PACKET_BYTES;
-const UNSUPPORTED_DATA = 1003;
+const maxFrameBytes = 4 * maxPacketBytes;
+const unsupportedData = 1003;
 
 /** Takes MQTT over WebSockets from a server of HTTPS. */
 export function acceptWebSockets(server: Server, context: MqttContext): void {
   const webSockets = new WebSocketServer({
     noServer: true,
-    maxPayload: MAX_FRAME_BYTES,
+    maxPayload: maxFrameBytes,
     perMessageDeflate: false,
     // What the client wrote goes back as it is: the SDK for C writes it in capitals.
     handleProtocols: (offered) => mqttOf(offered) ?? false,
@@ -42,7 +42,7 @@ function serveWebSocket(webSocket: WebSocket, { socket }: IncomingMessage, conte
     if (isBinary) {
       return;
     }
-    webSocket.close(UNSUPPORTED_DATA);
+    webSocket.close(unsupportedData);
     session.close();
   });
   const chain = () => (socket instanceof TLSSocket ? presentedChain(socket) : []);
@@ -51,7 +51,7 @@ function serveWebSocket(webSocket: WebSocket, { socket }: IncomingMessage, conte
 
 function refusalOf(request: IncomingMessage): string | undefined {
   const { url = '', headers } = request;
-  if (!PATHS.has(url.replace(/\?.*$/s, ''))) {
+  if (!paths.has(url.replace(/\?.*$/s, ''))) {
     return '404 Not Found';
   }
   if (isFromForeignPage(request)) {
