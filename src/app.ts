@@ -1,6 +1,6 @@
-import { consoleLog as log } from './log.ts';
 import type { Services } from './services.ts';
 import { type Environment, readSettings, type Settings } from './settings.ts';
+import { consoleLog as log } from './tools/log.ts';
 
 /** The app: settings are read now, so that a wrong one stops the start. */
 export const settings = settingsOf(process.env);

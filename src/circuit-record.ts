@@ -1,6 +1,6 @@
-import type { Clock } from './clock.ts';
-import type { Log } from './log.ts';
 import type { Table } from './storage/tables.ts';
+import type { Clock } from './tools/clock.ts';
+import type { Log } from './tools/log.ts';
 
 /** What the status page tells of the circuit breaker: the last that any instance of the app has said. */
 export interface CircuitState {

@@ -1,7 +1,7 @@
-import type { Clock } from './clock.ts';
 import type { EventBus } from './events/event-bus.ts';
 import { manufacturingEventsQueue } from './events/messaging-entities.ts';
-import type { Log } from './log.ts';
+import type { Clock } from './tools/clock.ts';
+import type { Log } from './tools/log.ts';
 
 /** Says how long the oldest event has waited, because Service Bus does not measure it. An alert reads the line. */
 export class QueueWatch {

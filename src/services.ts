@@ -13,7 +13,6 @@ import { RecordListing } from './audit/record-listing.ts';
 import { RegistrationSnapshot } from './audit/registration-snapshot.ts';
 import { BackgroundWorker } from './background-worker.ts';
 import { CircuitRecord } from './circuit-record.ts';
-import { type Clock, systemClock } from './clock.ts';
 import { DeviceProvisioningClient } from './dps/client.ts';
 import { CircuitBreaker } from './enrollment/dps-access/circuit-breaker.ts';
 import { EnrollmentWriter } from './enrollment/dps-access/enrollment-writer.ts';
@@ -60,11 +59,12 @@ import { StatusResource } from './http/status-resource.ts';
 import { SubjectResource } from './http/subject-resource.ts';
 import { WebhookIntake } from './http/webhook-intake.ts';
 import { HubClient } from './hub/hub-client.ts';
-import { consoleLog, type Log } from './log.ts';
 import { QueueWatch } from './queue-watch.ts';
 import type { HubSettings, ServiceAccess, Settings } from './settings.ts';
 import { type TableName, tableNames } from './storage/table-names.ts';
 import { Table, type TableAccess } from './storage/tables.ts';
+import { type Clock, systemClock } from './tools/clock.ts';
+import { consoleLog, type Log } from './tools/log.ts';
 
 export interface ServicesOptions {
   readonly clock?: Clock;

@@ -11,7 +11,7 @@ import {
   hubConnectionStringsRule,
   readHubConnectionStrings,
 } from './hub/hub-connection-strings.ts';
-import { scheduleProblem } from './ncrontab.ts';
+import { scheduleProblem } from './tools/ncrontab.ts';
 
 /** A setting is missing or malformed. The message is one line that names it and says what it should be. */
 export class SettingsError extends Error {

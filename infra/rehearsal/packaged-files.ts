@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type EnrollmentProfile, profileProblems } from '../../src/enrollment/ledger/profiles.ts';
 import { senderProblems } from '../../src/enrollment/pipeline/senders.ts';
-import { readJsonFile } from '../../src/json-file.ts';
+import { readJsonFile } from '../../src/tools/json-file.ts';
 import { type Finding, note, ok, wrong } from './finding.ts';
 import type { Values } from './parameters.ts';
 

@@ -1,6 +1,5 @@
 import { differingMembers, enrollmentDiffers } from '../audit/enrollment-difference.ts';
 import type { RegistrationSnapshot } from '../audit/registration-snapshot.ts';
-import type { Clock } from '../clock.ts';
 import type { DeviceProvisioningClient } from '../dps/client.ts';
 import { InvalidRequestError } from '../dps/errors.ts';
 import { ifFound } from '../dps/if-found.ts';
@@ -13,6 +12,8 @@ import type { SubjectRef, SubjectState } from '../enrollment/ledger/subject-stat
 import type { JsonObject } from '../events/json.ts';
 import type { FleetIndex } from '../fleet/fleet-index.ts';
 import { RowConflictError } from '../storage/tables.ts';
+import type { Clock } from '../tools/clock.ts';
+import { inParallel } from '../tools/in-parallel.ts';
 import {
   type AdoptedAs,
   heldMember,
@@ -353,14 +354,8 @@ class AdoptionPage {
     }
   }
 
-  async #each<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-    const queue = [...items];
-    const worker = async () => {
-      for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
-        await work(item);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(atOnce, queue.length) }, worker));
+  #each<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+    return inParallel(items, atOnce, work);
   }
 
   #count(name: keyof Adoption['scanned'], more: number): void {

@@ -1,8 +1,8 @@
-import type { Clock } from '../clock.ts';
 import { RetryLaterError } from '../enrollment/dps-access/retry-later-error.ts';
 import type { BackgroundQueue } from '../enrollment/pipeline/background-queue.ts';
-import type { Log } from '../log.ts';
 import { StorageUnavailableError } from '../storage/tables.ts';
+import type { Clock } from '../tools/clock.ts';
+import type { Log } from '../tools/log.ts';
 import { type Adopter, AdoptionFailedError } from './adopter.ts';
 import { type Adoption, newAdoption } from './adoption.ts';
 import { type AdoptionRules, ProductFinder } from './adoption-rules.ts';

@@ -96,7 +96,10 @@ export function claimed(run: AuditRun): { readonly run: AuditRun; readonly unit:
   if (!checkpoint) {
     return undefined;
   }
-  const grant = grantFor(Math.max(1, run.workers.length), findingCodes, run.granted);
+  const grant = grantFor(Math.max(1, run.workers.length), findingCodes, {
+    granted: run.granted,
+    used: run.lookups,
+  });
   return {
     run: { ...run, nextUnit: run.nextUnit + 1, granted: addedUp(run.granted, grant) },
     unit: { checkpoint, counts: noCounts, grant, restarts: 0 },

@@ -1,5 +1,5 @@
-import { byteOrderMark, csvText, type Delimiter } from '../csv.ts';
 import { type FleetSummary, firstUseBins, type Tallies } from '../fleet/fleet-summary.ts';
+import { byteOrderMark, csvText, type Delimiter } from '../tools/csv.ts';
 import type { AuditRun, Changes } from './audit-run.ts';
 import type { RunLine } from './audit-store.ts';
 import type { ReportedFinding } from './finding.ts';

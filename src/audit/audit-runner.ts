@@ -1,11 +1,11 @@
-import type { Clock } from '../clock.ts';
 import { RetryLaterError } from '../enrollment/dps-access/retry-later-error.ts';
 import { subjectOf } from '../enrollment/ledger/ledger.ts';
 import type { AuditSlice, BackgroundQueue } from '../enrollment/pipeline/background-queue.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import type { FleetIndex } from '../fleet/fleet-index.ts';
-import type { Log } from '../log.ts';
 import { RowConflictError, StorageUnavailableError } from '../storage/tables.ts';
+import type { Clock } from '../tools/clock.ts';
+import type { Log } from '../tools/log.ts';
 import type { AuditPhases } from './audit-phases.ts';
 import { claimed, completed, left, type Unit } from './audit-plan.ts';
 import { type AuditRun, newRun } from './audit-run.ts';

@@ -1,4 +1,3 @@
-import type { Clock } from '../clock.ts';
 import type { DeviceProvisioningClient } from '../dps/client.ts';
 import { InvalidRequestError } from '../dps/errors.ts';
 import { ifFound } from '../dps/if-found.ts';
@@ -10,6 +9,8 @@ import type { EnrollmentProfiles } from '../enrollment/ledger/profiles.ts';
 import type { BackgroundQueue } from '../enrollment/pipeline/background-queue.ts';
 import type { RejectedEvents } from '../enrollment/rejected/rejected-events.ts';
 import type { FleetIndex } from '../fleet/fleet-index.ts';
+import type { Clock } from '../tools/clock.ts';
+import { inParallel } from '../tools/in-parallel.ts';
 import { type AuditCounts, noCounts, sumOf } from './audit-counts.ts';
 import { auditFacts } from './audit-facts.ts';
 import type { Checkpoint, Unit } from './audit-plan.ts';
@@ -181,14 +182,8 @@ export class AuditStep {
     );
   }
 
-  async inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-    const queue = [...items];
-    const worker = async () => {
-      for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
-        await work(item);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(lookupsAtOnce, queue.length) }, worker));
+  inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+    return inParallel(items, lookupsAtOnce, work);
   }
 
   #call<T>(operation: () => Promise<T>): Promise<T> {

@@ -10,7 +10,6 @@ export const certificatePartitions = 16;
 export const groupCertificates = 'e!';
 /** So many holders of one certificate are kept in memory, and told. */
 const holdersTold = 10;
-const changesPerTransaction = 100;
 
 export interface Holder {
   readonly kind: 'enrollment' | 'group';
@@ -61,12 +60,8 @@ export class CertificateRegister {
     }
     await Promise.all(
       [...partitions].map(async ([partition, { kept, gone }]) => {
-        for (let start = 0; start < kept.length; start += changesPerTransaction) {
-          await this.#table.transact(partition, kept.slice(start, start + changesPerTransaction));
-        }
-        for (let start = 0; start < gone.length; start += changesPerTransaction) {
-          await deleteRowKeys(this.#table, partition, gone.slice(start, start + changesPerTransaction));
-        }
+        await this.#table.transactAll(partition, kept);
+        await deleteRowKeys(this.#table, partition, gone);
       }),
     );
   }

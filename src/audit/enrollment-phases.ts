@@ -1,5 +1,6 @@
 import type { IndividualEnrollment } from '../dps/models.ts';
 import type { Row } from '../storage/tables.ts';
+import { chunksOf } from '../tools/in-parallel.ts';
 import { countedStates, scannedOnly } from './audit-counts.ts';
 import type { Checkpoint, Unit } from './audit-plan.ts';
 import type { AuditStep } from './audit-step.ts';
@@ -79,8 +80,8 @@ export async function checkStates(
   const hasTime = now.getTime() < timeShareEnd(run, page.rows.length / left, new Date(began));
   if (due.length > 0 && hasTime) {
     const asked = due.slice(0, checksPerStep).flatMap(({ id }) => rows.get(id) ?? []);
-    for (let start = 0; start < asked.length; start += checksPerWrite) {
-      for (const row of await askedFor(step, asked.slice(start, start + checksPerWrite))) {
+    for (const some of chunksOf(asked, checksPerWrite)) {
+      for (const row of await askedFor(step, some)) {
         rows.set(row.rowKey, row);
       }
     }

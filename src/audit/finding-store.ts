@@ -244,18 +244,14 @@ export class FindingStore {
     partition: string,
     rows: readonly { readonly rowKey: string; readonly values: Readonly<Record<string, unknown>> }[],
   ): Promise<void> {
-    for (let start = 0; start < rows.length; start += changesPerTransaction) {
-      const changes = rows
-        .slice(start, start + changesPerTransaction)
-        .map(({ rowKey, values }): Change => ({ kind: 'upsert', rowKey, values: values as Values }));
-      await this.#table.transact(partition, changes);
-    }
+    await this.#table.transactAll(
+      partition,
+      rows.map(({ rowKey, values }): Change => ({ kind: 'upsert', rowKey, values: values as Values })),
+    );
   }
 
-  async #delete(partition: string, rowKeys: readonly string[]): Promise<void> {
-    for (let start = 0; start < rowKeys.length; start += changesPerTransaction) {
-      await deleteRowKeys(this.#table, partition, rowKeys.slice(start, start + changesPerTransaction));
-    }
+  #delete(partition: string, rowKeys: readonly string[]): Promise<void> {
+    return deleteRowKeys(this.#table, partition, rowKeys);
   }
 }
 

@@ -15,12 +15,19 @@ const mostOfCode = 500;
 /** Of a fleet that is older than this system: its devices are listed when their events come. */
 const mostListed = 1_000;
 
-/** One of `workers` that work at once takes its part of what nobody has been granted yet. */
-export function grantFor(workers: number, codes: readonly FindingCode[], granted: Lookups): Lookups {
+/**
+ * One of `workers` that work at once takes its part of what nobody has been granted yet. Devices that are listed cost no
+ * operation: of those it may list what no unit has that is done.
+ */
+export function grantFor(
+  workers: number,
+  codes: readonly FindingCode[],
+  { granted, used }: { readonly granted: Lookups; readonly used: Lookups },
+): Lookups {
   const part = (most: number, taken = 0) => Math.max(0, Math.floor((most - taken) / workers));
   return {
     all: part(mostOfAll, granted.all),
-    listed: part(mostListed, granted.listed),
+    listed: Math.max(0, mostListed - (used.listed ?? 0)),
     ...Object.fromEntries(codes.map((code) => [code, part(mostOfCode, granted[code])])),
   };
 }

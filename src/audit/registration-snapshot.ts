@@ -38,7 +38,6 @@ export interface ScrappedRegistration {
   readonly assignedHub: string | undefined;
 }
 
-const changesPerTransaction = 100;
 /** Individual enrollments, by registration id. */
 export const individuals = 'i!';
 const scrappedDevices = 's!';
@@ -193,13 +192,10 @@ export class RegistrationSnapshot {
     partition: string,
     rows: readonly { readonly id: string; readonly values: Values }[],
   ): Promise<void> {
-    for (let start = 0; start < rows.length; start += changesPerTransaction) {
-      const some = rows.slice(start, start + changesPerTransaction);
-      await this.table.transact(
-        partition,
-        some.map(({ id, values }): Change => ({ kind: 'upsert', rowKey: id, values })),
-      );
-    }
+    await this.table.transactAll(
+      partition,
+      rows.map(({ id, values }): Change => ({ kind: 'upsert', rowKey: id, values })),
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
 
-import { consoleLog as log } from '../log.ts';
+import { consoleLog as log } from '../tools/log.ts';
 
 /** What an alert counts: a message that is thrown back to its queue, a timer that failed, an answer of the kind 5xx. */
 export function noteFailure(functionName: string, invocationId: string, why: string): void {

@@ -3,7 +3,7 @@ import { app, type HttpMethod, type HttpRequest } from '@azure/functions';
 import { redactSecrets } from '../events/redact-secrets.ts';
 import { type HttpResponse, problem } from '../http/http-response.ts';
 import type { Request } from '../http/request.ts';
-import { consoleLog as log } from '../log.ts';
+import { consoleLog as log } from '../tools/log.ts';
 import { noteFailure } from './failed-invocations.ts';
 
 interface Route {

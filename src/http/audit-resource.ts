@@ -11,7 +11,7 @@ import { AuditRunningError } from '../audit/audit-running-error.ts';
 import { type AuditStore, isRunsContinuation } from '../audit/audit-store.ts';
 import { type Change, ChangeCounter, type StoredFinding, weekBefore } from '../audit/finding-changes.ts';
 import type { FindingStore } from '../audit/finding-store.ts';
-import { delimiterOf, delimiterRule } from '../csv.ts';
+import { delimiterOf, delimiterRule } from '../tools/csv.ts';
 import { badContinuation, csvHeaders, type HttpResponse, json, notFound, problem } from './http-response.ts';
 import { originOf, preferredRepresentation, type Request } from './request.ts';
 

@@ -4,6 +4,7 @@ import { type Ledger, subjectOf } from '../enrollment/ledger/ledger.ts';
 import { CredentialsRefusedError } from '../enrollment/pipeline/device-credentials.ts';
 import { isDpsId } from '../events/read-event.ts';
 import type { FleetLists } from '../fleet/fleet-list.ts';
+import { chunksOf } from '../tools/in-parallel.ts';
 import { addressOf, type CredentialsIssuer } from './credentials-resource.ts';
 import { sourceOf } from './fleet-forms.ts';
 import { notFoundPage } from './fleet-pages.ts';
@@ -168,8 +169,8 @@ async function inTurns<T, R>(
   work: (item: T) => Promise<R>,
 ): Promise<R[]> {
   const results: R[] = [];
-  for (let start = 0; start < items.length; start += atOnce) {
-    results.push(...(await Promise.all(items.slice(start, start + atOnce).map(work))));
+  for (const some of chunksOf(items, atOnce)) {
+    results.push(...(await Promise.all(some.map(work))));
   }
   return results;
 }

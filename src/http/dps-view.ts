@@ -1,4 +1,3 @@
-import type { Clock } from '../clock.ts';
 import type { DeviceProvisioningClient } from '../dps/client.ts';
 import { DeviceProvisioningError } from '../dps/errors.ts';
 import { ifFound } from '../dps/if-found.ts';
@@ -7,6 +6,7 @@ import { RetryLaterError } from '../enrollment/dps-access/retry-later-error.ts';
 import type { ThrottledDps } from '../enrollment/dps-access/throttled-dps.ts';
 import type { SubjectRef } from '../enrollment/ledger/subject-state.ts';
 import { isDpsId } from '../events/read-event.ts';
+import type { Clock } from '../tools/clock.ts';
 
 /** Somebody waits for a page: no longer than this for DPS. */
 const waitInMs = 5_000;

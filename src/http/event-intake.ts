@@ -1,4 +1,3 @@
-import type { Clock } from '../clock.ts';
 import { acceptedRecord } from '../enrollment/ledger/event-record.ts';
 import { type Ledger, subjectOf } from '../enrollment/ledger/ledger.ts';
 import type { EnrollmentProfiles } from '../enrollment/ledger/profiles.ts';
@@ -6,6 +5,8 @@ import { type EventRecord, isFinal } from '../enrollment/ledger/subject-state.ts
 import { allRejections } from '../enrollment/pipeline/event-evaluation.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import type { ManufacturingEvent } from '../events/manufacturing-event.ts';
+import type { Clock } from '../tools/clock.ts';
+import { inParallel } from '../tools/in-parallel.ts';
 import { type RequestEvent, readRequestEvents } from './cloud-events-binding.ts';
 import { eventStatus, statusUrl } from './event-status.ts';
 import { type EventError, type HttpResponse, json, problem } from './http-response.ts';
@@ -116,17 +117,12 @@ export class EventIntake {
 
   /** Before anything is queued: from the 202 on, each status URL answers. */
   async #announce(events: readonly ValidEvent[], arrivedAt: Date): Promise<void> {
-    for (let start = 0; start < events.length; start += announcementsAtOnce) {
-      const some = events.slice(start, start + announcementsAtOnce);
-      await Promise.all(
-        some.map(({ event }) =>
-          this.#parts.ledger.announce(
-            subjectOf(event.subjectKind, event.subject),
-            acceptedRecord(event, arrivedAt),
-          ),
-        ),
-      );
-    }
+    await inParallel(events, announcementsAtOnce, ({ event }) =>
+      this.#parts.ledger.announce(
+        subjectOf(event.subjectKind, event.subject),
+        acceptedRecord(event, arrivedAt),
+      ),
+    );
   }
 
   /** `Prefer: wait=SECONDS` (RFC 7240): the outcomes, if all are final in time. */

@@ -1,6 +1,5 @@
 import type { AuditRunner } from '../audit/audit-runner.ts';
 import { AuditRunningError } from '../audit/audit-running-error.ts';
-import type { Clock } from '../clock.ts';
 import { type Ledger, subjectOf } from '../enrollment/ledger/ledger.ts';
 import { isInSync } from '../enrollment/ledger/subject-state.ts';
 import type { BackgroundQueue } from '../enrollment/pipeline/background-queue.ts';
@@ -8,6 +7,8 @@ import type { RejectedReplay } from '../enrollment/rejected/rejected-replay.ts';
 import { isJsonObject } from '../events/json.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 import type { FleetLists } from '../fleet/fleet-list.ts';
+import type { Clock } from '../tools/clock.ts';
+import { inParallel } from '../tools/in-parallel.ts';
 import type { EventIntake } from './event-intake.ts';
 import type { HttpResponse } from './http-response.ts';
 import type { Request } from './request.ts';
@@ -110,15 +111,12 @@ export class FleetForms {
     const entries = pages.flatMap(({ entries: some }, index) =>
       some.map(({ id }) => ({ kind: kinds[index] ?? 'device', id })),
     );
-    const waiting = [...entries];
     const until = clock.now().getTime() + retryForMs;
     let done = 0;
-    const worker = async () => {
-      for (let next = waiting.shift(); next && clock.now().getTime() < until; next = waiting.shift()) {
-        done += (await this.#complete(next.kind, next.id)) ? 1 : 0;
-      }
-    };
-    await Promise.all(Array.from({ length: retriedAtOnce }, worker));
+    await inParallel(entries, retriedAtOnce, async ({ kind, id }) => {
+      const isDone = clock.now().getTime() < until && (await this.#complete(kind, id));
+      done += isDone ? 1 : 0;
+    });
     return entries.length > 0 && done < entries.length ? 'still-waiting' : 'retried';
   }
 

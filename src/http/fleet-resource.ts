@@ -1,9 +1,9 @@
 import { findingCodes } from '../audit/finding.ts';
-import { byteOrderMark, csvText, type Delimiter, delimiterOf, delimiterRule } from '../csv.ts';
 import type { SubjectKind } from '../events/manufacturing-event.ts';
 import { FilterError, type FleetFilter, filterParameters, readFilter } from '../fleet/fleet-filter.ts';
 import type { FleetLists, FleetPage } from '../fleet/fleet-list.ts';
 import type { ListedEntry } from '../fleet/index-rows.ts';
+import { byteOrderMark, csvText, type Delimiter, delimiterOf, delimiterRule } from '../tools/csv.ts';
 import { csvHeaders, type HttpResponse, json, problem } from './http-response.ts';
 import { preferredRepresentation, type Request } from './request.ts';
 

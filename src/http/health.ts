@@ -1,10 +1,10 @@
 import { setTimeout } from 'node:timers/promises';
-import type { Clock } from '../clock.ts';
 import type { DeviceProvisioningClient } from '../dps/client.ts';
 import { NotFoundError } from '../dps/errors.ts';
 import type { ThrottledDps } from '../enrollment/dps-access/throttled-dps.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import type { Table } from '../storage/tables.ts';
+import type { Clock } from '../tools/clock.ts';
 import { type HttpResponse, json } from './http-response.ts';
 
 const withinMs = 5_000;

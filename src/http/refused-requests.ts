@@ -1,4 +1,4 @@
-import type { Log } from '../log.ts';
+import type { Log } from '../tools/log.ts';
 import type { HttpResponse } from './http-response.ts';
 
 /**

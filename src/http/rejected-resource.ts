@@ -1,6 +1,4 @@
 import * as z from 'zod';
-
-import type { Clock } from '../clock.ts';
 import {
   isContinuation,
   type RejectedEvents,
@@ -8,6 +6,7 @@ import {
 } from '../enrollment/rejected/rejected-events.ts';
 import type { RejectedReplay } from '../enrollment/rejected/rejected-replay.ts';
 import { decodeJson } from '../events/decode-json.ts';
+import type { Clock } from '../tools/clock.ts';
 import { badContinuation, type HttpResponse, json, problem } from './http-response.ts';
 import { notNow } from './not-now.ts';
 import type { Request } from './request.ts';

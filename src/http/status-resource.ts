@@ -1,12 +1,12 @@
 import { runDocument } from '../audit/audit-report.ts';
 import type { AuditStore, RunLine } from '../audit/audit-store.ts';
 import type { CircuitRecord } from '../circuit-record.ts';
-import type { Clock } from '../clock.ts';
 import type { QuotaUse } from '../enrollment/dps-access/quota-use.ts';
 import type { RejectedEvents } from '../enrollment/rejected/rejected-events.ts';
 import type { EventBus, WaitingEvents } from '../events/event-bus.ts';
 import type { FleetLists } from '../fleet/fleet-list.ts';
 import type { ListedEntry } from '../fleet/index-rows.ts';
+import type { Clock } from '../tools/clock.ts';
 import { type HttpResponse, json, problem } from './http-response.ts';
 import { preferredRepresentation, type Request } from './request.ts';
 

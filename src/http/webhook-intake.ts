@@ -1,7 +1,7 @@
-import type { Clock } from '../clock.ts';
 import type { Senders } from '../enrollment/pipeline/senders.ts';
 import { WebhookKeys, type WebhookSecrets } from '../events/webhook-secrets.ts';
 import { isSignedMessage } from '../events/webhook-signature.ts';
+import type { Clock } from '../tools/clock.ts';
 import { isEventInItself, readRequestBody } from './cloud-events-binding.ts';
 import type { EventIntake } from './event-intake.ts';
 import { type HttpResponse, problem } from './http-response.ts';

@@ -1,11 +1,12 @@
 /** `npm run send -- FILE [--queue | --webhook SENDER]`: sends CloudEvents to what `npm start` runs, and prints how they ended. */
+
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { ServiceBusClient } from '@azure/service-bus';
-
 import { manufacturingEventsQueue } from '../events/messaging-entities.ts';
 import { readWebhookSecret, webhookSecretsSetting } from '../events/webhook-secrets.ts';
 import { webhookSignature } from '../events/webhook-signature.ts';
+import { inParallel } from '../tools/in-parallel.ts';
 import { readEventFile } from './demo/event-file.ts';
 import { type Ended, waitForEnd } from './demo/outcome-lookup.ts';
 import { commandLine } from './stack/command-line.ts';
@@ -147,13 +148,9 @@ async function waitForAll(
 ): Promise<Ended[]> {
   const deadline = Date.now() + endsWithinMs;
   const ended: Ended[] = [];
-  let next = 0;
-  const worker = async () => {
-    for (let index = next++; index < texts.length; index = next++) {
-      ended[index] = await waitForEnd(texts[index] ?? '', functions, keys.function, deadline);
-    }
-  };
-  await Promise.all(Array.from({ length: lookupsAtOnce }, worker));
+  await inParallel(texts.entries(), lookupsAtOnce, async ([index, text]) => {
+    ended[index] = await waitForEnd(text, functions, keys.function, deadline);
+  });
   return ended;
 }
 

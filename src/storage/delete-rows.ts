@@ -1,3 +1,4 @@
+import { chunksOf } from '../tools/in-parallel.ts';
 import { StorageUnavailableError, type Table } from './tables.ts';
 
 /** What a transaction of Table Storage takes. */
@@ -26,15 +27,22 @@ export async function deleteRows(table: Table, filter: string): Promise<number> 
   return deleted;
 }
 
-/** At most a hundred of one partition. Those that are gone already are no error. */
+/** Of one partition. Those that are gone already are no error. */
 export async function deleteRowKeys(
   table: Pick<Table, 'transact' | 'delete'>,
   partition: string,
   rowKeys: readonly string[],
 ): Promise<void> {
-  if (rowKeys.length === 0) {
-    return;
+  for (const some of chunksOf(rowKeys, mostChanges)) {
+    await deleteSome(table, partition, some);
   }
+}
+
+async function deleteSome(
+  table: Pick<Table, 'transact' | 'delete'>,
+  partition: string,
+  rowKeys: readonly string[],
+): Promise<void> {
   try {
     await table.transact(
       partition,

@@ -1,5 +1,8 @@
 import type { TokenCredential } from '@azure/core-auth';
 import type { TableClient, TableEntity, TransactionAction } from '@azure/data-tables';
+import { chunksOf } from '../tools/in-parallel.ts';
+
+const changesPerTransaction = 100;
 
 /** What an entity of ours holds besides its keys. Undefined members are left out. */
 export type Values = Record<string, string | number | boolean | Date | undefined>;
@@ -96,6 +99,13 @@ export class Table {
     const actions = changes.map((change) => actionOf(partitionKey, change));
     const done = await this.#run((client) => client.submitTransaction(actions));
     return done.subResponses.map(({ etag }) => etag ?? '*');
+  }
+
+  /** Any number of changes of one partition, a hundred to a transaction. */
+  async transactAll(partitionKey: string, changes: readonly Change[]): Promise<void> {
+    for (const some of chunksOf(changes, changesPerTransaction)) {
+      await this.transact(partitionKey, some);
+    }
   }
 
   async page(

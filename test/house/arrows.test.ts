@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { findCircle, importsOf } from './imports.ts';
 
-/** Small files at the top of `src` that every room may use, and that know no room but events. */
-const toolFolders = ['clock', 'csv', 'json-file', 'log', 'name-pattern', 'ncrontab'];
-
 /** Each room, and the rooms that it may import: the table of src/README.md. Downward only, so nothing comes back up. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   functions: ['app', 'http', 'audit', 'events', 'tools'],
@@ -23,7 +20,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   settings: ['hub', 'events', 'tools'],
   tools: ['events'],
   events: [],
-  storage: [],
+  storage: ['tools'],
   hub: ['dps'],
   dps: [],
   'packaged-files': [],
@@ -55,7 +52,7 @@ function roomOf(file: string): string {
     return 'packaged-files';
   }
   const name = first.replace(/\.ts$/, '');
-  return toolFolders.includes(name) ? 'tools' : name;
+  return name;
 }
 
 const told = ({ from, to }: { from: string; to: string }) => `${from} imports ${to}`;

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it, vi } from 'vitest';
 import { manufacturingEventsQueue } from '../../src/events/messaging-entities.ts';
-import { consoleLog } from '../../src/log.ts';
+import { consoleLog } from '../../src/tools/log.ts';
 import { deployments, describeBicep, infra, ofType, onlyOne } from '../support/bicep.ts';
 
 /** What sends its logs by itself, or has none. */

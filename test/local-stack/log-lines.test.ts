@@ -4,9 +4,9 @@ import { backgroundWorkQueue, manufacturingEventsQueue } from '../../src/events/
 import { type AppProcess, startAppProcess } from '../../src/local/stack/app-process.ts';
 import { settingsFor } from '../../src/local/stack/endpoints.ts';
 import { type Stack, startStack } from '../../src/local/stack/stack.ts';
-import { consoleLog } from '../../src/log.ts';
 import { Services } from '../../src/services.ts';
 import { readSettings } from '../../src/settings.ts';
+import { consoleLog } from '../../src/tools/log.ts';
 
 let stack: Stack;
 let client: ServiceBusClient;

@@ -1,4 +1,3 @@
-import type { Clock } from '../../src/clock.ts';
 import { CircuitBreaker } from '../../src/enrollment/dps-access/circuit-breaker.ts';
 import { EnrollmentWriter } from '../../src/enrollment/dps-access/enrollment-writer.ts';
 import { GroupRetirement } from '../../src/enrollment/dps-access/group-retirement.ts';
@@ -27,6 +26,7 @@ import { SubjectCompletion } from '../../src/enrollment/pipeline/subject-complet
 import { SubjectHolder } from '../../src/enrollment/pipeline/subject-holder.ts';
 import type { RejectedEvents } from '../../src/enrollment/rejected/rejected-events.ts';
 import type { BackgroundWork, EventBus, QueuedEvent } from '../../src/events/event-bus.ts';
+import type { Clock } from '../../src/tools/clock.ts';
 import type { TestEvent } from '../support/events.ts';
 import { type Option, Scheduler, Violation } from './scheduler.ts';
 import { SimulatedDps, StoredEnrollments } from './simulated-dps.ts';

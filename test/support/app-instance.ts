@@ -4,12 +4,11 @@ import {
   type ServiceBusReceivedMessage,
   type ServiceBusReceiver,
 } from '@azure/service-bus';
-
-import type { Clock } from '../../src/clock.ts';
 import { backgroundWorkQueue, manufacturingEventsQueue } from '../../src/events/messaging-entities.ts';
 import { type Endpoints, settingsFor } from '../../src/local/stack/endpoints.ts';
 import { Services } from '../../src/services.ts';
 import { readSettings } from '../../src/settings.ts';
+import type { Clock } from '../../src/tools/clock.ts';
 
 export interface AppInstanceOptions {
   readonly endpoints: Endpoints;

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/tools/clock.ts';
 
 /** Time that goes by itself and can be turned besides, for the app in this process and for the emulators at once. */
 export class TurnedClock implements Clock {

@@ -1,6 +1,6 @@
-import type { Clock } from '../../clock.ts';
 import { type DeviceProvisioningError, ForbiddenError } from '../../dps/errors.ts';
-import type { Log } from '../../log.ts';
+import type { Clock } from '../../tools/clock.ts';
+import type { Log } from '../../tools/log.ts';
 import { handlingOf } from './failure-handling.ts';
 import { RetryLaterError } from './retry-later-error.ts';
 

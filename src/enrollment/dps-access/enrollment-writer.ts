@@ -1,4 +1,3 @@
-import type { Clock } from '../../clock.ts';
 import type { DeviceProvisioningClient } from '../../dps/client.ts';
 import {
   AlreadyExistsError,
@@ -13,6 +12,7 @@ import type {
   IndividualEnrollmentBulkError,
   IndividualEnrollmentKey,
 } from '../../dps/models.ts';
+import type { Clock } from '../../tools/clock.ts';
 import type { ThrottledDps } from './throttled-dps.ts';
 
 /** DPS takes ten enrollments in one operation, and messages of 96 KB. */

@@ -1,5 +1,6 @@
-import type { Clock } from '../../clock.ts';
 import type { DeviceRegistrationState, EnrollmentGroup } from '../../dps/models.ts';
+import type { Clock } from '../../tools/clock.ts';
+import { chunksOf } from '../../tools/in-parallel.ts';
 import type { Attempt, Reconciler } from './reconciler.ts';
 import type { RegistrationRecords } from './registration-records.ts';
 import { RetryLaterError } from './retry-later-error.ts';
@@ -55,8 +56,7 @@ export class GroupRetirement {
           await this.#reconciler.removeGroup(attempt, etag);
           return 'done';
         }
-        for (let start = 0; start < records.length; start += deletionsAtOnce) {
-          const some = records.slice(start, start + deletionsAtOnce);
+        for (const some of chunksOf(records, deletionsAtOnce)) {
           await beforeDeletion?.(some);
           const deletions = await Promise.all(some.map((each) => this.#records.delete(each, attempt)));
           deleted += deletions.filter(Boolean).length;

@@ -1,5 +1,5 @@
-import type { Clock } from '../../clock.ts';
 import { RowConflictError, type Table } from '../../storage/tables.ts';
+import type { Clock } from '../../tools/clock.ts';
 import {
   type CallerClass,
   close,

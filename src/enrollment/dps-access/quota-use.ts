@@ -1,5 +1,5 @@
-import type { Clock } from '../../clock.ts';
 import type { Table } from '../../storage/tables.ts';
+import type { Clock } from '../../tools/clock.ts';
 import type { QuotaWindow } from './quota-window.ts';
 
 const minuteInMs = 60_000;

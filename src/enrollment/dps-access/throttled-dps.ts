@@ -1,5 +1,5 @@
-import type { Clock } from '../../clock.ts';
 import { DeviceProvisioningError, ThrottledError } from '../../dps/errors.ts';
+import type { Clock } from '../../tools/clock.ts';
 import type { Access, CircuitBreaker } from './circuit-breaker.ts';
 import { handlingOf } from './failure-handling.ts';
 import type { OperationsBudget } from './operations-budget.ts';

@@ -1,6 +1,6 @@
-import type { Clock } from '../../clock.ts';
 import type { DeviceRegistrationState } from '../../dps/models.ts';
-import type { Log } from '../../log.ts';
+import type { Clock } from '../../tools/clock.ts';
+import type { Log } from '../../tools/log.ts';
 import { RetryLaterError } from '../dps-access/retry-later-error.ts';
 import type { HubAccess, HubPlace, SubjectState } from '../ledger/subject-state.ts';
 import type { ClosingReason } from './closing-reason.ts';

@@ -1,6 +1,7 @@
-import type { Clock } from '../../clock.ts';
 import type { DeviceRegistrationState } from '../../dps/models.ts';
-import type { Log } from '../../log.ts';
+import type { Clock } from '../../tools/clock.ts';
+import { chunksOf } from '../../tools/in-parallel.ts';
+import type { Log } from '../../tools/log.ts';
 import type { RegistrationRecords } from '../dps-access/registration-records.ts';
 import { RetryLaterError } from '../dps-access/retry-later-error.ts';
 import type { MembersAccess } from '../ledger/subject-state.ts';
@@ -118,8 +119,7 @@ export class MemberHubs {
     const open = page.records.filter(
       ({ registrationId = '' }) => registrationId !== '' && !doneOfPage.includes(registrationId),
     );
-    for (let start = 0; start < open.length; start += membersAtOnce) {
-      const some = open.slice(start, start + membersAtOnce);
+    for (const some of chunksOf(open, membersAtOnce)) {
       const ends = await Promise.allSettled(some.map((record) => this.#member(task, pass, record)));
       const failed = ends.find((end) => end.status === 'rejected');
       if (failed) {
@@ -174,8 +174,7 @@ export class MemberHubs {
 
   /** Before their registration records are deleted, which name the hubs. */
   async remove(task: RetiredCall, records: readonly DeviceRegistrationState[]): Promise<void> {
-    for (let start = 0; start < records.length; start += membersAtOnce) {
-      const some = records.slice(start, start + membersAtOnce);
+    for (const some of chunksOf(records, membersAtOnce)) {
       await Promise.all(some.map((record) => this.#remove(task, record)));
     }
   }

@@ -50,7 +50,6 @@ export interface StatesRange {
 
 /** Rows of one device that are written so often while they are read do not occur twice in a row. */
 const readsAgainAtMost = 5;
-const changesPerTransaction = 100;
 const stateRow = 'state';
 const eventPrefix = 'event!';
 
@@ -265,14 +264,11 @@ export class Ledger {
     const page = await table.page(filter, { continuation, select: ['PartitionKey', 'RowKey'] });
     const partitions = Map.groupBy(page.rows, ({ partitionKey: partition }) => partition);
     for (const [partition, rows] of partitions) {
-      for (let start = 0; start < rows.length; start += changesPerTransaction) {
-        const some = rows.slice(start, start + changesPerTransaction);
-        await deleteRowKeys(
-          table,
-          partition,
-          some.map(({ rowKey }) => rowKey),
-        );
-      }
+      await deleteRowKeys(
+        table,
+        partition,
+        rows.map(({ rowKey }) => rowKey),
+      );
     }
     return page.continuation;
   }

@@ -4,8 +4,8 @@ import { opaqueObject } from '../../events/event-data-schema.ts';
 import type { JsonObject } from '../../events/json.ts';
 import { dpsIdPattern } from '../../events/read-event.ts';
 import { twinProblems } from '../../events/twin-content.ts';
-import { readJsonFile } from '../../json-file.ts';
-import { namePattern } from '../../name-pattern.ts';
+import { readJsonFile } from '../../tools/json-file.ts';
+import { namePattern } from '../../tools/name-pattern.ts';
 
 const hostName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.-]*$/, { error: 'must be a host name' });
 

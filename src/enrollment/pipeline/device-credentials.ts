@@ -1,6 +1,4 @@
 import { createHash, randomUUID } from 'node:crypto';
-
-import type { Clock } from '../../clock.ts';
 import { readCertificateText } from '../../dps/certificate-reader.ts';
 import type { DeviceProvisioningClient } from '../../dps/client.ts';
 import { deriveDeviceKey } from '../../dps/device-key.ts';
@@ -8,7 +6,8 @@ import { DeviceProvisioningError } from '../../dps/errors.ts';
 import { ifFound } from '../../dps/if-found.ts';
 import type { AttestationMechanism, X509Certificates, X509CertificateWithInfo } from '../../dps/models.ts';
 import { eventKey } from '../../events/event-identity.ts';
-import type { Log } from '../../log.ts';
+import type { Clock } from '../../tools/clock.ts';
+import type { Log } from '../../tools/log.ts';
 import { RetryLaterError } from '../dps-access/retry-later-error.ts';
 import type { ThrottledDps } from '../dps-access/throttled-dps.ts';
 import { type DesiredState, desiredState, isKeptOut } from '../ledger/desired-state.ts';

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
-
-import type { Clock } from '../../clock.ts';
 import { type EventBus, EventBusUnavailableError } from '../../events/event-bus.ts';
 import { type DecodedMessage, queuedAgain, readMessage } from '../../events/queue-message.ts';
 import type { ReadEvent } from '../../events/read-event.ts';
 import { redactSecrets } from '../../events/redact-secrets.ts';
 import { StorageUnavailableError } from '../../storage/tables.ts';
+import type { Clock } from '../../tools/clock.ts';
 import { RetryLaterError } from '../dps-access/retry-later-error.ts';
 import { subjectOf } from '../ledger/ledger.ts';
 import type { EnrollmentProfiles } from '../ledger/profiles.ts';

@@ -1,4 +1,3 @@
-import type { Clock } from '../../clock.ts';
 import { sha256 } from '../../events/event-identity.ts';
 import type { EventIdentity } from '../../events/manufacturing-event.ts';
 import type { DecodedMessage } from '../../events/queue-message.ts';
@@ -6,7 +5,8 @@ import type { ReadableEnvelope } from '../../events/read-envelope.ts';
 import type { ReadEvent } from '../../events/read-event.ts';
 import type { Rejection } from '../../events/rejection.ts';
 import { quoted } from '../../events/secret-texts.ts';
-import type { Log } from '../../log.ts';
+import type { Clock } from '../../tools/clock.ts';
+import type { Log } from '../../tools/log.ts';
 import type { EventRecord } from '../ledger/subject-state.ts';
 import { keptBody, keptBytes } from '../rejected/kept-body.ts';
 import type { RejectedEvents } from '../rejected/rejected-events.ts';

@@ -1,6 +1,6 @@
-import type { Clock } from '../../clock.ts';
 import type { EventKey } from '../../events/event-identity.ts';
 import { RowConflictError } from '../../storage/tables.ts';
+import type { Clock } from '../../tools/clock.ts';
 import { RetryLaterError } from '../dps-access/retry-later-error.ts';
 import type { Ledger, LedgerView } from '../ledger/ledger.ts';
 import type { EventRecord, SubjectState } from '../ledger/subject-state.ts';

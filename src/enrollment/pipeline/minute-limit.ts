@@ -1,5 +1,5 @@
-import type { Clock } from '../../clock.ts';
 import { RowConflictError, StorageUnavailableError, type Table } from '../../storage/tables.ts';
+import type { Clock } from '../../tools/clock.ts';
 
 const minuteInMs = 60_000;
 const conflictsAtMost = 50;

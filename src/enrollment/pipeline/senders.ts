@@ -5,9 +5,9 @@ import type { JsonObject } from '../../events/json.ts';
 import { eventKinds, type ManufacturingEvent } from '../../events/manufacturing-event.ts';
 import type { Rejection } from '../../events/rejection.ts';
 import { quoted } from '../../events/secret-texts.ts';
-import { readJsonFile } from '../../json-file.ts';
-import { fitsName, namePattern } from '../../name-pattern.ts';
 import packagedSenders from '../../senders.json' with { type: 'json' };
+import { readJsonFile } from '../../tools/json-file.ts';
+import { fitsName, namePattern } from '../../tools/name-pattern.ts';
 import type { Registers } from '../ledger/registers.ts';
 
 const pattern = z.string().regex(namePattern, { error: 'must be a name, or a prefix that ends in one *' });

@@ -1,9 +1,9 @@
-import type { Clock } from '../../clock.ts';
 import { type EventBus, EventBusUnavailableError } from '../../events/event-bus.ts';
 import { isDefinitionKind } from '../../events/manufacturing-event.ts';
 import { queuedAgain } from '../../events/queue-message.ts';
-import type { Log } from '../../log.ts';
 import { StorageUnavailableError } from '../../storage/tables.ts';
+import type { Clock } from '../../tools/clock.ts';
+import type { Log } from '../../tools/log.ts';
 import { RetryLaterError } from '../dps-access/retry-later-error.ts';
 import { desiredState } from '../ledger/desired-state.ts';
 import type { Ledger, LedgerView } from '../ledger/ledger.ts';

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-
-import type { Clock } from '../../clock.ts';
 import type { DeviceRegistrationState } from '../../dps/models.ts';
 import { RowConflictError } from '../../storage/tables.ts';
+import type { Clock } from '../../tools/clock.ts';
 import { DpsRejectedError } from '../dps-access/dps-rejected-error.ts';
 import type { GroupRetirement } from '../dps-access/group-retirement.ts';
 import { type Attempt, type Reconciler, StateChangedError } from '../dps-access/reconciler.ts';

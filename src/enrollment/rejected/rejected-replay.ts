@@ -1,5 +1,6 @@
 import type { EventBus } from '../../events/event-bus.ts';
 import { bodyKey } from '../../events/event-identity.ts';
+import { inParallel } from '../../tools/in-parallel.ts';
 import type { RejectedEvents, RejectedFilter, StoredRejection } from './rejected-events.ts';
 
 export type ReplayChoice = { readonly keys: readonly string[] } | RejectedFilter;
@@ -73,9 +74,6 @@ export class RejectedReplay {
         return { key, body, attempt: 1, firstSeen, replay, announced: true, sender };
       }),
     );
-    for (let start = 0; start < rejections.length; start += marksAtOnce) {
-      const some = rejections.slice(start, start + marksAtOnce);
-      await Promise.all(some.map((rejection) => this.#events.markReplayed(rejection, now)));
-    }
+    await inParallel(rejections, marksAtOnce, (rejection) => this.#events.markReplayed(rejection, now));
   }
 }

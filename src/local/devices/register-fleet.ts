@@ -1,3 +1,4 @@
+import { inParallel } from '../../tools/in-parallel.ts';
 import type { DeviceCredential } from './device-channel.ts';
 import type { FleetDevice } from './fleet.ts';
 import { type Protocol, type Provisioning, protocols } from './provisioning.ts';
@@ -28,20 +29,12 @@ export async function registerFleet(
   options: FleetOptions,
 ): Promise<FleetResult[]> {
   const results: FleetResult[] = [];
-  let next = 0;
-  const worker = async () => {
-    for (let index = next++; index < devices.length; index = next++) {
-      const device = devices[index];
-      if (device === undefined) {
-        continue;
-      }
-      const turn = protocols[index % protocols.length] ?? 'mqtt';
-      const result = await registerOne(device, options.protocol ?? turn, provisioning, options);
-      results.push(result);
-      options.onResult?.(result);
-    }
-  };
-  await Promise.all(Array.from({ length: options.devicesAtOnce }, worker));
+  await inParallel(devices.entries(), options.devicesAtOnce, async ([index, device]) => {
+    const turn = protocols[index % protocols.length] ?? 'mqtt';
+    const result = await registerOne(device, options.protocol ?? turn, provisioning, options);
+    results.push(result);
+    options.onResult?.(result);
+  });
   return results;
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { decodeJson } from './events/decode-json.ts';
+import { decodeJson } from '../events/decode-json.ts';
 
 /** A file that a setting names, with or without a byte order mark. What is wrong with it is thrown as `Wrong`, in a line. */
 export function readJsonFile(
