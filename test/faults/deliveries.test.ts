@@ -159,10 +159,19 @@ describe('an event that comes more than once', () => {
 
 describe('a message that is delivered again while its first delivery is still at work', () => {
   let chain: Chain;
+  /** Of each instance, how many outcomes its Service Bus still refuses. */
+  const refusals = [0, 0];
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0 });
-    for (let count = 0; count < 2; count++) {
-      chain.startInstance({ renewsLocks: false });
+    for (const index of refusals.keys()) {
+      const publish = (pass: () => Promise<void>) => {
+        if (refusals[index]! > 0) {
+          refusals[index]! -= 1;
+          return Promise.reject(new EventBusUnavailableError('The topic is full.'));
+        }
+        return pass();
+      };
+      chain.startInstance({ renewsLocks: false, altered: { bus: { publish } } });
     }
   });
   afterAll(() => chain?.close());
@@ -195,20 +204,14 @@ describe('a message that is delivered again while its first delivery is still at
 
   it('and outcomes that Service Bus does not take wait for it, and use up no deliveries', async () => {
     const made = manufactured('thermostat-untold');
-    let refusals = 15;
-    for (const { services } of chain.instances) {
-      const publish = services.bus.publish.bind(services.bus);
-      services.bus.publish = (outcome) =>
-        refusals-- > 0
-          ? Promise.reject(new EventBusUnavailableError('The topic is full.'))
-          : publish(outcome);
-    }
+    refusals.fill(8);
     await chain.sendToQueue([made]);
     for (let step = 0; step < 60 && !chain.outcomeOf(made); step++) {
       await allQuiet(chain);
       chain.advance(61_000);
     }
     await chain.ended([made], 5_000);
+    refusals.fill(0);
     expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
   });
 
@@ -220,12 +223,7 @@ describe('a message that is delivered again while its first delivery is still at
       event('batch.started', enrollmentGroupId, { product: 'beacon-b2' }, { minutesAgo: 2 }),
     );
     const retired = event('batch.retired', enrollmentGroupId, undefined, { minutesAgo: 1 });
-    for (const { services } of chain.instances) {
-      const publish = services.bus.publish.bind(services.bus);
-      let refusals = 1;
-      services.bus.publish = (outcome) =>
-        refusals-- > 0 ? Promise.reject(new EventBusUnavailableError('Not now.')) : publish(outcome);
-    }
+    refusals.fill(1);
     await chain.sendToQueue([retired]);
     for (let step = 0; step < 20 && !chain.outcomeOf(retired); step++) {
       await allQuiet(chain);

@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { DeviceProvisioningClient } from '../../src/dps/client.ts';
+import { DeviceProvisioningClient } from '../../src/dps/client.ts';
+import type { IndividualEnrollments } from '../../src/dps/enrollment-collection.ts';
 import { PreconditionFailedError } from '../../src/dps/errors.ts';
 import type { IndividualEnrollment } from '../../src/dps/models.ts';
 import { RetryLaterError } from '../../src/enrollment/dps-access/retry-later-error.ts';
 import { Chain } from '../support/chain.ts';
+import { authorizationFor } from '../support/dps-signature.ts';
+import { FaultyProxy, type SeenAnswer, type SeenRequest, throughProxy } from '../support/proxy.ts';
 import { Random } from '../support/random.ts';
 import { reconcile } from '../support/reconciling.ts';
 
@@ -27,14 +30,29 @@ type Seen =
 
 describe(`${changesOfEach} changes by each of two writers of the same enrollments (SEED=${seed})`, () => {
   const seen: Seen[] = [];
+  const proxies: FaultyProxy[] = [];
   let chain: Chain;
+  /** Somebody else's way to the same enrollments. */
+  let portal: IndividualEnrollments;
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0 });
-    const { services } = chain.startInstance();
-    watch(services.dps, 'us', seen);
-    watch(chain.dps, 'them', seen);
+    for (const by of ['us', 'them'] as const) {
+      const proxy = await FaultyProxy.start({
+        target: chain.stack.endpoints.dps.endpoint,
+        headers: () => authorizationFor(chain),
+        fate: () => 'pass',
+        answered: watch(by, seen),
+      });
+      proxies.push(proxy);
+    }
+    const [ours, theirs] = proxies.map(throughProxy);
+    chain.startInstance({ env: { DPS_CONNECTION_STRING: ours! } });
+    portal = DeviceProvisioningClient.fromConnectionString(theirs!).individualEnrollments;
   });
-  afterAll(() => chain?.close());
+  afterAll(async () => {
+    await chain?.close();
+    await Promise.all(proxies.map((proxy) => proxy.close()));
+  });
 
   const desired = (id: string, change: number) => ({
     kind: 'enrollment' as const,
@@ -63,15 +81,12 @@ describe(`${changesOfEach} changes by each of two writers of the same enrollment
   /** Somebody at the portal, who knows how it is done: reads, changes a member of their own, writes by etag. */
   async function foreignChange(id: string, index: number): Promise<void> {
     for (;;) {
-      const { etag, registrationState: _, ...read } = await chain.dps.individualEnrollments.get(id);
+      const { etag, registrationState: _, ...read } = await portal.get(id);
       const attestation = { type: 'symmetricKey' as const, symmetricKey: keysOf(index) };
       const optionalDeviceInformation = { visits: visitsOf(read) + 1 };
       try {
         const ifMatch = etag ?? '';
-        await chain.dps.individualEnrollments.createOrUpdate(
-          { ...read, attestation, optionalDeviceInformation },
-          { ifMatch },
-        );
+        await portal.createOrUpdate({ ...read, attestation, optionalDeviceInformation }, { ifMatch });
         return;
       } catch (error) {
         if (!(error instanceof PreconditionFailedError)) {
@@ -83,7 +98,7 @@ describe(`${changesOfEach} changes by each of two writers of the same enrollment
 
   it('loses none, decides anew after every 412, and gives none up for good', async () => {
     for (const [index, registrationId] of ids.entries()) {
-      await chain.dps.individualEnrollments.createOrUpdate({
+      await portal.createOrUpdate({
         registrationId,
         attestation: { type: 'symmetricKey', symmetricKey: keysOf(index) },
       });
@@ -166,38 +181,21 @@ function expectReadAgain(ours: readonly Seen[]): void {
   }
 }
 
-/** Notes what a client reads and writes, in passing. */
-function watch({ individualEnrollments }: DeviceProvisioningClient, by: 'us' | 'them', seen: Seen[]): void {
-  const bulk = individualEnrollments.runBulkOperation.bind(individualEnrollments);
-  individualEnrollments.runBulkOperation = async (operation, options) => {
-    const result = await bulk(operation, options);
-    const failed = new Set(result.errors.map(({ registrationId }) => registrationId));
-    for (const { registrationId: id, etag: ifMatch } of operation.enrollments) {
-      seen.push({ by, what: 'write', id, ifMatch, etag: failed.has(id) ? undefined : 'made in bulk' });
-    }
-    return result;
-  };
-  const get = individualEnrollments.get.bind(individualEnrollments);
-  const put = individualEnrollments.createOrUpdate.bind(individualEnrollments);
-  individualEnrollments.get = async (id, options) => {
-    const read = await get(id, options);
-    if (by === 'us') {
-      seen.push({ by, what: 'read', id, etag: read.etag });
-    }
-    return read;
-  };
-  individualEnrollments.createOrUpdate = async (enrollment, options) => {
-    const note = (etag: string | undefined) =>
-      seen.push({ by, what: 'write', id: enrollment.registrationId, ifMatch: options?.ifMatch, etag });
-    try {
-      const written = await put(enrollment, options);
-      note(written.etag);
-      return written;
-    } catch (error) {
-      if (error instanceof PreconditionFailedError) {
-        note(undefined);
+/** Notes what a client reads and writes, from what passes on the wire. */
+function watch(by: 'us' | 'them', seen: Seen[]) {
+  return ({ method, path, headers, body }: SeenRequest, { status, body: answer }: SeenAnswer): void => {
+    const json = answer.length > 0 ? JSON.parse(answer.toString()) : {};
+    const id = /^\/enrollments\/([^?/]+)\?/.exec(path)?.[1] ?? '';
+    if (method === 'POST' && /^\/enrollments\?/.test(path)) {
+      const failed = new Set(json.errors?.map((each: { registrationId: string }) => each.registrationId));
+      for (const { registrationId, etag: ifMatch } of JSON.parse(body.toString()).enrollments) {
+        const etag = failed.has(registrationId) ? undefined : 'made in bulk';
+        seen.push({ by, what: 'write', id: registrationId, ifMatch, etag });
       }
-      throw error;
+    } else if (method === 'PUT' && (status === 200 || status === 412)) {
+      seen.push({ by, what: 'write', id, ifMatch: headers['if-match'], etag: json.etag });
+    } else if (method === 'GET' && by === 'us') {
+      seen.push({ by, what: 'read', id, etag: json.etag });
     }
   };
 }

@@ -1,7 +1,14 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { emptyState, type SubjectState } from '../../src/enrollment/ledger/subject-state.ts';
 import type { Request } from '../../src/http/request.ts';
+import { settingsFor } from '../../src/local/stack/endpoints.ts';
+import { Services } from '../../src/services.ts';
+import { readSettings } from '../../src/settings.ts';
+import type { BusCalls } from '../support/altered-services.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { authorizationFor } from '../support/dps-signature.ts';
 import { event, keyOf, manufactured, type TestEvent } from '../support/events.ts';
@@ -13,6 +20,16 @@ describe('what the ledger says before, and whatever happens after', () => {
   let proxy: FaultyProxy;
   let fails: (request: SeenRequest) => boolean = () => false;
   let failing: (() => Promise<void>) | undefined;
+  const calls: BusCalls = {};
+  const directory = mkdtempSync(path.join(tmpdir(), 'profiles-'));
+  const profilesWith = (more: object) => {
+    const { profiles } = JSON.parse(readFileSync('src/enrollment-profiles.json', 'utf8'));
+    const file = path.join(directory, 'profiles.json');
+    writeFileSync(file, JSON.stringify({ profiles: [...profiles, more] }));
+    return file;
+  };
+  const discontinued = { product: 'discontinued-1', enrollment: 'individual', attestation: 'symmetricKey' };
+  let yesterday: Services;
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0 });
     proxy = await FaultyProxy.start({
@@ -21,11 +38,22 @@ describe('what the ledger says before, and whatever happens after', () => {
       fate: (request) => (fails(request) ? 'cut-before' : 'pass'),
       struck: async () => failing?.(),
     });
-    chain.startInstance({ renewsLocks: false, env: { DPS_CONNECTION_STRING: throughProxy(proxy) } });
+    const env = { DPS_CONNECTION_STRING: throughProxy(proxy) };
+    chain.startInstance({ renewsLocks: false, env, altered: { bus: calls } });
+    // Only its HTTP side is used: it has the profiles of yesterday.
+    yesterday = new Services(
+      readSettings({
+        ...settingsFor(chain.stack.endpoints),
+        ENROLLMENT_PROFILES: profilesWith(discontinued),
+      }),
+      { clock: chain.clock },
+    );
   });
   afterAll(async () => {
+    await yesterday?.close();
     await chain?.close();
     await proxy?.close();
+    rmSync(directory, { recursive: true });
   });
 
   const services = () => chain.instances[0]!.services;
@@ -72,19 +100,18 @@ describe('what the ledger says before, and whatever happens after', () => {
     },
   );
 
-  const post = (sent: TestEvent) => {
+  const post = (sent: TestEvent, { intake } = services()) => {
     const headers = new Headers({ 'content-type': 'application/cloudevents+json' });
     const body = async () => new TextEncoder().encode(JSON.stringify(sent));
     const request = { method: 'POST', url: 'http://localhost/api/events', headers, body };
-    return services().intake.accept({ ...request, query: new URLSearchParams(), params: {} } as Request);
+    return intake.accept({ ...request, query: new URLSearchParams(), params: {} } as Request);
   };
 
   it('an announced event is accepted from its 202 on, has no effect before the queue brings it, and then one', async () => {
     const sent = manufactured('thermostat-announced');
     const { bus, ledger, background } = services();
-    const queueEvents = bus.queueEvents.bind(bus);
-    const held: Parameters<typeof queueEvents>[0][number][] = [];
-    bus.queueEvents = async (events) => void held.push(...events);
+    const held: Parameters<typeof bus.queueEvents>[0][number][] = [];
+    calls.queueEvents = async (events) => void held.push(...events);
     expect(await post(sent)).toMatchObject({ status: 202 });
     expect(await record(sent)).toMatchObject({ status: 'accepted', attempts: 0 });
     // Whoever looks after the device meanwhile does not know what the event says, and must not end it.
@@ -94,7 +121,7 @@ describe('what the ledger says before, and whatever happens after', () => {
     expect(await record(sent)).toMatchObject({ status: 'accepted' });
     expect((await ledger.readState(subjectOf(sent)))?.registers.definitions ?? []).toEqual([]);
     expect(chain.outcomeOf(sent)).toBeUndefined();
-    bus.queueEvents = queueEvents;
+    calls.queueEvents = undefined;
     await bus.queueEvents(held);
     await settled(sent);
     const ended = await record(sent);
@@ -119,19 +146,9 @@ describe('what the ledger says before, and whatever happens after', () => {
     }, 'it waits');
     fails = () => false;
     await settled(waits);
-    const late = event('device.manufactured', 'thermostat-announced-late', { product: 'thermostat-g2' });
-    const { profiles } = services();
-    const known = profiles.for;
-    const { bus } = services();
-    const queueEvents = bus.queueEvents.bind(bus);
-    bus.queueEvents = async (events) => {
-      profiles.for = () => undefined;
-      await queueEvents(events);
-    };
-    expect(await post(late)).toMatchObject({ status: 202 });
+    const late = event('device.manufactured', 'discontinued-announced-late', { product: 'discontinued-1' });
+    expect(await post(late, yesterday)).toMatchObject({ status: 202 });
     await settled(late);
-    profiles.for = known;
-    bus.queueEvents = queueEvents;
     expect(await record(late)).toMatchObject({ status: 'rejected', reason: 'unknown-product' });
     const listed: string[] = [];
     for await (const { event: each } of services().rejectedEvents.all({})) {
@@ -142,11 +159,9 @@ describe('what the ledger says before, and whatever happens after', () => {
 
   it('a message whose lock is lost between its outcome and its end comes again, to no effect', async () => {
     const sent = manufactured('thermostat-lock-lost', {}, { minutesAgo: 5 });
-    const { bus } = services();
-    const publish = bus.publish.bind(bus);
     let published = 0;
-    bus.publish = async (outcome) => {
-      await publish(outcome);
+    calls.publish = async (pass) => {
+      await pass();
       // By now the lock is over, and another delivery is on its way.
       if (++published === 1) {
         chain.advance(61_000);
@@ -155,7 +170,7 @@ describe('what the ledger says before, and whatever happens after', () => {
     await chain.sendToQueue([sent]);
     await eventually(async () => published >= 2, 'it is delivered again');
     await allQuiet(chain);
-    bus.publish = publish;
+    calls.publish = undefined;
     expect(await record(sent)).toMatchObject({ status: 'succeeded', attempts: 1 });
     const { createdDateTimeUtc, lastUpdatedDateTimeUtc } = await chain.dps.individualEnrollments.get(
       sent.subject,

@@ -5,9 +5,10 @@ import { ForbiddenError, UnavailableError } from '../../src/dps/errors.ts';
 import { CircuitBreaker } from '../../src/enrollment/dps-access/circuit-breaker.ts';
 import { RetryLaterError } from '../../src/enrollment/dps-access/retry-later-error.ts';
 import { nextAttemptAt } from '../../src/enrollment/pipeline/retry-schedule.ts';
-import type { AppInstance } from '../support/app-instance.ts';
 import { Chain } from '../support/chain.ts';
+import { authorizationFor } from '../support/dps-signature.ts';
 import { manufactured } from '../support/events.ts';
+import { FaultyProxy, originOfTables, through } from '../support/proxy.ts';
 import { requestsSoFar } from '../support/queue.ts';
 
 const now = new Date('2026-11-23T12:00:00Z');
@@ -109,35 +110,32 @@ describe('three instances on one quota, on a turned clock', () => {
   const operationsPerMinute = 120;
   const devices = 900;
   let chain: Chain;
+  let tables: FaultyProxy;
+  let dps: FaultyProxy;
   beforeAll(async () => {
     chain = await Chain.start({
       apps: 0,
       env: { DPS_OPERATIONS_PER_MINUTE: String(operationsPerMinute) },
     });
+    const { connectionString } = chain.stack.endpoints.tables;
+    tables = await FaultyProxy.start({ target: originOfTables(connectionString), fate: () => 'pass' });
+    dps = await FaultyProxy.start({
+      target: chain.stack.endpoints.dps.endpoint,
+      headers: () => authorizationFor(chain),
+      fate: () => 'pass',
+    });
     for (let count = 0; count < 3; count++) {
-      watch(chain.startInstance());
+      chain.startInstance({ env: through(dps, tables, connectionString) });
     }
   });
-  afterAll(() => chain?.close());
+  afterAll(async () => {
+    await chain?.close();
+    await tables?.close();
+    await dps?.close();
+  });
 
   /** Tokens that are being taken, and calls that they are spent on: while it turns, that would take seconds. */
-  let underWay = 0;
-  const counted = async <T>(work: () => Promise<T>): Promise<T> => {
-    underWay++;
-    return work().finally(() => underWay--);
-  };
-  function watch({ services }: AppInstance): void {
-    const { throttledDps } = services;
-    const quotaTable = services.table('quota');
-    const { call } = throttledDps;
-    throttledDps.call = (callerClass, deadline, operation, access) =>
-      call.call(throttledDps, callerClass, deadline, () => counted(operation), access) as ReturnType<
-        typeof operation
-      >;
-    const { insert, replace } = quotaTable;
-    quotaTable.insert = (...row) => counted(() => insert.apply(quotaTable, row));
-    quotaTable.replace = (...row) => counted(() => replace.apply(quotaTable, row));
-  }
+  const underWay = () => tables.underWay(({ path }) => path.includes('/quota')) + dps.underWay();
 
   it('need a fraction of a call a device, are throttled in less than a hundredth of their calls, and dead-letter nothing', async () => {
     await chain.control('quota', 'PUT', { operationsPerMinute });
@@ -145,7 +143,7 @@ describe('three instances on one quota, on a turned clock', () => {
     const startedAt = chain.clock.milliseconds();
     await chain.sendToQueue(born);
     while (!born.every((each) => chain.outcomeOf(each))) {
-      if (underWay === 0) {
+      if (underWay() === 0) {
         chain.advance(250);
       }
       await new Promise((resolve) => setTimeout(resolve, 5));

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { Services } from '../../src/services.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { manufactured } from '../support/events.ts';
+import { FaultyProxy, originOfTables, tablesThrough } from '../support/proxy.ts';
 
 const minute = 60_000;
 const devices = 300;
@@ -13,29 +13,23 @@ const idealInMs = (bulks / operationsPerMinute) * minute;
 
 describe('after an outage', () => {
   let chain: Chain;
+  let tables: FaultyProxy;
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0, env: { DPS_OPERATIONS_PER_MINUTE: String(operationsPerMinute) } });
-    watch(chain.startInstance({ atOnce: 25 }).services);
+    const { connectionString } = chain.stack.endpoints.tables;
+    tables = await FaultyProxy.start({ target: originOfTables(connectionString), fate: () => 'pass' });
+    chain.startInstance({ atOnce: 25, env: tablesThrough(tables, connectionString) });
   });
-  afterAll(() => chain?.close());
+  afterAll(async () => {
+    await chain?.close();
+    await tables?.close();
+  });
 
-  let atWork = 0;
   /** Whatever has begun waits for its operation, or for later: this machine's speed is not what is asked for. */
   async function atRest(): Promise<void> {
-    for (let looks = 0; looks < 3; looks = atWork === 0 ? looks + 1 : 0) {
+    for (let looks = 0; looks < 3; looks = tables.underWay() === 0 ? looks + 1 : 0) {
       await new Promise((resolve) => setTimeout(resolve, 4));
     }
-  }
-  function watch({ ledger }: Services): void {
-    const { read, write } = ledger;
-    const counted = <A extends unknown[], R>(work: (...parameters: A) => Promise<R>) => {
-      return async (...parameters: A) => {
-        atWork++;
-        return work.apply(ledger, parameters).finally(() => atWork--);
-      };
-    };
-    ledger.read = counted(read);
-    ledger.write = counted(write);
   }
 
   it('what has waited is done in 1.2 times the time that the quota takes, though each had been begun before', async () => {

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { collectRegistrations } from '../../src/local/functions/core-module.ts';
 import { FunctionApp } from '../../src/local/functions/function-app.ts';
+import type { LedgerCalls } from '../support/altered-services.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { event, manufactured } from '../support/events.ts';
 import { allQuiet } from '../support/queue.ts';
@@ -27,10 +28,11 @@ const found = (text: string) => pieces.filter((each) => text.includes(each));
 describe('what a bug, or an observer of the app, gets to see', () => {
   let chain: Chain;
   const traces = new Traces();
+  const calls: LedgerCalls = {};
   beforeAll(async () => {
     traces.begin();
     chain = await Chain.start({ apps: 0 });
-    chain.startInstance();
+    chain.startInstance({ altered: { ledger: calls } });
   });
   afterAll(async () => {
     await chain?.close();
@@ -64,10 +66,8 @@ describe('what a bug, or an observer of the app, gets to see', () => {
     'a bug whose error %s ends in dead letters without keys in their reasons, and in no log',
     async (what, bug) => {
       const [instance] = chain.instances;
-      const { ledger } = instance!.services;
-      const write = ledger.write;
       const sent = manufactured(`thermostat-bug-${what.length}`, attestation(5));
-      ledger.write = () => Promise.reject(bug(JSON.stringify(sent)));
+      calls.write = () => Promise.reject(bug(JSON.stringify(sent)));
       await chain.sendToQueue([sent]);
       const deadLetters = chain.serviceBus.createReceiver('manufacturing-events', {
         subQueueType: 'deadLetter',
@@ -78,7 +78,7 @@ describe('what a bug, or an observer of the app, gets to see', () => {
         async () => chain.stack.serviceBus.counts('manufacturing-events').deadLetter > deadLetter,
         'it is dead-lettered',
       );
-      ledger.write = write;
+      calls.write = undefined;
       await allQuiet(chain);
       const [letter] = await deadLetters.receiveMessages(1);
       await deadLetters.close();

@@ -1,15 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { QuotaUse } from '../../src/enrollment/dps-access/quota-use.ts';
 import type { Request } from '../../src/http/request.ts';
-import { Table } from '../../src/storage/tables.ts';
 import { Chain } from '../support/chain.ts';
+import { authorizationFor } from '../support/dps-signature.ts';
 import { manufactured } from '../support/events.ts';
+import { FaultyProxy, originOfTables, tablesThrough, throughProxy } from '../support/proxy.ts';
 
-/** One of the app's instances runs in this process, so that its parts can be made to fail. */
 let chain: Chain;
-const services = () => chain.instances[0]!.services;
 beforeAll(async () => {
   chain = await Chain.start();
-  chain.startInstance();
 });
 afterAll(() => chain?.close());
 
@@ -40,43 +39,51 @@ describe('While DPS does not answer', () => {
   );
 
   it('a page and the health check go through the quota and the circuit breaker', async () => {
-    const calls: string[] = [];
-    const { throttledDps } = services();
-    const call = throttledDps.call.bind(throttledDps);
-    throttledDps.call = ((caller, deadline, operation, options = {}) => {
-      calls.push(options.access ?? 'read');
-      return call(caller, deadline, operation, options);
-    }) as typeof throttledDps.call;
-    const before = await total();
+    const seen: string[] = [];
+    const proxy = await FaultyProxy.start({
+      target: chain.stack.endpoints.dps.endpoint,
+      headers: () => authorizationFor(chain),
+      fate: ({ method, path }) => {
+        seen.push(`${method} ${path}`);
+        return 'pass';
+      },
+    });
+    // DPS under another name: its quota is nobody else's.
+    const own = chain.startInstance({
+      env: { DPS_CONNECTION_STRING: throughProxy(proxy), DPS_OPERATIONS_PER_MINUTE: '600' },
+    }).services;
     const request = { headers: new Headers(), query: new URLSearchParams() } as unknown as Request;
-    expect((await services().subjects.show('device', 'thermostat-away', request)).status).toBe(200);
-    expect((await services().health()).status).toBe(200);
-    expect(calls).toHaveLength((await total()) - before);
-    expect(calls).toEqual(['read', 'read', 'read', 'write']);
-    throttledDps.call = call;
+    const show = () => own.subjects.show('device', 'thermostat-away', request);
+    expect([(await show()).status, (await own.health()).status]).toEqual([200, 200]);
+    expect(seen).toHaveLength(4);
+    const quota = new QuotaUse(own.table('quota'), new URL(proxy.url).host, 600, own.clock);
+    expect(await quota.read()).toMatchObject({ used: 4 });
+    await chain.control('faults', 'PUT', [{ operation: '*', status: 401 }]);
+    await show();
+    await chain.control('faults', 'PUT', []);
+    seen.length = 0;
+    expect(JSON.parse((await show()).body ?? '')).toHaveProperty('notKnown');
+    expect((await own.health()).status).toBe(503);
+    expect(seen, 'the circuit is open').toEqual([]);
+    await proxy.close();
   });
-
-  async function total(): Promise<number> {
-    const { requests } = await chain.stats();
-    return Object.values(requests)
-      .flatMap((statuses) => Object.values(statuses))
-      .reduce((sum, count) => sum + count, 0);
-  }
 });
 
 describe('While Table Storage hangs', () => {
   it('the health check says so within its 5 seconds', async () => {
-    const page = Table.prototype.page;
-    Table.prototype.page = () => new Promise(() => {});
-    try {
-      const answer = await services().health();
-      expect(answer.status).toBe(503);
-      expect(JSON.parse(answer.body ?? '')).toMatchObject({
-        status: 'unhealthy',
-        checks: { tables: { ok: false, detail: expect.stringContaining('5 seconds') } },
-      });
-    } finally {
-      Table.prototype.page = page;
-    }
+    const { connectionString } = chain.stack.endpoints.tables;
+    const tables = await FaultyProxy.start({
+      target: originOfTables(connectionString),
+      fate: () => 'pass',
+      before: () => new Promise(() => {}),
+    });
+    const instance = chain.startInstance({ atOnce: 1, env: tablesThrough(tables, connectionString) });
+    const answer = await instance.services.health();
+    expect(answer.status).toBe(503);
+    expect(JSON.parse(answer.body ?? '')).toMatchObject({
+      status: 'unhealthy',
+      checks: { tables: { ok: false, detail: expect.stringContaining('5 seconds') } },
+    });
+    await tables.close();
   });
 });

@@ -6,9 +6,10 @@ import {
 } from '@azure/service-bus';
 import { backgroundWorkQueue, manufacturingEventsQueue } from '../../src/events/messaging-entities.ts';
 import { type Endpoints, settingsFor } from '../../src/local/stack/endpoints.ts';
-import { Services } from '../../src/services.ts';
+import type { Services } from '../../src/services.ts';
 import { readSettings } from '../../src/settings.ts';
 import type { Clock } from '../../src/tools/clock.ts';
+import { type Alterations, AlteredServices } from './altered-services.ts';
 
 export interface AppInstanceOptions {
   readonly endpoints: Endpoints;
@@ -18,6 +19,7 @@ export interface AppInstanceOptions {
   readonly atOnce?: number;
   /** False: a message whose work takes longer than its lock is delivered again meanwhile. */
   readonly renewsLocks?: boolean;
+  readonly altered?: Alterations;
 }
 
 const renewEveryInMs = 15_000;
@@ -38,7 +40,14 @@ export class AppInstance {
   readonly #clock: Clock;
   readonly #renewsLocks: boolean;
 
-  constructor({ endpoints, clock, env = {}, atOnce = 100, renewsLocks = true }: AppInstanceOptions) {
+  constructor({
+    endpoints,
+    clock,
+    env = {},
+    atOnce = 100,
+    renewsLocks = true,
+    altered = {},
+  }: AppInstanceOptions) {
     this.#clock = clock;
     this.#renewsLocks = renewsLocks;
     const settings = readSettings({
@@ -46,11 +55,9 @@ export class AppInstance {
       DPS_OPERATIONS_PER_MINUTE: '1000000',
       ...env,
     });
-    this.services = new Services(settings, {
-      clock,
-      log: (level, message, fields) =>
-        this.logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
-    });
+    const log = (level: string, message: string, fields?: object) =>
+      void this.logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`);
+    this.services = new AlteredServices(settings, { clock, log }, altered);
     this.#client = new ServiceBusClient(endpoints.serviceBus.connectionString);
     this.#receive(manufacturingEventsQueue.name, atOnce, (message) =>
       this.services.processor.process(

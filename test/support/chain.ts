@@ -1,11 +1,10 @@
 import { ServiceBusClient } from '@azure/service-bus';
-
-import type { Clock } from '../../src/clock.ts';
 import { DeviceProvisioningClient } from '../../src/dps/client.ts';
 import type { EnrollmentGroup, IndividualEnrollment } from '../../src/dps/models.ts';
 import { OutcomeListener } from '../../src/local/demo/outcome-listener.ts';
 import { type AppProcess, startAppProcess } from '../../src/local/stack/app-process.ts';
 import { type Stack, type StackOptions, startStack } from '../../src/local/stack/stack.ts';
+import type { Clock } from '../../src/tools/clock.ts';
 import { AppInstance, type AppInstanceOptions } from './app-instance.ts';
 import { keyOf, type TestEvent } from './events.ts';
 import { TurnedClock } from './turned-clock.ts';
@@ -14,6 +13,8 @@ export interface ChainOptions extends StackOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly apps?: number;
 }
+
+export type InstanceOptions = Omit<AppInstanceOptions, 'endpoints' | 'clock'> & { readonly clock?: Clock };
 
 /** The real chain: both emulators, Azurite and the app in a process of its own, on free ports. */
 export class Chain {
@@ -43,16 +44,11 @@ export class Chain {
       clock: { now: () => clock.milliseconds(), wait: (ms, signal) => clock.sleep(ms, signal) },
     });
     this.serviceBus = new ServiceBusClient(stack.endpoints.serviceBus.connectionString);
-    this.listener = new OutcomeListener(stack.endpoints.serviceBus.connectionString);
-    const { outcomes } = this.listener;
-    const set = outcomes.set.bind(outcomes);
-    outcomes.set = (id, outcome) => {
-      const before = outcomes.get(id);
+    this.listener = new OutcomeListener(stack.endpoints.serviceBus.connectionString, (outcome, before) => {
       if (before && JSON.stringify(before) !== JSON.stringify(outcome)) {
         this.contradictions.push(`${JSON.stringify(before)} -> ${JSON.stringify(outcome)}`);
       }
-      return set(id, outcome);
-    };
+    });
   }
 
   static async start({ env = {}, apps = 1, ...options }: ChainOptions = {}): Promise<Chain> {
@@ -91,9 +87,7 @@ export class Chain {
   }
 
   /** Another instance of the app, in this process. */
-  startInstance(
-    options: Pick<AppInstanceOptions, 'env' | 'atOnce' | 'renewsLocks'> & { readonly clock?: Clock } = {},
-  ): AppInstance {
+  startInstance(options: InstanceOptions = {}): AppInstance {
     const { endpoints } = this.stack;
     const instance = new AppInstance({
       endpoints,

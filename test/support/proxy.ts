@@ -9,6 +9,12 @@ export interface SeenRequest {
   readonly body: Buffer;
 }
 
+export interface SeenAnswer {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
 /** What happens to a request: it fails before the service sees it, or after it was carried out, or it passes. */
 export type Fate = 'pass' | 'cut-before' | 'cut-after' | 'pass-and-tell';
 
@@ -24,6 +30,8 @@ export interface ProxyOptions {
   headers?(): Record<string, string>;
   /** Answers in the service's place where it returns something. */
   answer?(request: SeenRequest): { readonly status: number; readonly body: string } | undefined;
+  /** Told of each answer of the service. */
+  answered?(request: SeenRequest, answer: SeenAnswer): void;
   /** Delays before the answer and how it is sliced. */
   readonly answersBy?: (body: Buffer, response: http.ServerResponse) => Promise<void>;
 }
@@ -33,8 +41,10 @@ export class FaultyProxy {
   readonly url: string;
   readonly #server: http.Server;
   readonly #agent: http.Agent;
+  readonly #underWay: ReadonlySet<SeenRequest>;
 
-  private constructor(server: http.Server, agent: http.Agent) {
+  private constructor(underWay: ReadonlySet<SeenRequest>, server: http.Server, agent: http.Agent) {
+    this.#underWay = underWay;
     this.#server = server;
     this.#agent = agent;
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -42,12 +52,18 @@ export class FaultyProxy {
 
   static async start(options: ProxyOptions): Promise<FaultyProxy> {
     const agent = new http.Agent({ keepAlive: true });
+    const underWay = new Set<SeenRequest>();
     const server = http.createServer((request, response) => {
-      handle(options, agent, request, response).catch(() => request.socket.destroy());
+      handle(options, { agent, underWay }, request, response).catch(() => request.socket.destroy());
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new FaultyProxy(server, agent);
+    return new FaultyProxy(underWay, server, agent);
+  }
+
+  /** Requests that have come and are not answered yet. */
+  underWay(which: (request: SeenRequest) => boolean = () => true): number {
+    return [...this.#underWay].filter(which).length;
   }
 
   get openConnections(): Promise<number> {
@@ -64,14 +80,21 @@ export class FaultyProxy {
   }
 }
 
+interface Passing {
+  readonly agent: http.Agent;
+  readonly underWay: Set<SeenRequest>;
+}
+
 async function handle(
   options: ProxyOptions,
-  agent: http.Agent,
+  { agent, underWay }: Passing,
   request: http.IncomingMessage,
   response: http.ServerResponse,
 ): Promise<void> {
   const { method = '', url: path = '', headers } = request;
   const seen = { method, path, headers, body: await bodyOf(request) };
+  underWay.add(seen);
+  response.once('close', () => underWay.delete(seen));
   const fate = options.fate(seen);
   if (fate === 'cut-before') {
     await options.struck?.();
@@ -83,6 +106,7 @@ async function handle(
   const answer = own
     ? { status: own.status, headers: { 'content-type': 'application/json' }, body: Buffer.from(own.body) }
     : await forward(options, agent, seen);
+  options.answered?.(seen, answer);
   if (fate === 'cut-after') {
     await options.struck?.();
     request.socket.destroy();

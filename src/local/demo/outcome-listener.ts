@@ -28,7 +28,11 @@ export class OutcomeListener {
   readonly #client: ServiceBusClient;
   readonly #waiting = new Set<() => void>();
 
-  constructor(connectionString: string) {
+  /** `heard` is told of every copy, and of the one before it. */
+  constructor(
+    connectionString: string,
+    heard: (outcome: Outcome, before: Outcome | undefined) => void = () => {},
+  ) {
     this.#client = new ServiceBusClient(connectionString);
     const receiver = this.#client.createReceiver(enrollmentOutcomesTopic.name, 'all', {
       receiveMode: 'receiveAndDelete',
@@ -36,6 +40,7 @@ export class OutcomeListener {
     receiver.subscribe({
       processMessage: async ({ body, subject, correlationId, applicationProperties: properties }) => {
         this.addresses.set(body.id, { subject, correlationId, properties });
+        heard(body, this.outcomes.get(body.id));
         this.outcomes.set(body.id, body);
         for (const look of this.#waiting) {
           look();
