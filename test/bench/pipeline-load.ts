@@ -6,15 +6,9 @@ import path from 'node:path';
 import { ServiceBusClient } from '@azure/service-bus';
 import { type AppProcess, startAppProcess } from '../../src/local/stack/app-process.ts';
 import { type Endpoints, readEndpoints } from '../../src/local/stack/endpoints.ts';
+import { freePortsOfStack } from '../support/free-ports.ts';
 
 const project = path.resolve(import.meta.dirname, '../..');
-const freePorts = [
-  '--dps-port=0',
-  '--dps-tls-port=0',
-  '--mqtt-port=0',
-  '--servicebus-port=0',
-  '--azurite-port=0',
-];
 
 /** The emulators in processes of their own, and the app in others. */
 export class Rig {
@@ -32,7 +26,7 @@ export class Rig {
   static async start(): Promise<Rig> {
     const folder = mkdtempSync(path.join(tmpdir(), 'bench-pipeline-'));
     const file = path.join(folder, 'endpoints.json');
-    const flags = ['src/local/start.ts', '--no-app', `--endpoints=${file}`, ...freePorts];
+    const flags = ['src/local/start.ts', '--no-app', `--endpoints=${file}`, ...freePortsOfStack];
     const stack = spawn(process.execPath, flags, { cwd: project, stdio: 'ignore' });
     while (!existsSync(file)) {
       await pause(10);

@@ -5,19 +5,12 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Endpoints, readEndpoints } from '../../src/local/stack/endpoints.ts';
+import { freePorts } from '../support/free-ports.ts';
 import type { Report } from './figure.ts';
 
 const rounds = 5;
 const goalInMs = 3000;
 const project = path.resolve(import.meta.dirname, '../..');
-const freePorts = [
-  '--port=0',
-  '--dps-port=0',
-  '--dps-tls-port=0',
-  '--mqtt-port=0',
-  '--servicebus-port=0',
-  '--azurite-port=0',
-];
 
 export async function run(report: Report): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'bench-start-'));

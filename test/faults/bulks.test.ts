@@ -2,9 +2,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { RetryLaterError } from '../../src/enrollment/dps-access/retry-later-error.ts';
 import { Chain } from '../support/chain.ts';
-import { authorizationFor } from '../support/dps-signature.ts';
+import { createdBy } from '../support/created-by.ts';
 import { event, manufactured } from '../support/events.ts';
-import { FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
+import { proxyOfDps } from '../support/proxies-of-chain.ts';
+import { type FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
 import { allQuiet } from '../support/queue.ts';
 import { reconcile } from '../support/reconciling.ts';
 
@@ -20,9 +21,7 @@ describe('creations of enrollments', () => {
   let seen: SeenRequest[] = [];
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0 });
-    proxy = await FaultyProxy.start({
-      target: chain.stack.endpoints.dps.endpoint,
-      headers: () => authorizationFor(chain),
+    proxy = await proxyOfDps(chain, {
       fate: (request) => {
         seen.push(request);
         return 'pass';
@@ -143,18 +142,6 @@ describe('creations of enrollments', () => {
     expect(done.every(({ status }) => status === 'fulfilled')).toBe(true);
   });
 });
-
-/** The ids that a request creates. */
-function createdBy({ method, path, headers, body }: SeenRequest): string[] {
-  if (method === 'PUT' && headers['if-match'] === undefined) {
-    return [JSON.parse(body.toString()).registrationId];
-  }
-  if (method !== 'POST' || !/\/enrollments\?/.test(path)) {
-    return [];
-  }
-  const { mode, enrollments } = JSON.parse(body.toString());
-  return mode === 'create' ? enrollments.map((each: { registrationId: string }) => each.registrationId) : [];
-}
 
 function descending(left: number, right: number): number {
   return right - left;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { ec256, makeCertificate, rsa } from '../dps-client/certificates.ts';
 import { Chain } from '../support/chain.ts';
-import { event, keyOf, type TestEvent } from '../support/events.ts';
+import { event, type TestEvent } from '../support/events.ts';
 
 const day = 86_400_000;
 const inDays = (days: number) => new Date(Date.now() + days * day);
@@ -70,8 +70,7 @@ describe('a device whose certificate is', () => {
   });
   afterAll(() => chain?.close());
 
-  const record = (sent: TestEvent) =>
-    chain.instances[0]!.services.ledger.readEvent({ kind: 'device', id: sent.subject }, keyOf(sent));
+  const record = (sent: TestEvent) => chain.recordOf(sent);
 
   it.each(cases)('$what', async ({ what, certificate, ends }) => {
     const id = `gateway-${what.replace(/\W+/g, '-').toLowerCase()}`;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EventBusUnavailableError } from '../../src/events/event-bus.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { event, keyOf, manufactured, type TestEvent } from '../support/events.ts';
-import { allQuiet, requestsSoFar } from '../support/queue.ts';
+import { allQuiet, endedInTurnedTime, requestsSoFar } from '../support/queue.ts';
 
 interface Listed {
   readonly rejected: readonly {
@@ -206,11 +206,7 @@ describe('a message that is delivered again while its first delivery is still at
     const made = manufactured('thermostat-untold');
     refusals.fill(8);
     await chain.sendToQueue([made]);
-    for (let step = 0; step < 60 && !chain.outcomeOf(made); step++) {
-      await allQuiet(chain);
-      chain.advance(61_000);
-    }
-    await chain.ended([made], 5_000);
+    await endedInTurnedTime(chain, [made], { stepInMs: 61_000 });
     refusals.fill(0);
     expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
   });
@@ -225,11 +221,7 @@ describe('a message that is delivered again while its first delivery is still at
     const retired = event('batch.retired', enrollmentGroupId, undefined, { minutesAgo: 1 });
     refusals.fill(1);
     await chain.sendToQueue([retired]);
-    for (let step = 0; step < 20 && !chain.outcomeOf(retired); step++) {
-      await allQuiet(chain);
-      chain.advance(5_000);
-    }
-    await chain.ended([retired], 5_000);
+    await endedInTurnedTime(chain, [retired]);
     expect(chain.outcomeOf(retired)?.type).toBe('enrollment.succeeded');
     expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
   });

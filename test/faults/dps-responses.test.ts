@@ -1,10 +1,9 @@
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
 import { Chain, eventually } from '../support/chain.ts';
-import { authorizationFor } from '../support/dps-signature.ts';
 import { event, keyOf, manufactured, type TestEvent } from '../support/events.ts';
-import { type Fate, FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
+import { proxyOfDps } from '../support/proxies-of-chain.ts';
+import { type Fate, type FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
 
 /** What each class of failure means to an event, whether it comes as the answer to a bulk or to one item. */
 const meanings: readonly (readonly [what: number | string, meaning: 'waits' | 'rejected'])[] = [
@@ -43,9 +42,7 @@ describe('what DPS, or somebody between here and DPS, answers', () => {
 
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0 });
-    proxy = await FaultyProxy.start({
-      target: chain.stack.endpoints.dps.endpoint,
-      headers: () => authorizationFor(chain),
+    proxy = await proxyOfDps(chain, {
       fate: (request) => fate(request),
       answer: (request) => answer(request),
       answersBy: async (body, response) => {

@@ -6,8 +6,8 @@ import { PreconditionFailedError } from '../../src/dps/errors.ts';
 import type { IndividualEnrollment } from '../../src/dps/models.ts';
 import { RetryLaterError } from '../../src/enrollment/dps-access/retry-later-error.ts';
 import { Chain } from '../support/chain.ts';
-import { authorizationFor } from '../support/dps-signature.ts';
-import { FaultyProxy, type SeenAnswer, type SeenRequest, throughProxy } from '../support/proxy.ts';
+import { proxyOfDps } from '../support/proxies-of-chain.ts';
+import { type FaultyProxy, type SeenAnswer, type SeenRequest, throughProxy } from '../support/proxy.ts';
 import { Random } from '../support/random.ts';
 import { reconcile } from '../support/reconciling.ts';
 
@@ -37,10 +37,7 @@ describe(`${changesOfEach} changes by each of two writers of the same enrollment
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0 });
     for (const by of ['us', 'them'] as const) {
-      const proxy = await FaultyProxy.start({
-        target: chain.stack.endpoints.dps.endpoint,
-        headers: () => authorizationFor(chain),
-        fate: () => 'pass',
+      const proxy = await proxyOfDps(chain, {
         answered: watch(by, seen),
       });
       proxies.push(proxy);

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
 import { Chain, eventually } from '../support/chain.ts';
-import { authorizationFor } from '../support/dps-signature.ts';
-import { event, keyOf, manufactured, type TestEvent } from '../support/events.ts';
-import { FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
-import { allQuiet } from '../support/queue.ts';
+import { createdBy } from '../support/created-by.ts';
+import { event, manufactured, type TestEvent } from '../support/events.ts';
+import { proxyOfDps } from '../support/proxies-of-chain.ts';
+import { type FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
+import { allQuiet, endedInTurnedTime } from '../support/queue.ts';
 
 const minute = 60_000;
 
@@ -17,13 +17,10 @@ describe('a DPS instance that has no room for more', () => {
 
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0 });
-    proxy = await FaultyProxy.start({
-      target: chain.stack.endpoints.dps.endpoint,
-      headers: () => authorizationFor(chain),
-      fate: () => 'pass',
+    proxy = await proxyOfDps(chain, {
       answer: (request) => {
-        const ids = isFull ? createdBy(request) : undefined;
-        if (!ids) {
+        const ids = isFull ? createdBy(request) : [];
+        if (ids.length === 0) {
           return undefined;
         }
         refused++;
@@ -37,10 +34,7 @@ describe('a DPS instance that has no room for more', () => {
     await proxy?.close();
   });
 
-  const record = (sent: TestEvent) => {
-    const kind = sent.type.startsWith('batch') ? 'batch' : 'device';
-    return chain.instances[0]!.services.ledger.readEvent({ kind, id: sent.subject }, keyOf(sent));
-  };
+  const record = (sent: TestEvent) => chain.recordOf(sent);
   const logged = (what: string) => chain.instances[0]!.logged.filter((line) => line.includes(what)).length;
 
   async function allWait(events: readonly TestEvent[]): Promise<void> {
@@ -51,11 +45,7 @@ describe('a DPS instance that has no room for more', () => {
   }
 
   async function drained(events: readonly TestEvent[]): Promise<void> {
-    for (let step = 0; step < 100 && !events.every((each) => chain.outcomeOf(each)); step++) {
-      await allQuiet(chain);
-      chain.advance(10_000);
-    }
-    await chain.ended(events, 5_000);
+    await endedInTurnedTime(chain, events, { stepInMs: 10_000, steps: 100 });
     for (const each of events) {
       expect(chain.outcomeOf(each)?.type).toBe('enrollment.succeeded');
     }
@@ -116,23 +106,6 @@ describe('a DPS instance that has no room for more', () => {
     await drained(born);
   });
 });
-
-/** The ids that a request would make, if it makes any. */
-function createdBy({ method, path, headers, body }: SeenRequest): readonly string[] | undefined {
-  if (!/\/enrollments[/?]/i.test(path)) {
-    return undefined;
-  }
-  if (method === 'PUT' && headers['if-match'] === undefined) {
-    return [''];
-  }
-  if (method !== 'POST' || !/\/enrollments\?/.test(path)) {
-    return undefined;
-  }
-  const { mode, enrollments } = JSON.parse(body.toString());
-  return mode === 'create'
-    ? enrollments.map((each: { registrationId: string }) => each.registrationId)
-    : undefined;
-}
 
 function answerOfFull({ method }: SeenRequest, ids: readonly string[]): { status: number; body: string } {
   const errorCode = 403_001;

@@ -1,6 +1,3 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { emptyState, type SubjectState } from '../../src/enrollment/ledger/subject-state.ts';
@@ -10,10 +7,11 @@ import { Services } from '../../src/services.ts';
 import { readSettings } from '../../src/settings.ts';
 import type { BusCalls } from '../support/altered-services.ts';
 import { Chain, eventually } from '../support/chain.ts';
-import { authorizationFor } from '../support/dps-signature.ts';
 import { event, keyOf, manufactured, type TestEvent } from '../support/events.ts';
-import { FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
-import { allQuiet, requestsSoFar } from '../support/queue.ts';
+import { ProfilesFile } from '../support/profiles-file.ts';
+import { proxyOfDps } from '../support/proxies-of-chain.ts';
+import { type FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
+import { allQuiet, endedInTurnedTime, requestsSoFar } from '../support/queue.ts';
 
 describe('what the ledger says before, and whatever happens after', () => {
   let chain: Chain;
@@ -21,20 +19,15 @@ describe('what the ledger says before, and whatever happens after', () => {
   let fails: (request: SeenRequest) => boolean = () => false;
   let failing: (() => Promise<void>) | undefined;
   const calls: BusCalls = {};
-  const directory = mkdtempSync(path.join(tmpdir(), 'profiles-'));
-  const profilesWith = (more: object) => {
-    const { profiles } = JSON.parse(readFileSync('src/enrollment-profiles.json', 'utf8'));
-    const file = path.join(directory, 'profiles.json');
-    writeFileSync(file, JSON.stringify({ profiles: [...profiles, more] }));
-    return file;
-  };
-  const discontinued = { product: 'discontinued-1', enrollment: 'individual', attestation: 'symmetricKey' };
+  const profiles = new ProfilesFile({
+    product: 'discontinued-1',
+    enrollment: 'individual',
+    attestation: 'symmetricKey',
+  });
   let yesterday: Services;
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0 });
-    proxy = await FaultyProxy.start({
-      target: chain.stack.endpoints.dps.endpoint,
-      headers: () => authorizationFor(chain),
+    proxy = await proxyOfDps(chain, {
       fate: (request) => (fails(request) ? 'cut-before' : 'pass'),
       struck: async () => failing?.(),
     });
@@ -44,7 +37,7 @@ describe('what the ledger says before, and whatever happens after', () => {
     yesterday = new Services(
       readSettings({
         ...settingsFor(chain.stack.endpoints),
-        ENROLLMENT_PROFILES: profilesWith(discontinued),
+        ENROLLMENT_PROFILES: profiles.path,
       }),
       { clock: chain.clock },
     );
@@ -53,21 +46,17 @@ describe('what the ledger says before, and whatever happens after', () => {
     await yesterday?.close();
     await chain?.close();
     await proxy?.close();
-    rmSync(directory, { recursive: true });
+    profiles.remove();
   });
 
   const services = () => chain.instances[0]!.services;
   const subjectOf = ({ type, subject }: TestEvent) =>
     ({ kind: type.startsWith('batch') ? 'batch' : 'device', id: subject }) as const;
-  const record = (sent: TestEvent) => services().ledger.readEvent(subjectOf(sent), keyOf(sent));
+  const record = (sent: TestEvent) => chain.recordOf(sent);
   const isWrite = ({ method, path }: SeenRequest) => method === 'PUT' || /\/enrollments\?/.test(path);
 
   async function settled(...events: readonly TestEvent[]): Promise<void> {
-    for (let step = 0; step < 60 && !events.every((each) => chain.outcomeOf(each)); step++) {
-      await allQuiet(chain);
-      chain.advance(2_000);
-    }
-    await chain.ended(events, 5_000);
+    await endedInTurnedTime(chain, events, { stepInMs: 2_000 });
     expect(chain.instances.flatMap(({ thrown }) => thrown)).toEqual([]);
   }
 

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { expectDevicesInDps, expectGroupsInDps, idOf } from '../support/as-expected.ts';
 import { Chain, eventually } from '../support/chain.ts';
-import { authorizationFor } from '../support/dps-signature.ts';
 import { event, keyOf, manufactured, type TestEvent } from '../support/events.ts';
 import { KeyPairs } from '../support/key-pairs.ts';
 import { newestDefinition, newestHold } from '../support/oracle.ts';
-import { FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
+import { proxyOfDps } from '../support/proxies-of-chain.ts';
+import { type FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
 import { Random } from '../support/random.ts';
 import { randomBatchLife, randomLife, startedBatch } from '../support/random-lives.ts';
 import { WrongClock } from '../support/turned-clock.ts';
@@ -24,9 +24,7 @@ describe.each([3, 8])(`%i instances on the same devices (SEED=${seed})`, (count)
   const stalled: { goOn: () => void }[] = [];
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0, env: { DPS_OPERATIONS_PER_MINUTE: '1000000' } });
-    proxy = await FaultyProxy.start({
-      target: chain.stack.endpoints.dps.endpoint,
-      headers: () => authorizationFor(chain),
+    proxy = await proxyOfDps(chain, {
       fate: (request) => {
         keyPairs.see(request);
         return 'pass';

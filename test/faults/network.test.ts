@@ -3,10 +3,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DeviceProvisioningClient } from '../../src/dps/client.ts';
 import { UnavailableError } from '../../src/dps/errors.ts';
 import { Chain, eventually } from '../support/chain.ts';
-import { authorizationFor } from '../support/dps-signature.ts';
 import { manufactured } from '../support/events.ts';
 import { BadNetwork, type Conditions } from '../support/network.ts';
-import { FaultyProxy, signedAnew } from '../support/proxy.ts';
+import { proxyOfDps } from '../support/proxies-of-chain.ts';
+import { type FaultyProxy, signedAnew } from '../support/proxy.ts';
 
 describe('between the app and DPS', () => {
   let chain: Chain;
@@ -15,11 +15,7 @@ describe('between the app and DPS', () => {
   let proxy: FaultyProxy;
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0 });
-    proxy = await FaultyProxy.start({
-      target: chain.stack.endpoints.dps.endpoint,
-      headers: () => authorizationFor(chain),
-      fate: () => 'pass',
-    });
+    proxy = await proxyOfDps(chain);
     const { hostname: host, port } = new URL(proxy.url);
     network = await BadNetwork.start({ host, port: Number(port) });
     chain.startInstance({ env: { DPS_CONNECTION_STRING: connectionString() } });

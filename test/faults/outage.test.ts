@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Chain, eventually } from '../support/chain.ts';
-import { event, keyOf, manufactured, type TestEvent } from '../support/events.ts';
+import { event, manufactured, type TestEvent } from '../support/events.ts';
 import { allQuiet, requestsSoFar } from '../support/queue.ts';
 
 const minute = 60_000;
@@ -21,11 +21,7 @@ describe('while DPS cannot be used, for hours on a turned clock', () => {
     expect(isWaiting()).toBe(false);
   });
 
-  const statusOf = (sent: TestEvent) =>
-    chain.instances[0]!.services.ledger.readEvent(
-      { kind: 'device', id: sent.subject.toLowerCase() },
-      keyOf(sent),
-    );
+  const statusOf = (sent: TestEvent) => chain.recordOf(sent);
   const faults = (...rules: object[]) => chain.control('faults', 'PUT', rules);
   const isWaiting = () => chain.stack.serviceBus.counts('manufacturing-events').scheduled > 0;
   const deadLetters = () => chain.stack.serviceBus.counts('manufacturing-events').deadLetter;

@@ -6,9 +6,9 @@ import { CircuitBreaker } from '../../src/enrollment/dps-access/circuit-breaker.
 import { RetryLaterError } from '../../src/enrollment/dps-access/retry-later-error.ts';
 import { nextAttemptAt } from '../../src/enrollment/pipeline/retry-schedule.ts';
 import { Chain } from '../support/chain.ts';
-import { authorizationFor } from '../support/dps-signature.ts';
 import { manufactured } from '../support/events.ts';
-import { FaultyProxy, originOfTables, through } from '../support/proxy.ts';
+import { proxyOfDps, proxyOfTables } from '../support/proxies-of-chain.ts';
+import { type FaultyProxy, through } from '../support/proxy.ts';
 import { requestsSoFar } from '../support/queue.ts';
 
 const now = new Date('2026-11-23T12:00:00Z');
@@ -118,12 +118,8 @@ describe('three instances on one quota, on a turned clock', () => {
       env: { DPS_OPERATIONS_PER_MINUTE: String(operationsPerMinute) },
     });
     const { connectionString } = chain.stack.endpoints.tables;
-    tables = await FaultyProxy.start({ target: originOfTables(connectionString), fate: () => 'pass' });
-    dps = await FaultyProxy.start({
-      target: chain.stack.endpoints.dps.endpoint,
-      headers: () => authorizationFor(chain),
-      fate: () => 'pass',
-    });
+    tables = await proxyOfTables(chain);
+    dps = await proxyOfDps(chain);
     for (let count = 0; count < 3; count++) {
       chain.startInstance({ env: through(dps, tables, connectionString) });
     }

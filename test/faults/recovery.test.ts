@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
 import { Chain, eventually } from '../support/chain.ts';
 import { manufactured } from '../support/events.ts';
-import { FaultyProxy, originOfTables, tablesThrough } from '../support/proxy.ts';
+import { proxyOfTables } from '../support/proxies-of-chain.ts';
+import { type FaultyProxy, tablesThrough } from '../support/proxy.ts';
 
 const minute = 60_000;
 const devices = 300;
@@ -17,7 +17,7 @@ describe('after an outage', () => {
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0, env: { DPS_OPERATIONS_PER_MINUTE: String(operationsPerMinute) } });
     const { connectionString } = chain.stack.endpoints.tables;
-    tables = await FaultyProxy.start({ target: originOfTables(connectionString), fate: () => 'pass' });
+    tables = await proxyOfTables(chain);
     chain.startInstance({ atOnce: 25, env: tablesThrough(tables, connectionString) });
   });
   afterAll(async () => {

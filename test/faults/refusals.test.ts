@@ -1,12 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
 import { Chain, eventually } from '../support/chain.ts';
-import { authorizationFor } from '../support/dps-signature.ts';
-import { event, keyOf, manufactured, type TestEvent } from '../support/events.ts';
-import { FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
+import { event, manufactured, type TestEvent } from '../support/events.ts';
+import { ProfilesFile } from '../support/profiles-file.ts';
+import { proxyOfDps } from '../support/proxies-of-chain.ts';
+import { type FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
 import { allQuiet } from '../support/queue.ts';
 import { Random } from '../support/random.ts';
 
@@ -23,14 +20,13 @@ const refusedByDps = {
   allocationPolicy: 'custom',
   customAllocationDefinition: { webhookUrl: 'https://example.com/a', apiVersion: '2001-01-01' },
 };
-const { profiles } = JSON.parse(readFileSync('src/enrollment-profiles.json', 'utf8'));
 
 /** More definitions than are remembered for a device. */
 const refusedAtOnce = 6;
 
 describe(`definitions that DPS refuses while others wait for it (SEED=${seed})`, () => {
   const random = new Random(seed);
-  const directory = mkdtempSync(path.join(tmpdir(), 'profiles-'));
+  const profiles: ProfilesFile[] = [];
   let chain: Chain;
   let proxy: FaultyProxy;
   let down = false;
@@ -39,9 +35,7 @@ describe(`definitions that DPS refuses while others wait for it (SEED=${seed})`,
 
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0 });
-    proxy = await FaultyProxy.start({
-      target: chain.stack.endpoints.dps.endpoint,
-      headers: () => authorizationFor(chain),
+    proxy = await proxyOfDps(chain, {
       fate: (request) => {
         if (down) {
           return 'cut-before';
@@ -57,17 +51,18 @@ describe(`definitions that DPS refuses while others wait for it (SEED=${seed})`,
   afterAll(async () => {
     await chain?.close();
     await proxy?.close();
-    rmSync(directory, { recursive: true });
+    for (const file of profiles) {
+      file.remove();
+    }
   });
 
   function startInstance(profile: { product: string }) {
-    const file = path.join(directory, 'profiles.json');
-    writeFileSync(file, JSON.stringify({ profiles: [...profiles, profile] }));
-    const env = { DPS_CONNECTION_STRING: throughProxy(proxy), ENROLLMENT_PROFILES: file };
+    const file = new ProfilesFile(profile);
+    profiles.push(file);
+    const env = { DPS_CONNECTION_STRING: throughProxy(proxy), ENROLLMENT_PROFILES: file.path };
     return chain.startInstance({ env });
   }
-  const record = (sent: TestEvent) =>
-    chain.instances[0]!.services.ledger.readEvent({ kind: 'device', id: sent.subject }, keyOf(sent));
+  const record = (sent: TestEvent) => chain.recordOf(sent);
 
   async function settled(events: readonly TestEvent[]): Promise<void> {
     for (let step = 0; step < 100 && !events.every((each) => chain.outcomeOf(each)); step++) {

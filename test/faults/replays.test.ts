@@ -1,6 +1,3 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { RejectedEvent } from '../../src/enrollment/rejected/rejected-events.ts';
@@ -8,6 +5,7 @@ import type { ReplayResult } from '../../src/enrollment/rejected/rejected-replay
 import type { AppInstance } from '../support/app-instance.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { keyOf, manufactured, type TestEvent } from '../support/events.ts';
+import { ProfilesFile } from '../support/profiles-file.ts';
 import { allQuiet, requestsSoFar } from '../support/queue.ts';
 
 /** A thousand take a while where other tests keep both cores busy. */
@@ -24,8 +22,7 @@ const many = (count: number, prefix: string, data: (index: number) => object) =>
   Array.from({ length: count }, (_, index) => manufactured(`thermostat-${prefix}-${index}`, data(index)));
 
 describe('a thousand rejected events that are replayed twice, once their product has a profile', () => {
-  const directory = mkdtempSync(path.join(tmpdir(), 'profiles-'));
-  const { profiles } = JSON.parse(readFileSync('src/enrollment-profiles.json', 'utf8'));
+  let profiles: ProfilesFile;
   const mended = many(500, 'mended', () => ({ product: 'kettle-1' }));
   const wrongStill = many(400, 'wrong', () => ({ product: 'toaster-1' }));
   const withKeys = many(100, 'keys', (index) => ({ product: 'kettle-1', ...supplied(index) }));
@@ -41,13 +38,12 @@ describe('a thousand rejected events that are replayed twice, once their product
     await instance.close();
     chain.instances.splice(0);
     const kettle = { product: 'kettle-*', enrollment: 'individual', attestation: 'symmetricKey' };
-    const file = path.join(directory, 'profiles.json');
-    writeFileSync(file, JSON.stringify({ profiles: [...profiles, kettle] }));
-    instance = chain.startInstance({ env: { ENROLLMENT_PROFILES: file } });
+    profiles = new ProfilesFile(kettle);
+    instance = chain.startInstance({ env: { ENROLLMENT_PROFILES: profiles.path } });
   }, timeoutInMs);
   afterAll(async () => {
     await chain?.close();
-    rmSync(directory, { recursive: true });
+    profiles?.remove();
   });
 
   /** As the route does it; of keys it takes a thousand. */

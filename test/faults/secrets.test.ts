@@ -1,11 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { startAppProcess } from '../../src/local/stack/app-process.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { event, keyOf, manufactured, type TestEvent } from '../support/events.ts';
+import { ProfilesFile } from '../support/profiles-file.ts';
 import { contentsOfTables } from '../support/table-contents.ts';
 
 const canary = (index: number) => Buffer.from(`CANARYKEY${index}`.padEnd(33, 'x')).toString('base64');
@@ -46,11 +44,10 @@ function hidden(): string[] {
 }
 
 describe('a day with keys that must be nowhere but in messages and DPS', () => {
-  const directory = mkdtempSync(path.join(tmpdir(), 'canary-'));
+  let profiles: ProfilesFile;
   let chain: Chain;
   let written = '';
   beforeAll(async () => {
-    const { profiles } = JSON.parse(readFileSync('src/enrollment-profiles.json', 'utf8'));
     const custom = {
       product: 'custom-*',
       enrollment: 'individual',
@@ -61,12 +58,11 @@ describe('a day with keys that must be nowhere but in messages and DPS', () => {
         apiVersion: '2021-10-01',
       },
     };
-    const file = path.join(directory, 'profiles.json');
-    writeFileSync(file, JSON.stringify({ profiles: [...profiles, custom] }));
+    profiles = new ProfilesFile(custom);
     chain = await Chain.start({ apps: 0 });
     const app = await startAppProcess({
       endpoints: chain.stack.endpoints,
-      env: { ENROLLMENT_PROFILES: file },
+      env: { ENROLLMENT_PROFILES: profiles.path },
       output: 'pipe',
     });
     app.child.stdout?.on('data', (chunk) => {
@@ -79,7 +75,7 @@ describe('a day with keys that must be nowhere but in messages and DPS', () => {
   });
   afterAll(async () => {
     await chain?.close();
-    rmSync(directory, { recursive: true });
+    profiles?.remove();
   });
 
   it('shows none of them in tables, outcomes, logs, answers or pages', async () => {

@@ -1,12 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { provisioningOf } from '../../src/local/devices/provisioning.ts';
 import { registerDevice } from '../../src/local/devices/simulated-device.ts';
 import { Chain, eventually } from '../support/chain.ts';
 import { event, keyOf, manufactured, type TestEvent } from '../support/events.ts';
-import { allQuiet, requestsSoFar } from '../support/queue.ts';
+import { ProfilesFile } from '../support/profiles-file.ts';
+import { allQuiet, endedInTurnedTime, requestsSoFar } from '../support/queue.ts';
 import { Random } from '../support/random.ts';
 
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1_000_000));
@@ -20,9 +18,8 @@ const refused = { product: 'broken-1' };
 describe(`what DPS says of single events (SEED=${seed})`, () => {
   let chain: Chain;
   const random = new Random(seed);
-  const directory = mkdtempSync(path.join(tmpdir(), 'profiles-'));
+  let profiles: ProfilesFile;
   beforeAll(async () => {
-    const { profiles } = JSON.parse(readFileSync('src/enrollment-profiles.json', 'utf8'));
     const broken = {
       product: 'broken-*',
       enrollment: 'individual',
@@ -30,33 +27,24 @@ describe(`what DPS says of single events (SEED=${seed})`, () => {
       allocationPolicy: 'custom',
       customAllocationDefinition: { webhookUrl: 'https://example.com/a', apiVersion: '2001-01-01' },
     };
-    const file = path.join(directory, 'profiles.json');
     const brokenGroup = { ...broken, product: 'brokengroup-*', enrollment: 'group' };
-    writeFileSync(file, JSON.stringify({ profiles: [...profiles, broken, brokenGroup] }));
-    chain = await Chain.start({ apps: 0, env: { ENROLLMENT_PROFILES: file } });
+    profiles = new ProfilesFile(broken, brokenGroup);
+    chain = await Chain.start({ apps: 0, env: { ENROLLMENT_PROFILES: profiles.path } });
     chain.startInstance();
     chain.startInstance();
   });
   afterAll(async () => {
     await chain?.close();
-    rmSync(directory, { recursive: true });
+    profiles?.remove();
   });
 
   /** Turns the clock until all have ended: what waits for another event comes again soon. */
   async function settled(events: readonly TestEvent[]): Promise<void> {
-    for (let step = 0; step < 60 && !events.every((each) => chain.outcomeOf(each)); step++) {
-      await allQuiet(chain);
-      chain.advance(5_000);
-    }
-    await chain.ended(events, 5_000);
+    await endedInTurnedTime(chain, events);
     expect(chain.stack.serviceBus.counts('manufacturing-events').deadLetter).toBe(0);
     expect(chain.instances.flatMap(({ thrown }) => thrown)).toEqual([]);
   }
-  const record = (sent: TestEvent) =>
-    chain.instances[0]!.services.ledger.readEvent(
-      { kind: sent.type.startsWith('batch') ? 'batch' : 'device', id: sent.subject.toLowerCase() },
-      keyOf(sent),
-    );
+  const record = (sent: TestEvent) => chain.recordOf(sent);
 
   it('a definition that DPS refuses ends with its words, and the older one takes effect, in any order', async () => {
     const lives = Array.from({ length: 24 }, (_, index) => {

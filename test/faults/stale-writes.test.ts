@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
 import { Chain, eventually } from '../support/chain.ts';
-import { authorizationFor } from '../support/dps-signature.ts';
-import { event, keyOf, manufactured, type TestEvent } from '../support/events.ts';
-import { FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
+import { event, manufactured, type TestEvent } from '../support/events.ts';
+import { proxyOfDps } from '../support/proxies-of-chain.ts';
+import { type FaultyProxy, type SeenRequest, throughProxy } from '../support/proxy.ts';
 import { requestsSoFar } from '../support/queue.ts';
 
 describe('a delivery whose write to DPS is slow, while another one ends its event and newer ones come', () => {
@@ -13,10 +12,7 @@ describe('a delivery whose write to DPS is slow, while another one ends its even
   const slow: { goOn: () => void }[] = [];
   beforeAll(async () => {
     chain = await Chain.start({ apps: 0 });
-    proxy = await FaultyProxy.start({
-      target: chain.stack.endpoints.dps.endpoint,
-      headers: () => authorizationFor(chain),
-      fate: () => 'pass',
+    proxy = await proxyOfDps(chain, {
       before: async (request) => {
         if (isSlow(request)) {
           await new Promise<void>((goOn) => slow.push({ goOn }));
@@ -35,8 +31,7 @@ describe('a delivery whose write to DPS is slow, while another one ends its even
     await proxy?.close();
   });
 
-  const record = (sent: TestEvent) =>
-    chain.instances[0]!.services.ledger.readEvent({ kind: 'device', id: sent.subject }, keyOf(sent));
+  const record = (sent: TestEvent) => chain.recordOf(sent);
 
   it.each([
     ['a deletion', 'DELETE', (id: string) => event('device.scrapped', id, undefined, { minutesAgo: 9 })],

@@ -6,16 +6,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Endpoints, readEndpoints } from '../../src/local/stack/endpoints.ts';
+import { freePorts } from '../support/free-ports.ts';
 import { storageUrls } from './storage-urls.ts';
 
-const freePorts = [
-  '--port=0',
-  '--dps-port=0',
-  '--dps-tls-port=0',
-  '--mqtt-port=0',
-  '--servicebus-port=0',
-  '--azurite-port=0',
-];
 const script = path.resolve(import.meta.dirname, '../../src/local/start.ts');
 
 let folder: string;

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { QuotaUse } from '../../src/enrollment/dps-access/quota-use.ts';
 import type { Request } from '../../src/http/request.ts';
 import { Chain } from '../support/chain.ts';
-import { authorizationFor } from '../support/dps-signature.ts';
 import { manufactured } from '../support/events.ts';
-import { FaultyProxy, originOfTables, tablesThrough, throughProxy } from '../support/proxy.ts';
+import { proxyOfDps, proxyOfTables } from '../support/proxies-of-chain.ts';
+import { tablesThrough, throughProxy } from '../support/proxy.ts';
 
 let chain: Chain;
 beforeAll(async () => {
@@ -40,9 +40,7 @@ describe('While DPS does not answer', () => {
 
   it('a page and the health check go through the quota and the circuit breaker', async () => {
     const seen: string[] = [];
-    const proxy = await FaultyProxy.start({
-      target: chain.stack.endpoints.dps.endpoint,
-      headers: () => authorizationFor(chain),
+    const proxy = await proxyOfDps(chain, {
       fate: ({ method, path }) => {
         seen.push(`${method} ${path}`);
         return 'pass';
@@ -72,9 +70,7 @@ describe('While DPS does not answer', () => {
 describe('While Table Storage hangs', () => {
   it('the health check says so within its 5 seconds', async () => {
     const { connectionString } = chain.stack.endpoints.tables;
-    const tables = await FaultyProxy.start({
-      target: originOfTables(connectionString),
-      fate: () => 'pass',
+    const tables = await proxyOfTables(chain, {
       before: () => new Promise(() => {}),
     });
     const instance = chain.startInstance({ atOnce: 1, env: tablesThrough(tables, connectionString) });

@@ -1,6 +1,7 @@
 import { ServiceBusClient } from '@azure/service-bus';
 import { DeviceProvisioningClient } from '../../src/dps/client.ts';
 import type { EnrollmentGroup, IndividualEnrollment } from '../../src/dps/models.ts';
+import type { EventRecord } from '../../src/enrollment/ledger/subject-state.ts';
 import { OutcomeListener } from '../../src/local/demo/outcome-listener.ts';
 import { type AppProcess, startAppProcess } from '../../src/local/stack/app-process.ts';
 import { type Stack, type StackOptions, startStack } from '../../src/local/stack/stack.ts';
@@ -175,6 +176,16 @@ export class Chain {
 
   outcomeOf(event: TestEvent) {
     return this.listener.outcomes.get(keyOf(event));
+  }
+
+  /** What the ledger has of an event. */
+  recordOf(event: TestEvent): Promise<EventRecord | undefined> {
+    const [instance] = this.instances;
+    if (!instance) {
+      throw new Error('No instance runs in this process.');
+    }
+    const kind = event.type.startsWith('batch') ? 'batch' : 'device';
+    return instance.services.ledger.readEvent({ kind, id: event.subject.toLowerCase() }, keyOf(event));
   }
 
   /** Sends through the queue and waits for the outcomes. */

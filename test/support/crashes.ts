@@ -4,10 +4,10 @@ import type { AppProcess } from '../../src/local/stack/app-process.ts';
 import { AmqpProxy } from './amqp-proxy.ts';
 import { expectDevicesInDps, idOf } from './as-expected.ts';
 import { Chain, eventually } from './chain.ts';
-import { authorizationFor } from './dps-signature.ts';
 import { keyOf, type TestEvent } from './events.ts';
 import { KeyPairs } from './key-pairs.ts';
-import { type Fate, FaultyProxy, originOfTables, type SeenRequest, through } from './proxy.ts';
+import { proxyOfDps, proxyOfTables } from './proxies-of-chain.ts';
+import { type Fate, type FaultyProxy, type SeenRequest, through } from './proxy.ts';
 import { Random } from './random.ts';
 import { randomLife } from './random-lives.ts';
 
@@ -35,17 +35,14 @@ class Victim {
 
   async open(chain: Chain): Promise<void> {
     const tables = chain.stack.endpoints.tables.connectionString;
-    const dps = await FaultyProxy.start({
-      target: chain.stack.endpoints.dps.endpoint,
-      headers: () => authorizationFor(chain),
+    const dps = await proxyOfDps(chain, {
       fate: (request) => {
         this.keyPairs.see(request);
         return this.#fateOf('dps', request);
       },
       struck: () => this.#strike(),
     });
-    const storage = await FaultyProxy.start({
-      target: originOfTables(tables),
+    const storage = await proxyOfTables(chain, {
       fate: (request) => this.#fateOf('tables', request),
       struck: () => this.#strike(),
     });

@@ -1,4 +1,5 @@
 import type { Chain } from './chain.ts';
+import type { TestEvent } from './events.ts';
 
 /** Waits until nothing is ready or at work: what is left is scheduled for later. */
 export async function allQuiet(chain: Chain, timeoutInMs = 20_000): Promise<void> {
@@ -11,6 +12,19 @@ export async function allQuiet(chain: Chain, timeoutInMs = 20_000): Promise<void
     }
     await new Promise((resolve) => setTimeout(resolve, 4));
   }
+}
+
+/** Turns the clock, whenever all is quiet, until all of these have ended: what waits comes again. */
+export async function endedInTurnedTime(
+  chain: Chain,
+  events: readonly TestEvent[],
+  { stepInMs = 5_000, steps = 60 } = {},
+): Promise<void> {
+  for (let step = 0; step < steps && !events.every((each) => chain.outcomeOf(each)); step++) {
+    await allQuiet(chain);
+    chain.advance(stepInMs);
+  }
+  await chain.ended(events, 5_000);
 }
 
 /** How many requests DPS has answered so far, of some operations. */
