@@ -264,14 +264,12 @@ describe('a fleet with each kind of finding', () => {
       await killed.kill();
       chain.apps.splice(chain.apps.indexOf(killed), 1);
       await chain.startApp();
+      // What the app had taken that was stopped comes again when its locks are over.
+      chain.advance(6 * 60_000);
     }
     await switchOn(chain, 'thermostat-late');
     await chain.dps.enrollmentGroups.delete('seed-group-89');
-    // What the app that was stopped had taken comes again when its locks are over.
-    await eventually(async () => {
-      chain.advance(30_000);
-      return (await newestRun()) !== before;
-    }, 'the run ends');
+    await eventually(async () => (await newestRun()) !== before, 'the run ends', 90_000);
     const started = (await runs()).filter(({ id }) => id > (before ?? ''));
     expect(started.map(({ status }) => status)).toEqual(['finished']);
     const report = await chain.json<{ findings: { code: string; subject: string }[] }>('/api/audit');
