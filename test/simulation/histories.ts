@@ -1,4 +1,4 @@
-import type { EventRecord } from '../../src/enrollment/ledger/subject-state.ts';
+import type { EventRecord, SubjectState } from '../../src/enrollment/ledger/subject-state.ts';
 import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { keyOf, type TestEvent } from '../support/events.ts';
 import { expectedDevice, expectedGroup, isHeld, isScrapped } from '../support/oracle.ts';
@@ -172,7 +172,7 @@ export function checkEnd(world: World, events: readonly TestEvent[]): void {
   if (left.length > 0) {
     throw new Violation(`quiet, and left: ${JSON.stringify(left)}`);
   }
-  const counted = events.filter((event) => counts(event, records.get(keyOf(event))));
+  const counted = events.filter((event) => counts(event, records.get(keyOf(event)), state));
   checkDps(world, counted);
   if (world.closesHubs && world.deadLetters.length === 0) {
     checkHub(world, counted);
@@ -180,13 +180,14 @@ export function checkEnd(world: World, events: readonly TestEvent[]): void {
 }
 
 /** An event that never came has no effect; one that DPS rejected has none either. */
-function counts(event: TestEvent, record: EventRecord | undefined): boolean {
+function counts(event: TestEvent, record: EventRecord | undefined, state: SubjectState | undefined): boolean {
   if (!record || record.status === 'accepted') {
     return false;
   }
-  // It had ended when the device was remanufactured, and what it says was tried then.
-  const isRejectedUnseen = record.reason === 'device-scrapped' && isBad(event);
-  return record.reason !== 'dps-rejected' && !isRejectedUnseen;
+  // It ended before the device was remanufactured; what it says is remembered, and forgotten once DPS has rejected it.
+  const isRemembered = state?.registers.definitions.some(({ version }) => version.key === record.key);
+  const isForgotten = record.reason === 'device-scrapped' && isBad(event) && !isRemembered;
+  return record.reason !== 'dps-rejected' && !isForgotten;
 }
 
 function isBad({ data }: TestEvent): boolean {
