@@ -1,10 +1,11 @@
 import { StorageUnavailableError } from '../storage/tables.ts';
 import type { CredentialsPages } from './credentials-pages.ts';
 import type { Done, FleetForms, Sent } from './fleet-forms.ts';
-import type { FleetPages, PageRequest } from './fleet-pages.ts';
-import { notFoundPage } from './fleet-pages.ts';
+import type { FleetPages } from './fleet-pages.ts';
 import { html, type Markup } from './html.ts';
 import type { HttpResponse } from './http-response.ts';
+import type { PageRequest } from './page-response.ts';
+import { notFoundPage } from './page-response.ts';
 import { asset } from './pages/assets.ts';
 import { batchAddress, deviceAddress, notice, type Tone } from './pages/parts.ts';
 import { problemPage } from './pages/problem-page.ts';
