@@ -11,7 +11,7 @@ import { diagnosisOf } from './diagnosis.ts';
 import { actionsCard } from './forms.ts';
 import { stateOf } from './list-pages.ts';
 import { count, moment, share } from './numbers.ts';
-import { partsOf } from './overview-page.ts';
+import { partsOf } from './overview-tables.ts';
 import {
   address,
   batchAddress,

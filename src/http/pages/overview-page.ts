@@ -1,25 +1,17 @@
-import type { Changes } from '../../audit/audit-run.ts';
 import type { RunLine } from '../../audit/audit-store.ts';
-import {
-  type Condition,
-  conditions,
-  type FleetSummary,
-  firstUseBins,
-  type Tallies,
-  type Tally,
-} from '../../fleet/fleet-summary.ts';
+import type { Condition, FleetSummary } from '../../fleet/fleet-summary.ts';
 import { html, type Markup } from '../html.ts';
 import { codesByWeight, severityOf } from './finding-order.ts';
 import { count, counted, dayText, moment, share } from './numbers.ts';
+import { lookedAt, lowerFirst, type OverviewContent, severityWord } from './overview-content.ts';
+import { firstUsePlot, trendPlot } from './overview-plots.ts';
+import { findingsTable, whereTables } from './overview-tables.ts';
 import {
   address,
-  batchAddress,
   batchLink,
-  type Column,
   type Content,
   card,
   csvLinks,
-  dataTable,
   deviceLink,
   figures,
   idText,
@@ -27,25 +19,11 @@ import {
   pageHead,
   printButton,
   select,
-  table,
   tag,
-  trendText,
   verdict,
 } from './parts.ts';
-import { columnsPlot, legend, type Part, sparkline, splitBar } from './plots.ts';
-import { conditionFills, conditionFilters, conditionNames, findingWords } from './words.ts';
+import { conditionFilters, conditionNames, findingWords } from './words.ts';
 
-export interface OverviewContent {
-  readonly run: RunLine;
-  readonly summary: FleetSummary;
-  /** Finished runs, the newest first; the shown one is among them. */
-  readonly runs: readonly RunLine[];
-  readonly changes: Changes | undefined;
-  /** An audit is in progress. */
-  readonly running?: boolean;
-}
-
-const mostRows = 12;
 const todoItems = 5;
 
 /** For quality, on Monday: worse or better, where, and what first. */
@@ -173,261 +151,4 @@ function subjectLink(subject: string, of: string): Markup {
   return of === 'batches'
     ? batchLink(subject)
     : idText(subject.length > 24 ? `${subject.slice(0, 16)}…` : subject);
-}
-
-function severityWord(code: string): string {
-  const severity = severityOf(code);
-  return severity === 'critical' ? 'Critical' : 'Warning';
-}
-
-function trendPlot({ runs, run, changes }: OverviewContent): Markup {
-  const shown = runs.filter(({ id }) => id <= run.id).reverse();
-  const codes = Object.entries(run.counts?.byCode ?? {})
-    .sort(([, left], [, right]) => right - left)
-    .map(([code]) => code);
-  const critical = codes.filter((code) => severityOf(code) === 'critical');
-  const [first, second] = codes.filter((code) => severityOf(code) !== 'critical');
-  const of = (each: RunLine, some: readonly (string | undefined)[]) =>
-    some.reduce((sum, code) => sum + (code === undefined ? 0 : (each.counts?.byCode[code] ?? 0)), 0);
-  const named = [...critical, first, second];
-  const series = [
-    { name: 'Critical', fill: 'f-failed', values: shown.map((each) => of(each, critical)) },
-    ...(first === undefined
-      ? []
-      : [
-          {
-            name: findingWords(first).name,
-            fill: 'f-attention',
-            values: shown.map((each) => of(each, [first])),
-          },
-        ]),
-    ...(second === undefined
-      ? []
-      : [
-          {
-            name: findingWords(second).name,
-            fill: 'f-held',
-            values: shown.map((each) => of(each, [second])),
-          },
-        ]),
-    {
-      name: 'All others',
-      fill: 'f-waiting',
-      values: shown.map((each) => (each.counts?.open ?? 0) - of(each, named)),
-    },
-  ];
-  const labels = shown.map(({ finishedAt, startedAt }, index) => {
-    const every = Math.max(1, Math.ceil(shown.length / 6));
-    return index % every === 0 ? dayText(new Date(finishedAt ?? startedAt), false) : '';
-  });
-  const marked = shown.findIndex(({ id }) => id === changes?.since.id);
-  const [oldest, newest] = [shown[0]?.counts?.open ?? 0, run.counts?.open ?? 0];
-  const plot = columnsPlot({
-    id: 'trend',
-    title: 'Open findings per audit',
-    description: `${counted(shown.length, 'audit')}: from ${count(oldest)} to ${count(newest)} open findings.`,
-    series,
-    labels,
-    ...(marked < 0 ? {} : { marked }),
-  });
-  const rows = shown.map((each, index) => [
-    dayText(new Date(each.finishedAt ?? each.startedAt)),
-    ...series.map(({ values }) => values[index] ?? 0),
-  ]);
-  return card(
-    'Is it getting worse?',
-    shown.length === 1
-      ? 'Open findings after the first audit.'
-      : `Open findings after each of the last ${counted(shown.length, 'audit')}.`,
-    html`<div class="plot">${legend([...series.map(({ fill, name }) => [fill, name] as const), ...(marked < 0 ? [] : [['then', 'Compared with'] as const])])}${plot}${dataTable(['Audit', ...series.map(({ name }) => name)], rows)}</div>`,
-  );
-}
-
-function firstUsePlot({ firstUse, recentFirstUse }: FleetSummary): Markup {
-  const labels = [...firstUseBins.map((days) => `< ${days}`), 'more'];
-  const all = firstUse.reduce((sum, each) => sum + each, 0);
-  const line = 'Days from manufacture to the first registration.';
-  if (all === 0) {
-    return card(
-      'How long until first use?',
-      line,
-      html`<p class="dim">No device that an event has named has registered yet.</p>`,
-    );
-  }
-  const plot = columnsPlot({
-    id: 'first-use',
-    title: 'Devices by days from manufacture to their first registration',
-    description: firstUse.map((devices, bin) => `${labels[bin]} days: ${count(devices)}`).join(', '),
-    series: [{ name: 'Devices', fill: 'f-assigned', values: firstUse }],
-    labels,
-    outline: recentFirstUse,
-  });
-  return card(
-    'How long until first use?',
-    line,
-    html`<div class="plot">${legend([
-      ['f-assigned', 'All devices'],
-      ['outline', 'Registered first within the last 30 days'],
-    ])}${plot}${dataTable(
-      ['Days', 'All devices', 'Last 30 days'],
-      firstUse.map((devices, bin) => [labels[bin] ?? '', devices, recentFirstUse[bin] ?? 0]),
-    )}</div>`,
-  );
-}
-
-function findingsTable({ run, runs, changes }: OverviewContent): Markup {
-  const codes = codesByWeight({ ...zeros(changes?.byCode), ...run.counts?.byCode }, changes);
-  if (codes.length === 0) {
-    return html``;
-  }
-  const shown = runs.filter(({ id }) => id <= run.id).reverse();
-  const show = (code: string, which: string) =>
-    address('/fleet/findings', { run: run.id, since: changes?.since.id, code, show: which });
-  const columns: Column[] = [
-    { name: 'Finding', className: 'full' },
-    { name: 'Open', className: 'num' },
-    ...(changes
-      ? [
-          { name: 'Change', className: 'num' },
-          { name: 'New', className: 'num' },
-          { name: 'Came back', className: 'num' },
-          { name: 'Resolved', className: 'num' },
-        ]
-      : []),
-    { name: 'Trend', className: 'graph' },
-  ];
-  const rows = codes.map((code) => {
-    const { name, means } = findingWords(code);
-    const open = run.counts?.byCode[code] ?? 0;
-    const change = changes?.byCode[code];
-    return [
-      html`${tag(severityOf(code), severityWord(code))} <a href="${show(code, 'open')}">${name}</a><small>${means}</small>`,
-      numberLink(open, show(code, 'open'), `open: ${name}`),
-      ...(changes
-        ? [
-            trendText((change?.new ?? 0) - (change?.resolved ?? 0)),
-            numberLink(change?.new ?? 0, show(code, 'new'), `new: ${name}`),
-            numberLink(change?.cameBack ?? 0, show(code, 'back'), `came back: ${name}`),
-            numberLink(change?.resolved ?? 0, show(code, 'resolved'), `resolved: ${name}`),
-          ]
-        : []),
-      sparkline(
-        shown.map((each) => each.counts?.byCode[code] ?? 0),
-        name,
-      ),
-    ];
-  });
-  return card(
-    'Findings',
-    'Each number leads to its rows.',
-    table({ caption: 'Findings by code', columns, rows, className: 'codes' }),
-    'long',
-  );
-}
-
-function whereTables(summary: FleetSummary, _: Changes | undefined): Markup {
-  const labels = Object.entries(summary.labels).filter(([, values]) => Object.keys(values).length > 1);
-  const kinds: readonly [string, string, Tallies, (name: string) => Record<string, string>, string][] = [
-    ['By product', 'Product', summary.products, (product) => ({ product }), 'products'],
-    ...labels.map(
-      ([name, values]): [string, string, Tallies, (value: string) => Record<string, string>, string] => [
-        `By label: ${name}`,
-        name,
-        values,
-        (value) => ({ label: `${name}:${value}` }),
-        `label ${name}`,
-      ],
-    ),
-    ['By hub', 'Hub', summary.hubs, (hub) => ({ hub }), 'hubs'],
-    [
-      'By enrollment group',
-      'Enrollment group',
-      summary.groups,
-      (enrollmentGroup) => ({ enrollmentGroup }),
-      'groups',
-    ],
-    ['By batch', 'Batch', summary.batches, (batch) => ({ batch }), 'batches'],
-  ];
-  return html`${kinds.filter(([, , tallies]) => Object.keys(tallies).length > 0).map(([title, name, tallies, filter, kind]) => whereTable(title, name, tallies, filter, summary.unlisted[kind] ?? 0))}`;
-}
-
-function whereTable(
-  title: string,
-  name: string,
-  tallies: Tallies,
-  filter: (value: string) => Record<string, string>,
-  unlisted: number,
-): Markup {
-  const sorted = Object.entries(tallies).sort(
-    ([, left], [, right]) => findingsOf(right) - findingsOf(left) || right.devices - left.devices,
-  );
-  const rows = sorted.slice(0, mostRows).map(([value, tally]) => {
-    const list = (more: Readonly<Record<string, string>> = {}) =>
-      address('/fleet/devices', { life: 'manufactured', ...filter(value), ...more });
-    const number = (condition: Condition) =>
-      numberLink(
-        tally.conditions[condition] ?? 0,
-        list(conditionFilters[condition]),
-        `${conditionNames[condition]}, ${value}`,
-      );
-    return [
-      name === 'Batch'
-        ? html`<a href="${batchAddress(value)}">${idText(value)}</a>`
-        : html`<a href="${list()}">${idText(value)}</a>`,
-      numberLink(tally.devices, list(), `devices, ${value}`),
-      splitBar(partsOf(tally), value),
-      number('overdue'),
-      number('failed'),
-      number('held'),
-      findingsOf(tally) === 0 ? html`<span class="dim">0</span>` : count(findingsOf(tally)),
-    ];
-  });
-  const more = sorted.length - rows.length;
-  const note =
-    more > 0 || unlisted > 0
-      ? html`<p class="small dim">${more > 0 ? `${count(more)} more with fewer findings.` : ''}${unlisted > 0 ? ' Beyond these there are more, without counts of their own; their lists are complete.' : ''}</p>`
-      : '';
-  return card(
-    title,
-    undefined,
-    html`${table({
-      caption: title,
-      columns: [
-        { name, className: 'full' },
-        { name: 'Devices', className: 'num' },
-        { name: 'States', className: 'bars' },
-        { name: 'Never registered', className: 'num' },
-        { name: 'Failed', className: 'num' },
-        { name: 'Held', className: 'num' },
-        { name: 'Findings', className: 'num' },
-      ],
-      rows,
-      className: 'where',
-    })}${note}`,
-    'long',
-  );
-}
-
-export function partsOf(tally: Tally): Part[] {
-  return conditions.map((condition) => ({
-    name: conditionNames[condition].toLowerCase(),
-    fill: conditionFills[condition],
-    value: tally.conditions[condition] ?? 0,
-  }));
-}
-
-function findingsOf({ findings }: Tally): number {
-  return Object.values(findings).reduce((sum, each) => sum + each, 0);
-}
-
-function lookedAt({ scanned, operations, id }: RunLine): Markup {
-  return html`<p class="small dim">Run ${id} looked at ${counted(scanned.individualEnrollments, 'individual enrollment')}, ${counted(scanned.enrollmentGroups, 'enrollment group')} and ${counted(scanned.groupRegistrations + scanned.individualStates, 'registration')}, with ${counted(operations, 'DPS operation')}.</p>`;
-}
-
-function zeros(byCode: Changes['byCode'] | undefined): Record<string, number> {
-  return Object.fromEntries(Object.keys(byCode ?? {}).map((code) => [code, 0]));
-}
-
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
 }
