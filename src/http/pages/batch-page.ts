@@ -9,7 +9,7 @@ import { certificates, comparison } from './comparison.ts';
 import { dpsNotice, findings } from './device-page.ts';
 import { diagnosisOf } from './diagnosis.ts';
 import { actionsCard } from './forms.ts';
-import { stateOf } from './list-pages.ts';
+import { stateOf } from './list-tables.ts';
 import { count, moment, share } from './numbers.ts';
 import { partsOf } from './overview-tables.ts';
 import {

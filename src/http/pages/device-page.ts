@@ -6,7 +6,7 @@ import type { SubjectView } from '../subject-view.ts';
 import { certificates, comparison } from './comparison.ts';
 import { closedBy, diagnosisOf } from './diagnosis.ts';
 import { actionsCard, credentialsCard } from './forms.ts';
-import { hubText, stateOf } from './list-pages.ts';
+import { hubText, stateOf } from './list-tables.ts';
 import { count, moment } from './numbers.ts';
 import {
   address,

@@ -3,7 +3,7 @@ import { html, type Markup } from '../html.ts';
 import type { Viewer } from '../sign-in.ts';
 import type { Status } from '../status-resource.ts';
 import { mayOperate } from './forms.ts';
-import { stateOf } from './list-pages.ts';
+import { stateOf } from './list-tables.ts';
 import { count, counted, duration, moment, share } from './numbers.ts';
 import {
   batchLink,
