@@ -42,7 +42,7 @@ export class CircuitRecord {
         since: this.#clock.now().toISOString(),
         cause: cause.slice(0, longestCause),
       };
-      // It is told to people, and nothing else depends on it.
+      // People read it, and nothing else depends on it.
       this.#table.upsert(this.#host, row, { ...state }).catch(() => undefined);
     };
   }

@@ -36,7 +36,7 @@ export class AuditLease {
         throw error;
       }
       const other = (await this.#read())?.runId ?? '';
-      // Our own, whose answer was lost and which was sent again.
+      // Otherwise the response to our own write was lost, and it was sent again.
       if (other !== runId) {
         throw new AuditRunningError(other);
       }

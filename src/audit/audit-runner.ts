@@ -193,7 +193,7 @@ export class AuditRunner {
       counts,
       ...(changes ? { changes } : {}),
     };
-    // Once more, if it stops before the run has its end: the same report, told under the same id.
+    // A stop before the run has its end repeats this: the same report, published under the same id.
     if (await store.isInProgress(runId, clock.now())) {
       await this.#publish(finished, counts.critical);
       await store.change(runId, ({ status }) => (status === 'running' ? { run: finished } : undefined));

@@ -293,7 +293,7 @@ function workerKeyOf(runId: string, worker: number): string {
   return `${workerPrefix}${rowKeyOf(runId)}!${worker}`;
 }
 
-/** An answer was lost, and the write that was sent again met its own row. */
+/** The response to a write was lost, and the write that was sent again found its own row. */
 function isWritten(row: Row, values: Readonly<Record<string, string>>): boolean {
   return Object.entries(values).every(([name, value]) => row.values[name] === value);
 }

@@ -56,7 +56,7 @@ async function evaluate(
   }
 }
 
-/** What is pending is on its way, and no difference; but whom it should keep out by now is told of. */
+/** Pending changes are no difference. But a device that they should keep out by now is a finding. */
 function differences(
   step: AuditStep,
   subject: SubjectRef,

@@ -20,7 +20,7 @@ export type Named = {
   credentialPolicyName?: string;
 };
 
-/** What is said of an item of a bulk operation that failed, besides its id. */
+/** The error of a bulk operation's item, besides its id. */
 export interface BulkItemError {
   readonly errorCode: number;
   readonly errorStatus: string;

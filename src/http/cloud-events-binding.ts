@@ -29,7 +29,7 @@ export interface RequestEvent {
   read(arrivedAt: Date): ReadEvent;
 }
 
-/** The events of a request; or the answer that there are none. */
+/** The events of a request, or the response that refuses it. */
 export type RequestEvents =
   | { readonly events: readonly RequestEvent[]; readonly single: boolean; readonly answer?: undefined }
   | { readonly answer: HttpResponse };

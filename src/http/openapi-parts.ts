@@ -20,7 +20,7 @@ export function problems(...statuses: readonly number[]): Json {
     400: 'The request is wrong; errors say which event and where.',
     401: 'Unknown sender, or missing, late or wrong signature.',
     403: 'Events are beyond what this sender may send. Nothing was kept.',
-    404: 'There is none.',
+    404: 'Not found.',
     406: 'None of the accepted representations is offered.',
     409: 'An audit is running already: Location names it.',
     411: 'The body came in chunks, without a Content-Length.',

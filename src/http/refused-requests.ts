@@ -27,7 +27,7 @@ export class RefusedRequests {
   }
 }
 
-/** How often each reason occurs among the errors. Nothing else of the request is told. */
+/** How often each reason occurs among the errors. Nothing else of the request is logged. */
 function reasonsOf(body: string | undefined): Record<string, number> | undefined {
   const { errors } = JSON.parse(body ?? '{}') as { errors?: { reason: string }[] };
   if (!errors) {

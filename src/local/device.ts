@@ -6,7 +6,7 @@ import { keepCompiledCode } from './stack/compile-cache.ts';
 await commandLine(deviceUsage, async () => {
   const flags = readDeviceFlags(process.argv.slice(2));
   keepCompiledCode();
-  // Loaded only now, so that a wrong flag is told at once.
+  // Loaded only now, so that a wrong flag is reported at once.
   const { switchOn } = await import('./devices/switch-on.ts');
   if (!(await switchOn(flags))) {
     process.exitCode = 1;

@@ -9,7 +9,7 @@ import type { OutcomeFacts } from './subject-state.ts';
 
 /** What DPS should hold for a device or a batch. Symmetric keys are left out: see `Registers.keys`. */
 export type DesiredState =
-  /** Nothing that was said so far concerns DPS. */
+  /** No event so far concerns DPS. */
   | { readonly kind: 'nothing' }
   | { readonly kind: 'enrollment'; readonly enrollment: IndividualEnrollment }
   | { readonly kind: 'no-enrollment' }

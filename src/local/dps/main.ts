@@ -17,7 +17,7 @@ async function main(): Promise<void> {
   if (options === undefined) {
     return;
   }
-  // Loaded only now, so that a wrong flag is told at once.
+  // Loaded only now, so that a wrong flag is reported at once.
   const { startDpsEmulator } = await import('./emulator.ts');
   const emulator = await startDpsEmulator(options);
   console.log(`DPS emulator
