@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { endorsementKeyOf } from '../support/endorsement-key.ts';
 import { keyOf, type TestEvent } from '../support/events.ts';
 import { checkEnd, hasRegistered } from './histories.ts';
-import { simulate } from './simulation.ts';
 import { World, type WorldOptions } from './world.ts';
 
 const key = (byte: number) => Buffer.alloc(32, byte).toString('base64');
@@ -214,11 +213,6 @@ describe('hubs that are told by one who stops or stalls', () => {
     }
     return w;
   }
-
-  it('a retry takes a parked lease, stalls and stops: the message that it was parked for is still there', async () => {
-    // As the simulation found it, in twenty million steps.
-    await simulate(40_516_193, 100);
-  });
 
   it('a hub that was closed by one who then died is opened by the release', async () => {
     const events = [made(1), held(2), released(3)] as const;

@@ -15,8 +15,6 @@ export interface Lease {
   readonly nonce?: string;
   /** ISO 8601. A lease that is over may be taken by messages that cannot be completed yet. */
   readonly until: string;
-  /** The chain that this lease was taken from while it was parked: its message stays alive until the lease is gone. */
-  readonly heir?: string;
 }
 
 /** A delivery of a message, as leases see it. */
@@ -38,13 +36,6 @@ export function leaseOf(claimant: Claimant, event: EventKey | undefined, from: n
 export function parked(lease: Lease): Lease {
   const { nonce: _, ...rest } = lease;
   return rest;
-}
-
-/** Whose message has to stay alive while this claimant holds, since it waited for the lease that is taken now. */
-export function heirOf(before: Lease | undefined, { chain }: Claimant): { readonly heir?: string } {
-  const isTaken = before !== undefined && before.nonce === undefined && before.chain !== chain;
-  const heir = before?.heir ?? (isTaken ? before.chain : undefined);
-  return heir === undefined || heir === chain ? {} : { heir };
 }
 
 /**

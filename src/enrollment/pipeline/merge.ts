@@ -3,7 +3,7 @@ import { aboutSubject } from '../ledger/about-subject.ts';
 import { awaitedKeys, type DesiredState } from '../ledger/desired-state.ts';
 import { recordOf } from '../ledger/event-record.ts';
 import { bringsUnappliedKeys } from '../ledger/keys-register.ts';
-import { continues, heirOf, isOver, leaseOf, parked } from '../ledger/lease.ts';
+import { continues, isOver, leaseOf, parked } from '../ledger/lease.ts';
 import { noRegisters } from '../ledger/registers.ts';
 import { type EventRecord, isFinal, type SubjectState } from '../ledger/subject-state.ts';
 import type { DeliveredEvent, Delivery } from './delivery.ts';
@@ -109,14 +109,14 @@ function evaluateLease(candidate: Candidate, context: MergeContext): Evaluation 
   const written = record ? { state: merged, record } : {};
   if (!takes) {
     const state = isMine ? withLease(merged, undefined, before, delivery) : written.state;
-    const decision = withoutLease(merged, delivery, listIsFull);
+    const decision = withoutLease(merged, own, listIsFull);
     const kept = decision.kind === 'leave' ? withBody(candidate) : undefined;
     // With the state, so that a holder that has looked for the body already looks again.
     const left = kept ? { state: { ...(state ?? merged) }, record: kept } : record ? { record } : {};
     return { ...(state ? { state } : {}), ...left, decision };
   }
   const mayExist = before.lease?.nonce === undefined ? before.mayExist : true;
-  const lease = { ...leaseOf(delivery, own, context.now.getTime()), ...heirOf(before.lease, delivery) };
+  const lease = leaseOf(delivery, own, context.now.getTime());
   // What is not in DPS yet is created ten at a time and waits for nobody.
   const holds = before.lease?.nonce === delivery.nonce || !mayExist || context.takeSlot();
   if (!holds) {
@@ -149,11 +149,7 @@ function mayTake(
   if (lease.chain === delivery.chain) {
     return false;
   }
-  const cannotBeCompletedYet =
-    own === undefined ||
-    listIsFull ||
-    lease.heir === delivery.chain ||
-    bringsUnappliedKeys(state.registers, own);
+  const cannotBeCompletedYet = own === undefined || listIsFull || bringsUnappliedKeys(state.registers, own);
   const isFree = isOver(lease, now) || (wantsItNow(delivery) && lease.nonce === undefined);
   return cannotBeCompletedYet && isFree;
 }
@@ -173,17 +169,12 @@ function hasWork(state: SubjectState, { errand }: Delivery): boolean {
   return isPending || (state.look !== undefined && state.look === errand.pendingLook);
 }
 
-function withoutLease(state: SubjectState, delivery: Delivery, listIsFull: boolean): Decision {
+function withoutLease(state: SubjectState, own: EventKey | undefined, listIsFull: boolean): Decision {
   if (listIsFull) {
     return { kind: 'reschedule', isSoonOver: true };
   }
-  const own = delivery.event?.identity.key;
   // Nobody else can apply these keys: their message must stay alive.
   if (own !== undefined && bringsUnappliedKeys(state.registers, own)) {
-    return { kind: 'reschedule', isSoonOver: false };
-  }
-  // Whoever took its parked lease may be a stalled delivery of a message that has ended.
-  if (state.lease?.heir === delivery.chain) {
     return { kind: 'reschedule', isSoonOver: false };
   }
   return { kind: 'leave' };
