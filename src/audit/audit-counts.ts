@@ -1,4 +1,5 @@
-import { addedUp, combinedSummaries, emptySummary, type FleetSummary } from '../fleet/fleet-summary.ts';
+import { combinedSummaries, emptySummary, type FleetSummary } from '../fleet/fleet-summary.ts';
+import { addedUp } from '../tools/added-up.ts';
 import type { FindingCode, Severity } from './finding.ts';
 import { combinedTallies, type FindingTallies } from './finding-tally.ts';
 import type { Lookups } from './lookups.ts';

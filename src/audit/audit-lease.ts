@@ -51,19 +51,37 @@ export class AuditLease {
       return true;
     }
     const held = await this.#read();
-    if (held && (held.runId !== runId || held.until === 0)) {
+    if (held?.runId !== runId || held.until === 0) {
       return false;
     }
-    const values = { runId, until: String(now.getTime() + leaseInMs) };
-    await this.#table.upsert(place.partition, place.row, values);
+    // Where somebody was faster, it was another worker of this run, or else the next renewal finds out.
+    await this.#write(held, now.getTime() + leaseInMs);
     this.#renewed = { runId, at: now.getTime() };
     return true;
   }
 
+  /** The run that has it, or had it last. */
+  async holder(): Promise<string | undefined> {
+    return (await this.#read())?.runId;
+  }
+
   /** The run has ended: the next one may begin at once. */
   async release(runId: string): Promise<void> {
-    if ((await this.#read())?.runId === runId) {
-      await this.#table.upsert(place.partition, place.row, { runId, until: '0' });
+    const held = await this.#read();
+    if (held?.runId === runId && held.until !== 0) {
+      await this.#write(held, 0);
+    }
+  }
+
+  /** Only over what was read: the lease may have been taken since. */
+  async #write({ runId, etag }: { runId: string; etag: string }, until: number): Promise<void> {
+    const values = { runId, until: String(until) };
+    try {
+      await this.#table.replace(place.partition, place.row, values, etag);
+    } catch (error) {
+      if (!(error instanceof RowConflictError)) {
+        throw error;
+      }
     }
   }
 

@@ -1,5 +1,5 @@
 import type { SubjectKind } from '../events/manufacturing-event.ts';
-import { addedUp } from '../fleet/fleet-summary.ts';
+import { addedUp } from '../tools/added-up.ts';
 import { type AuditCounts, noCounts, sumOf } from './audit-counts.ts';
 import type { AuditRun } from './audit-run.ts';
 import { findingCodes } from './finding.ts';
@@ -60,7 +60,7 @@ export interface Unit {
 /** Messages that are worked on at once: they wait for DPS and tables most of the time. */
 const mostWorkers = 4;
 
-export function unitsOf(run: AuditRun, stage: Stage = run.stage): readonly Checkpoint[] {
+function unitsOf(run: AuditRun, stage: Stage = run.stage): readonly Checkpoint[] {
   switch (stage) {
     case 'groups':
       return [{ phase: 'groups', chunk: 0 }];

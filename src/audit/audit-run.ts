@@ -28,6 +28,8 @@ export interface AuditRun extends AuditCounts {
   readonly goneGroups: Readonly<Record<string, string>>;
   /** Once it is closed: what is resolved then has this time, however often it is tried. */
   readonly endingAt?: string;
+  /** It has finished, and `audit.completed` may not have been published. */
+  readonly isUntold?: true;
   /** Once it has finished. */
   readonly counts?: FindingCounts;
   /** Against the run of about a week before. */

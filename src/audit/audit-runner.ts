@@ -3,13 +3,13 @@ import { subjectOf } from '../enrollment/ledger/ledger.ts';
 import type { AuditSlice, BackgroundQueue } from '../enrollment/pipeline/background-queue.ts';
 import type { EventBus } from '../events/event-bus.ts';
 import type { FleetIndex } from '../fleet/fleet-index.ts';
-import { RowConflictError, StorageUnavailableError } from '../storage/tables.ts';
+import { StorageUnavailableError } from '../storage/tables.ts';
 import type { Clock } from '../tools/clock.ts';
 import type { Log } from '../tools/log.ts';
 import type { AuditPhases } from './audit-phases.ts';
 import { claimed, completed, left, type Unit } from './audit-plan.ts';
 import { type AuditRun, newRun } from './audit-run.ts';
-import type { AuditStore } from './audit-store.ts';
+import { type AuditStore, WorkerOvertakenError } from './audit-store.ts';
 import { isOfUnknown } from './finding.ts';
 import { weekBefore } from './finding-changes.ts';
 import type { FindingStore } from './finding-store.ts';
@@ -58,6 +58,9 @@ export class AuditRunner {
     const { store, background, clock, log } = this.#parts;
     const { runId, worker } = slice;
     const run = await store.read(runId);
+    if (run?.isUntold === true) {
+      return this.#tell(runId);
+    }
     if (run?.status !== 'running' || !run.workers.includes(worker)) {
       return;
     }
@@ -69,11 +72,11 @@ export class AuditRunner {
       if (error instanceof AuditFailedError) {
         return this.#fail(runId, error.message);
       }
-      if (error instanceof RowConflictError) {
-        // The message was delivered twice: the other one goes on.
-        return;
-      }
-      if (!(error instanceof RetryLaterError) && !(error instanceof StorageUnavailableError)) {
+      // The delivery that has overtaken this one may stop, and its message have ended with this one: so this one looks again.
+      const isToWait = [RetryLaterError, StorageUnavailableError, WorkerOvertakenError].some(
+        (each) => error instanceof each,
+      );
+      if (!isToWait || !(error instanceof Error)) {
         throw error;
       }
       log('warning', 'audit-waits', { runId, why: error.message });
@@ -189,22 +192,36 @@ export class AuditRunner {
       ...run,
       summary: { ...run.summary, examples: open.examples() },
       status: 'finished',
+      isUntold: true,
       finishedAt,
       counts,
       ...(changes ? { changes } : {}),
     };
-    // A stop before the run has its end repeats this: the same report, published under the same id.
-    if (await store.isInProgress(runId, clock.now())) {
-      await this.#publish(finished, counts.critical);
-      await store.change(runId, ({ status }) => (status === 'running' ? { run: finished } : undefined));
+    if (!(await store.isInProgress(runId, clock.now()))) {
+      return;
+    }
+    const saved = await store.change(runId, ({ status }) =>
+      status === 'running' ? { run: finished } : undefined,
+    );
+    await (saved && this.#tell(runId));
+  }
+
+  /** Whoever is told can read the report. A stop before the end repeats this: the same event, under the same id. */
+  async #tell(runId: string): Promise<void> {
+    const { store } = this.#parts;
+    const run = await store.readWhole(runId);
+    if (run) {
+      await store.saveNewest(run);
+      await this.#publish(run);
+      await store.change(runId, ({ isUntold: _, ...told }) => ({ run: told }));
       await store.release(runId);
     }
   }
 
-  async #publish(run: AuditRun, critical: number): Promise<void> {
-    const { store, bus, clock, log, reportAddress } = this.#parts;
-    await store.saveNewest(run);
+  async #publish(run: AuditRun): Promise<void> {
+    const { bus, log, reportAddress } = this.#parts;
     const { counts, changes } = run;
+    const critical = counts?.critical ?? 0;
     const summary = { runId: run.id, operations: run.operations, findings: counts?.open, critical };
     log(critical > 0 ? 'error' : 'information', critical > 0 ? 'audit-critical' : 'audit-completed', summary);
     await bus.publish({
@@ -213,7 +230,7 @@ export class AuditRunner {
       source: '/enrollment',
       type: 'audit.completed',
       subject: run.id,
-      time: clock.now().toISOString(),
+      time: run.finishedAt ?? run.startedAt,
       datacontenttype: 'application/json',
       data: {
         run: run.id,

@@ -146,7 +146,7 @@ export class AuditStep {
     return lookups !== undefined;
   }
 
-  async note(...findings: readonly Finding[]): Promise<void> {
+  note(...findings: readonly Finding[]): void {
     for (const finding of findings) {
       const others = this.found.get(finding.subject) ?? [];
       this.found.set(finding.subject, [...others, finding]);

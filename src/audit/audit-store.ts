@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { emptySummary, type FleetSummary } from '../fleet/fleet-summary.ts';
 import { deleteRows } from '../storage/delete-rows.ts';
 import { joinText, splitText } from '../storage/long-text.ts';
@@ -43,6 +44,15 @@ export interface Decision {
   readonly unit?: Unit | undefined;
 }
 
+/** The message was delivered twice: the other delivery works for this worker now. */
+export class WorkerOvertakenError extends Error {
+  override name = 'WorkerOvertakenError';
+
+  constructor(runId: string, worker: number) {
+    super(`Another delivery works for worker ${worker} of the audit ${runId}.`);
+  }
+}
+
 /** Runs, and where their workers stand. */
 export class AuditStore {
   readonly #runs: Table;
@@ -55,12 +65,22 @@ export class AuditStore {
 
   /** Only one run at a time: throws an AuditRunningError with the one that is in progress. */
   async begin(run: AuditRun, now: Date): Promise<void> {
+    await this.#releaseEnded();
     const abandoned = await this.#lease.take(run.id, now);
     if (abandoned !== undefined) {
       await this.#abandon(abandoned, now);
     }
     const rowKey = rowKeyOf(run.id);
     await this.#runs.transact(runsPartition, [{ kind: 'upsert', rowKey, values: valuesOf(run) }]);
+  }
+
+  /** A run whose end can be read is in nobody's way, even if it has not given its lease back. */
+  async #releaseEnded(): Promise<void> {
+    const holder = await this.#lease.holder();
+    const run = holder === undefined ? undefined : await this.read(holder);
+    if (run && run.status !== 'running') {
+      await this.#lease.release(run.id);
+    }
   }
 
   /** A run that another one took the lease from has come to nothing, and the list of runs says so. */
@@ -76,7 +96,7 @@ export class AuditStore {
   /**
    * Changes a run by what it is then, whoever else changes it meanwhile; undefined, and nothing is changed, where that is
    * not to be. With `by`, that worker's work is exchanged in the same transaction.
-   * @throws RowConflictError somebody else works for that worker
+   * @throws WorkerOvertakenError
    */
   async change(
     runId: string,
@@ -90,20 +110,25 @@ export class AuditStore {
       if (!row || !before || !decided) {
         return undefined;
       }
-      const changes = changesOf(row.etag, before, decided, by);
+      const write = randomUUID();
       try {
-        const etags = await this.#runs.transact(runsPartition, changes);
+        const etags = await this.#runs.transact(
+          runsPartition,
+          changesOf(row.etag, before, decided, by, write),
+        );
         return { run: decided.run, etag: by && etags[0] };
       } catch (error) {
         if (!(error instanceof RowConflictError) || lost >= conflictsToLose) {
           throw error;
         }
-        const written = by && (await this.#workerRow(runId, by.worker));
-        if (written && isWritten(written, workerValues(decided.unit)) && (await this.#hasRun(decided.run))) {
-          return { run: decided.run, etag: written.etag };
+        const worker = by && (await this.#workerRow(runId, by.worker));
+        const written = by ? worker : await this.#row(runId);
+        if (written?.values.write === write) {
+          // Others may have changed the run since.
+          return { run: (await this.readWhole(runId)) ?? decided.run, etag: worker?.etag };
         }
-        if (by && written?.etag !== by.etag) {
-          throw error;
+        if (by && worker?.etag !== by.etag) {
+          throw new WorkerOvertakenError(runId, by.worker);
         }
       }
     }
@@ -117,7 +142,7 @@ export class AuditStore {
 
   /**
    * After a step. Undefined, and nothing is saved: another run has begun, since this one gave no sign of life.
-   * @throws RowConflictError somebody else works for that worker
+   * @throws WorkerOvertakenError
    */
   async saveUnit(
     runId: string,
@@ -128,15 +153,19 @@ export class AuditStore {
     if (!(await this.isInProgress(runId, now))) {
       return undefined;
     }
-    const values = unitValues(unit);
+    const write = randomUUID();
     try {
+      const values = workerValues(unit, write);
       return await this.#runs.replace(runsPartition, workerKeyOf(runId, worker), values, etag);
     } catch (error) {
-      const row = error instanceof RowConflictError ? await this.#workerRow(runId, worker) : undefined;
-      if (row && isWritten(row, values)) {
-        return row.etag;
+      if (!(error instanceof RowConflictError)) {
+        throw error;
       }
-      throw error;
+      const row = await this.#workerRow(runId, worker);
+      if (row?.values.write !== write) {
+        throw new WorkerOvertakenError(runId, worker);
+      }
+      return row.etag;
     }
   }
 
@@ -235,11 +264,6 @@ export class AuditStore {
     await this.#runs.upsert(newestRow.partition, newestRow.row, splitText('newest', JSON.stringify(newest)));
   }
 
-  async #hasRun(run: AuditRun): Promise<boolean> {
-    const row = await this.#row(run.id);
-    return row !== undefined && isWritten(row, valuesOf(run));
-  }
-
   #row(id: string): Promise<Row | undefined> {
     return this.#runs.get(runsPartition, rowKeyOf(id));
   }
@@ -255,16 +279,17 @@ function changesOf(
   before: AuditRun,
   { run, unit }: Decision,
   by: { readonly worker: number; readonly etag: string | undefined } | undefined,
+  write: string,
 ): Change[] {
   const rowKey = rowKeyOf(run.id);
   const changes: Change[] = [];
   if (by) {
-    const worker = { rowKey: workerKeyOf(run.id, by.worker), values: workerValues(unit) };
+    const worker = { rowKey: workerKeyOf(run.id, by.worker), values: workerValues(unit, write) };
     changes.push(
       by.etag === undefined ? { kind: 'insert', ...worker } : { kind: 'replace', ...worker, etag: by.etag },
     );
   }
-  changes.push({ kind: 'replace', rowKey, values: valuesOf(run), etag });
+  changes.push({ kind: 'replace', rowKey, values: { ...valuesOf(run), write }, etag });
   if (run.summary !== before.summary) {
     const values = splitText('summary', JSON.stringify(run.summary));
     changes.push({ kind: 'upsert', rowKey: `${summaryPrefix}${rowKey}`, values });
@@ -293,14 +318,12 @@ function workerKeyOf(runId: string, worker: number): string {
   return `${workerPrefix}${rowKeyOf(runId)}!${worker}`;
 }
 
-/** The response to a write was lost, and the write that was sent again found its own row. */
-function isWritten(row: Row, values: Readonly<Record<string, string>>): boolean {
-  return Object.entries(values).every(([name, value]) => row.values[name] === value);
-}
-
-/** Without a unit it has to take one. */
-function workerValues(unit: Unit | undefined): Record<string, string> {
-  return unit ? unitValues(unit) : { unit: '' };
+/**
+ * Without a unit it has to take one. By `write` a write is known again whose response was lost, and which was sent once
+ * more: it then finds its own row.
+ */
+function workerValues(unit: Unit | undefined, write: string): Record<string, string> {
+  return { ...(unit ? unitValues(unit) : { unit: '' }), write };
 }
 
 /** Most units count no devices: their summary stays the empty one. */

@@ -24,7 +24,7 @@ export async function evaluateBatches(step: AuditStep, continuation: string | un
     const isThere =
       findings.length > 0 && step.mayConfirm('enrollment-missing') && (await step.group(id)) !== undefined;
     if (!isThere) {
-      await step.note(...findings);
+      step.note(...findings);
     }
     const known = listed.get(id);
     const ofGroup = step.run.groupFindings[id] ?? [];
@@ -40,6 +40,6 @@ export async function evaluateBatches(step: AuditStep, continuation: string | un
   if (page.continuation !== undefined) {
     return step.to({ phase: 'batches', continuation: page.continuation });
   }
-  await step.note(...quotaFindings(step.run, step.parts.capacity ?? dpsCapacity));
+  step.note(...quotaFindings(step.run, step.parts.capacity ?? dpsCapacity));
   return step.to({ phase: 'done' });
 }

@@ -13,7 +13,7 @@ export async function findSharedCertificates(step: AuditStep, partition: number)
   for await (const shared of step.parts.certificates.shared(partition, next)) {
     const confirmed = await stillShared(step, shared);
     if (confirmed) {
-      await step.note(certificateShared(confirmed));
+      step.note(certificateShared(confirmed));
     }
   }
   return step.to(

@@ -1,4 +1,4 @@
-import { type DesiredState, desiredState } from '../enrollment/ledger/desired-state.ts';
+import type { DesiredState } from '../enrollment/ledger/desired-state.ts';
 import { defaultExpectedWithinDays } from '../enrollment/ledger/profiles.ts';
 import type { SubjectState } from '../enrollment/ledger/subject-state.ts';
 import { compareText } from '../events/compare-text.ts';
@@ -22,6 +22,7 @@ import { scrappedRegistration } from './scrapped-devices.ts';
 export interface DeviceToEvaluate {
   readonly id: string;
   readonly state: SubjectState;
+  readonly desired: DesiredState;
   /** Of a member of a group: its registration record there. */
   readonly record: Snapshot | undefined;
   /** Its row among individual enrollments. */
@@ -37,9 +38,8 @@ export async function evaluateDevice(
   groups: GroupRules,
   device: DeviceToEvaluate,
 ): Promise<AuditFacts> {
-  const { id, state, before } = device;
+  const { id, state, desired, before } = device;
   const { profiles, snapshot } = step.parts;
-  const desired = desiredState('device', id, state.registers, profiles);
   const isMember = desired.kind === 'member';
   const individual = desired.kind === 'no-enrollment' ? undefined : device.individual;
   // Where a member that is kept out was connected before, only its record in the group knows once it has knocked.
@@ -73,7 +73,7 @@ export async function evaluateDevice(
     if (isOfMissing && step.mayConfirm(finding.code) && (await step.enrollment(id))) {
       continue;
     }
-    await step.note(finding);
+    step.note(finding);
     findings.push(finding);
   }
   return auditFacts(before, seenOf(evidence, findings), step.now());

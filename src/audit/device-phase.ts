@@ -1,4 +1,4 @@
-import { desiredState } from '../enrollment/ledger/desired-state.ts';
+import { type DesiredState, desiredState } from '../enrollment/ledger/desired-state.ts';
 import type { SubjectRef, SubjectState } from '../enrollment/ledger/subject-state.ts';
 import type { AuditFacts } from '../fleet/fleet-entry.ts';
 import { emptySummary, summed } from '../fleet/fleet-summary.ts';
@@ -16,15 +16,19 @@ export async function evaluateDevices(
   step: AuditStep,
   checkpoint: Extract<Checkpoint, { phase: 'devices' }>,
 ): Promise<Unit> {
-  const { ledger, fleet } = step.parts;
+  const { ledger, fleet, profiles, snapshot } = step.parts;
   const page = await ledger.pageOfStates('device', checkpoint);
   const groups = new GroupRules(step);
   const ids = page.states.map(({ id }) => id);
+  const desired = new Map(
+    page.states.map(({ id, state }) => [id, desiredState('device', id, state.registers, profiles)]),
+  );
+  const scrappedIds = ids.filter((id) => desired.get(id)?.kind === 'no-enrollment');
   const [listed, records, individuals, scrapped] = await Promise.all([
     listedBeside(step, 'device', page.states),
-    membersRecords(step, page.states),
-    step.run.scanned.individualEnrollments === 0 ? none : step.parts.snapshot.individuals(ids),
-    step.parts.snapshot.scrapped(scrappedOf(step, page.states)),
+    membersRecords(step, desired),
+    step.run.scanned.individualEnrollments === 0 ? none : snapshot.individuals(ids),
+    snapshot.scrapped(scrappedIds),
   ]);
   const seen: { readonly subject: SubjectRef; readonly state: SubjectState; readonly audit: AuditFacts }[] =
     [];
@@ -33,14 +37,14 @@ export async function evaluateDevices(
     const subject = { kind: 'device', id } as const;
     const known = listed.get(id);
     const before = known?.entry.audit;
-    const swept = await recovered(step, subject, read);
-    const desired = swept && desiredState('device', id, swept.registers, step.parts.profiles);
-    if (desired?.kind === 'member') {
-      expected.set(desired.enrollmentGroupId.toLowerCase(), id);
+    const wanted = desired.get(id);
+    const swept = wanted && (await recovered(step, subject, read));
+    if (swept && wanted.kind === 'member') {
+      expected.set(wanted.enrollmentGroupId.toLowerCase(), id);
     }
     const audit = swept
       ? await evaluateDevice(step, groups, {
-          ...{ id, state: swept, before },
+          ...{ id, state: swept, desired: wanted, before },
           record: records.get(id),
           individual: individuals.get(id),
           scrapped: scrapped.get(id),
@@ -70,31 +74,17 @@ export async function evaluateDevices(
 
 const none: ReadonlyMap<string, Snapshot> = new Map();
 
-/** Those that were scrapped: what the audits before were told of them is read with one query. */
-function scrappedOf(
-  step: AuditStep,
-  states: readonly { readonly id: string; readonly state: SubjectState }[],
-): readonly string[] {
-  return states
-    .filter(
-      ({ id, state }) =>
-        desiredState('device', id, state.registers, step.parts.profiles).kind === 'no-enrollment',
-    )
-    .map(({ id }) => id);
-}
-
 /** Registration records of the members on a page, group by group. */
 async function membersRecords(
   step: AuditStep,
-  states: readonly { readonly id: string; readonly state: SubjectState }[],
+  desired: ReadonlyMap<string, DesiredState>,
 ): Promise<ReadonlyMap<string, Snapshot>> {
   const byGroup = new Map<string, string[]>();
-  for (const { id, state } of states) {
-    const desired = desiredState('device', id, state.registers, step.parts.profiles);
-    if (desired.kind === 'member') {
-      const ids = byGroup.get(desired.enrollmentGroupId) ?? [];
+  for (const [id, wanted] of desired) {
+    if (wanted.kind === 'member') {
+      const ids = byGroup.get(wanted.enrollmentGroupId) ?? [];
       ids.push(id);
-      byGroup.set(desired.enrollmentGroupId, ids);
+      byGroup.set(wanted.enrollmentGroupId, ids);
     }
   }
   const records = new Map<string, Snapshot>();

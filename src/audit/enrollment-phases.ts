@@ -1,4 +1,3 @@
-import type { IndividualEnrollment } from '../dps/models.ts';
 import type { Row } from '../storage/tables.ts';
 import { chunksOf } from '../tools/in-parallel.ts';
 import { countedStates, scannedOnly } from './audit-counts.ts';
@@ -24,22 +23,17 @@ export async function scanEnrollments(
   { chunk, continuation }: { readonly chunk: number; readonly continuation?: string },
 ): Promise<Unit> {
   const { parts, run } = step;
-  const enrollments: IndividualEnrollment[] = [];
-  const listed = await readPages(
-    step,
-    continuation,
-    (settings) => parts.dps.individualEnrollments.query().byPage(settings).next(),
-    async (items) => {
-      enrollments.push(...items);
-      await step.inParallel(items, async (enrollment) => {
-        await step.note(...certificateFindings(enrollment, step.now()));
-        await evaluateEnrollment(step, enrollment);
-      });
-    },
+  const listed = await readPages(step, continuation, (settings) =>
+    parts.dps.individualEnrollments.query().byPage(settings).next(),
   );
   if (listed === 'expired') {
     return listingRestarted(step, { phase: 'enrollments', chunk: 0 });
   }
+  const enrollments = listed.items;
+  await step.inParallel(enrollments, async (enrollment) => {
+    step.note(...certificateFindings(enrollment, step.now()));
+    await evaluateEnrollment(step, enrollment);
+  });
   const records = enrollments.map((enrollment) => ({
     id: storedId(enrollment),
     values: { ...certificatesOf(enrollment), ...findingsOf(step, storedId(enrollment)) },

@@ -1,6 +1,6 @@
 import { compareText } from '../events/compare-text.ts';
 import { deleteRowKeys, deleteRows } from '../storage/delete-rows.ts';
-import { type KeyedRows, rowsOfKeys } from '../storage/rows-of-keys.ts';
+import { rowsOfPartition } from '../storage/rows-of-keys.ts';
 import { type Change, odata, type Row, type Table, type Values } from '../storage/tables.ts';
 import type { AuditRun, Changes, FindingCounts } from './audit-run.ts';
 import { type Finding, type FindingCode, type ReportedFinding, severities } from './finding.ts';
@@ -55,9 +55,9 @@ export class FindingStore {
   ): Promise<void> {
     const bySubject = new Map(findings.map((finding) => [subjectKey(finding.subject), finding]));
     const keys = [...bySubject.keys()];
-    const known = await this.#rowsOf(openPartition(code), keys);
+    const known = await rowsOfPartition(this.#table, openPartition(code), keys);
     const unknown = keys.filter((key) => !known.has(key)).map((key) => `${code}!${key}`);
-    const before = await this.#rowsOf(formerly, unknown);
+    const before = await rowsOfPartition(this.#table, formerly, unknown);
     const rows = [...bySubject].map(([key, finding]) => {
       const its = { open: known.get(key), before: before.get(`${code}!${key}`) };
       const values = openValues(run, finding, its, now);
@@ -229,17 +229,6 @@ export class FindingStore {
     }
   }
 
-  #rowsOf(partition: string, keys: readonly string[]): Promise<Map<string, Row>> {
-    const table = this.#table;
-    const keyed: KeyedRows = {
-      keyOf: ({ rowKey }) => rowKey,
-      page: (first, last) =>
-        table.page(odata`PartitionKey eq ${partition} and RowKey ge ${first} and RowKey le ${last}`),
-      one: (key) => table.get(partition, key),
-    };
-    return rowsOfKeys(keys, keyed);
-  }
-
   async #upsert(
     partition: string,
     rows: readonly { readonly rowKey: string; readonly values: Readonly<Record<string, unknown>> }[],
@@ -255,7 +244,7 @@ export class FindingStore {
   }
 }
 
-export function bySeverity(left: ReportedFinding, right: ReportedFinding): number {
+function bySeverity(left: ReportedFinding, right: ReportedFinding): number {
   const tieBreak = severities.indexOf(left.severity) - severities.indexOf(right.severity);
   return tieBreak || compareText(left.code, right.code) || compareText(left.subject, right.subject);
 }

@@ -1,4 +1,4 @@
-import type { DeviceRegistrationState, EnrollmentGroup } from '../dps/models.ts';
+import type { EnrollmentGroup } from '../dps/models.ts';
 import { subjectOf } from '../enrollment/ledger/ledger.ts';
 import { type AuditCounts, countedStates, scannedOnly } from './audit-counts.ts';
 import type { Unit } from './audit-plan.ts';
@@ -24,20 +24,15 @@ export async function scanGroups(
   { chunk, continuation }: { readonly chunk: number; readonly continuation?: string },
 ): Promise<Unit> {
   const { parts, run } = step;
-  const groups: EnrollmentGroup[] = [];
-  const listed = await readPages(
-    step,
-    continuation,
-    (settings) => parts.dps.enrollmentGroups.query().byPage(settings).next(),
-    async (items) => {
-      groups.push(...items);
-    },
+  const listed = await readPages(step, continuation, (settings) =>
+    parts.dps.enrollmentGroups.query().byPage(settings).next(),
   );
   if (listed === 'expired') {
     return listingRestarted(step, { phase: 'groups', chunk: 0 });
   }
+  const groups = listed.items;
   await step.inParallel(groups, async (group) => {
-    await step.note(...certificateFindings(group, step.now()));
+    step.note(...certificateFindings(group, step.now()));
     await evaluateGroup(step, group);
   });
   const records = groups.map((group) => ({ id: storedId(group), values: certificatesOf(group) }));
@@ -47,7 +42,7 @@ export async function scanGroups(
     return step.to({ phase: 'groups', chunk: chunks, continuation: listed.continuation }, counted);
   }
   const { groupKinds, groups: ids } = step.to({ phase: 'done' }, counted).counts;
-  await step.note(...groupLimitFindings(groupKinds, parts.capacity ?? dpsCapacity));
+  step.note(...groupLimitFindings(groupKinds, parts.capacity ?? dpsCapacity));
   const missingGroups = await noteMissingOfProfiles(step, new Set(ids));
   return step.to(
     { phase: 'comparison', of: groupCertificates, chunks, part: 0 },
@@ -91,18 +86,13 @@ export async function scanRegistrations(
   }: { readonly group: string; readonly chunk: number; readonly continuation?: string },
 ): Promise<Unit> {
   const { parts, run } = step;
-  const states: DeviceRegistrationState[] = [];
-  const listed = await readPages(
-    step,
-    continuation,
-    (settings) => parts.dps.deviceRegistrationStates.query(group).byPage(settings).next(),
-    async (items) => {
-      states.push(...items);
-    },
+  const listed = await readPages(step, continuation, (settings) =>
+    parts.dps.deviceRegistrationStates.query(group).byPage(settings).next(),
   );
   if (listed === 'expired') {
     return listingRestarted(step, { phase: 'registrations', group, chunk: 0 });
   }
+  const states = listed.items;
   const of = groupPartition(group);
   const chunks = await parts.listing.append(run.id, of, chunk, listedRegistrations(states));
   const counted = {
@@ -148,6 +138,6 @@ async function noteUnknown(step: AuditStep, group: string, listed: Snapshot): Pr
       lastUpdated: lastUpdatedDateTimeUtc,
     };
   }
-  await step.note(registeredButUnknown(id, group, record));
+  step.note(registeredButUnknown(id, group, record));
   await step.listUnknown(id, record);
 }

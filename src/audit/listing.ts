@@ -14,14 +14,14 @@ export class AuditFailedError extends Error {
   override name = 'AuditFailedError';
 }
 
-/** Some pages, one behind the other; `take` is given each. Ends early where the quota is used up, or time is. */
+/** Some pages, one behind the other. Ends early where the quota is used up, or time is. */
 export async function readPages<T>(
   step: AuditStep,
   continuation: string | undefined,
   read: Parameters<typeof step.page<T>>[1],
-  take: (items: readonly T[]) => Promise<void>,
-): Promise<{ readonly continuation?: string } | 'expired'> {
+): Promise<ListedPage<T> | 'expired'> {
   const until = step.now().getTime() + stepInMs;
+  const items: T[] = [];
   let next = continuation;
   for (let page = 0; page < pagesPerStep && step.now().getTime() < until; page++) {
     const listed: ListedPage<T> | 'expired' | 'later' = await step
@@ -38,13 +38,13 @@ export async function readPages<T>(
     if (listed === 'later') {
       break;
     }
-    await take(listed.items);
+    items.push(...listed.items);
     if (listed.continuation === undefined) {
-      return {};
+      return { items };
     }
     next = listed.continuation;
   }
-  return next === undefined ? {} : { continuation: next };
+  return next === undefined ? { items } : { items, continuation: next };
 }
 
 /** @throws AuditFailedError if this listing began anew too often */

@@ -19,7 +19,7 @@ export async function noteMissingOfProfiles(
   for (const [id, product] of named) {
     if (!(await isThere(step, id))) {
       missing.push(id);
-      await step.note(groupMissing(id, `the profile of ${product} names it`));
+      step.note(groupMissing(id, `the profile of ${product} names it`));
     }
   }
   return missing;
@@ -37,7 +37,7 @@ export async function noteMissingOfMembers(
     const isNews = !known.has(id) && noted.length + missing.length < mostSpelledOut;
     if (isNews && !(await isOfBatch(step, id)) && !(await isThere(step, id))) {
       missing.push(id);
-      await step.note(groupMissing(id, `devices are expected in it, ${device} for example`));
+      step.note(groupMissing(id, `devices are expected in it, ${device} for example`));
     }
   }
   return missing;

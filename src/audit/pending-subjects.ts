@@ -30,6 +30,8 @@ export async function recovered(
   }
   const { keys } = state.registers;
   const isLost = now.getTime() - since >= recoveredWithinMs || (keys && !keys.applied);
-  await (isLost ? step.note(notApplied(subject.id, state)) : undefined);
+  if (isLost) {
+    step.note(notApplied(subject.id, state));
+  }
   return undefined;
 }

@@ -1,6 +1,6 @@
 import type { DeviceRegistrationState } from '../dps/models.ts';
 import { deleteRows } from '../storage/delete-rows.ts';
-import { type KeyedRows, rowsOfKeys } from '../storage/rows-of-keys.ts';
+import { rowsOfPartition } from '../storage/rows-of-keys.ts';
 import { type Change, odata, type Row, type Table, type Values } from '../storage/tables.ts';
 import type { Finding } from './finding.ts';
 import type { ListedRecord } from './record-listing.ts';
@@ -102,7 +102,7 @@ export class RegistrationSnapshot {
   }
 
   async scrapped(ids: readonly string[]): Promise<ReadonlyMap<string, ScrappedRegistration>> {
-    const rows = await rowsOfKeys(ids, this.#keyed(scrappedDevices));
+    const rows = await rowsOfPartition(this.table, scrappedDevices, ids);
     return new Map(
       [...rows].map(([id, row]) => [
         id,
@@ -174,18 +174,8 @@ export class RegistrationSnapshot {
   }
 
   async #snapshots(partition: string, ids: readonly string[]): Promise<ReadonlyMap<string, Snapshot>> {
-    const rows = await rowsOfKeys(ids, this.#keyed(partition));
+    const rows = await rowsOfPartition(this.table, partition, ids);
     return new Map([...rows].map(([id, row]) => [id, snapshotOf(row)]));
-  }
-
-  #keyed(partition: string): KeyedRows {
-    const { table } = this;
-    return {
-      keyOf: ({ rowKey }) => rowKey,
-      page: (first, last) =>
-        table.page(odata`PartitionKey eq ${partition} and RowKey ge ${first} and RowKey le ${last}`),
-      one: (id) => table.get(partition, id),
-    };
   }
 
   async #save(

@@ -15,7 +15,7 @@ export async function evaluateEnrollment(step: AuditStep, stored: IndividualEnro
   const subject = subjectOf('device', storedId(stored));
   const state = await step.parts.ledger.readState(subject);
   if (!state) {
-    await step.note(enrollmentUnknown(subject.id));
+    step.note(enrollmentUnknown(subject.id));
     return step.listUnknown(subject.id, undefined);
   }
   await evaluate(step, subject, state, stored, () => step.enrollment(subject.id));
@@ -52,7 +52,7 @@ async function evaluate(
   // The pipeline may have been at it meanwhile: the next audit evaluates what it made.
   const now = await step.parts.ledger.readState(subject);
   if (now?.revision === state.revision && isInSync(now) === isInSync(state)) {
-    await step.note(...findings);
+    step.note(...findings);
   }
 }
 

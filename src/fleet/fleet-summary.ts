@@ -1,3 +1,4 @@
+import { addedUp } from '../tools/added-up.ts';
 import type { BatchCounts, FleetEntry, Labels } from './fleet-entry.ts';
 
 /** In which of these a device is; each living one is in one. */
@@ -161,15 +162,6 @@ function addedTally(left: Tally, right: Tally): Tally {
     conditions: addedUp(left.conditions, right.conditions),
     findings: addedUp(left.findings, right.findings),
   };
-}
-
-/** Each number with its fellow of the same name. */
-export function addedUp<T extends Partial<Record<keyof T, number>>>(left: T, right: T): T {
-  const sum: Partial<Record<string, number>> = { ...left };
-  for (const [name, count = 0] of Object.entries<number | undefined>(right)) {
-    sum[name] = (sum[name] ?? 0) + count;
-  }
-  return sum as T;
 }
 
 /** Batches write their ids in any case; undefined: the summary had no room for it, or has met none of its devices. */

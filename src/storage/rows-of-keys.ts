@@ -1,4 +1,4 @@
-import type { Page, Row } from './tables.ts';
+import { odata, type Page, type Row, type Table } from './tables.ts';
 
 /** Fewer than this a page of rows brings: then they are read one by one for a while. */
 const fewOfPage = 8;
@@ -38,6 +38,20 @@ export async function rowsOfKeys(keys: readonly string[], table: KeyedRows): Pro
     isDense = rest.length >= 20 && (!isDense || before - rest.length >= fewOfPage);
   }
   return found;
+}
+
+/** The same, of the rows of one partition. */
+export function rowsOfPartition(
+  table: Table,
+  partition: string,
+  rowKeys: readonly string[],
+): Promise<Map<string, Row>> {
+  return rowsOfKeys(rowKeys, {
+    keyOf: ({ rowKey }) => rowKey,
+    page: (first, last) =>
+      table.page(odata`PartitionKey eq ${partition} and RowKey ge ${first} and RowKey le ${last}`),
+    one: (rowKey) => table.get(partition, rowKey),
+  });
 }
 
 /** A page may be empty though more follow; then nothing is known of any key. */

@@ -15,6 +15,7 @@ import { ledgerFacts } from '../../src/fleet/fleet-entry.ts';
 import { indexRowsOf, mainRowOf } from '../../src/fleet/index-rows.ts';
 import { startAppProcess } from '../../src/local/stack/app-process.ts';
 import { type Change, Table } from '../../src/storage/tables.ts';
+import { memoryOf } from '../support/process-memory.ts';
 import type { Report } from './figure.ts';
 import { Rig } from './pipeline-load.ts';
 import { type TableCalls, TableStandIn } from './table-stand-in.ts';
@@ -292,18 +293,10 @@ async function withApp<T>(
     return (await response.json()) as Record<string, unknown>;
   };
   try {
-    return await work(get, () => memoryOf(app.child.pid));
+    return await work(get, () => memoryOf(app.child));
   } finally {
     await app.stop();
   }
-}
-
-/** As Linux has it; elsewhere there is no figure. */
-function memoryOf(pid: number | undefined): { readonly now: number; readonly peak: number } {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const of = (name: string) =>
-    Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? Number.NaN) / 1024;
-  return { now: of('VmRSS'), peak: of('VmHWM') };
 }
 
 /** States of all groups and of `count` of their members, with their rows in the index, as adoption and events make them. */
@@ -443,10 +436,6 @@ async function bareTime({ tables }: Fleet, { calls, rowsRead, rowsWritten }: Tab
   return inMs / 1_000;
 }
 
-async function writesOf(rig: Rig): Promise<number> {
-  const { requests } = (await (await rig.control('stats', 'GET')).json()) as {
-    requests: Record<string, Record<string, number>>;
-  };
-  const writes = Object.entries(requests).filter(([name]) => /CreateOrUpdate|Delete|Bulk/.test(name));
-  return writes.flatMap(([, statuses]) => Object.values(statuses)).reduce((sum, each) => sum + each, 0);
+function writesOf(rig: Rig): Promise<number> {
+  return rig.requestsSoFar(/CreateOrUpdate|Delete|Bulk/);
 }

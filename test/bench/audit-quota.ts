@@ -96,21 +96,11 @@ async function askedWithin(rig: Rig, inMs: number): Promise<number> {
 }
 
 function asked(rig: Rig): Promise<number> {
-  return requests(rig, /^DeviceRegistrationState_Get/);
+  return rig.requestsSoFar(/^DeviceRegistrationState_Get/);
 }
 
 function writes(rig: Rig): Promise<number> {
-  return requests(rig, /^IndividualEnrollment_(GetAttestation|Bulk|CreateOrUpdate)/);
-}
-
-async function requests(rig: Rig, pattern: RegExp): Promise<number> {
-  const { requests: all } = (await (await rig.control('stats', 'GET')).json()) as {
-    requests: Record<string, Record<string, number>>;
-  };
-  return Object.entries(all)
-    .filter(([name]) => pattern.test(name))
-    .flatMap(([, statuses]) => Object.values(statuses))
-    .reduce((sum, count) => sum + count, 0);
+  return rig.requestsSoFar(/^IndividualEnrollment_(GetAttestation|Bulk|CreateOrUpdate)/);
 }
 
 async function until(condition: () => Promise<boolean>): Promise<void> {

@@ -57,16 +57,26 @@ export class Rig {
 
   /** Answers of DPS by status, over all operations. */
   async answers(): Promise<Record<string, number>> {
-    const { requests } = (await (await this.control('stats', 'GET')).json()) as {
-      requests: Record<string, Record<string, number>>;
-    };
     const byStatus: Record<string, number> = {};
-    for (const statuses of Object.values(requests)) {
+    for (const statuses of Object.values(await this.#requests())) {
       for (const [status, times] of Object.entries(statuses)) {
         byStatus[status] = (byStatus[status] ?? 0) + times;
       }
     }
     return byStatus;
+  }
+
+  /** How many requests DPS has answered of some operations. */
+  async requestsSoFar(operation: RegExp): Promise<number> {
+    return Object.entries(await this.#requests())
+      .filter(([name]) => operation.test(name))
+      .flatMap(([, statuses]) => Object.values(statuses))
+      .reduce((sum, times) => sum + times, 0);
+  }
+
+  async #requests(): Promise<Record<string, Record<string, number>>> {
+    const stats = await (await this.control('stats', 'GET')).json();
+    return (stats as { requests: Record<string, Record<string, number>> }).requests;
   }
 
   async close(): Promise<void> {

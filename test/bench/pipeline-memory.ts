@@ -1,6 +1,6 @@
 /** Memory of the app over many events: it must not grow with what it has seen. `BENCH_MEMORY_EVENTS=n` for fewer. */
-import { readFileSync } from 'node:fs';
 import { ServiceBusClient } from '@azure/service-bus';
+import { memoryOf } from '../support/process-memory.ts';
 import type { Report } from './figure.ts';
 import { newDevices, OutcomeCounter, Rig, sendInBatches } from './pipeline-load.ts';
 
@@ -18,7 +18,7 @@ export async function run(report: Report): Promise<void> {
     for (let part = 1; part <= parts; part++) {
       await sendInBatches(client, newDevices(events / parts));
       await counter.reached((events / parts) * part, 3_600_000);
-      megabytes.push(residentMegabytes(rig.apps[0]?.child.pid));
+      megabytes.push(memoryOf({ pid: rig.apps[0]?.child.pid }).now);
     }
     await counter.close();
     const half = megabytes.slice(0, parts / 2);
@@ -36,10 +36,4 @@ export async function run(report: Report): Promise<void> {
     await client.close();
     await rig.close();
   }
-}
-
-/** As Linux has it; elsewhere there is no figure. */
-function residentMegabytes(pid: number | undefined): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN) / 1024;
 }

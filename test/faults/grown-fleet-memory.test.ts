@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { AppProcess } from '../../src/local/stack/app-process.ts';
 import { Chain, eventually } from '../support/chain.ts';
+import { memoryOf } from '../support/process-memory.ts';
 
 const groups = 10;
 const registrationsPerGroup = 10_000;
@@ -41,7 +40,7 @@ describe(`an audit of ${registrations.toLocaleString('en')} registrations`, () =
     await eventually(async () => (await read(id)).scanned.groupRegistrations !== 0, 'records are counted');
     await chain.killApp();
     const app = await chain.startApp();
-    const idle = megabytes(app, 'VmRSS');
+    const idle = memoryOf(app.child).now;
     // What the app had taken that was stopped comes again when its locks are over.
     chain.advance(6 * 60_000);
     const run = await eventually(
@@ -56,19 +55,10 @@ describe(`an audit of ${registrations.toLocaleString('en')} registrations`, () =
     expect(run.scanned.groupRegistrations).toBe(registrations);
     expect(run.states.assigned).toBe(registrations);
     expect(run.counts.byCode).toEqual({ 'registered-but-unknown': registrations });
-    expect(megabytes(app, 'VmHWM') - idle).toBeLessThan(mostMegabytes);
+    expect(memoryOf(app.child).peak - idle).toBeLessThan(mostMegabytes);
   }, 180_000);
 });
 
 async function read(id: string): Promise<RunDocument> {
   return chain.json<RunDocument>(`/api/audit/runs/${id}`, { headers: { accept: 'application/json' } });
-}
-
-/** As Linux tells it of any process; elsewhere nothing is measured. */
-function megabytes({ child }: AppProcess, name: 'VmRSS' | 'VmHWM'): number {
-  if (process.platform !== 'linux') {
-    return 0;
-  }
-  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-  return Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
 }
