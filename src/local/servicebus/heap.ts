@@ -28,12 +28,18 @@ export class Heap<Value> {
     return entry;
   }
 
+  /** Takes an entry out; one that is out already stays so. */
   remove(entry: HeapEntry<Value>): void {
+    const { position } = entry;
+    if (this.#entries[position] !== entry) {
+      return;
+    }
+    entry.position = -1;
     const last = this.#entries.pop();
     if (last === undefined || last === entry) {
       return;
     }
-    this.#place(last, entry.position);
+    this.#place(last, position);
     this.#rise(last);
     this.#sink(last);
   }
