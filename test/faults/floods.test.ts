@@ -15,7 +15,7 @@ describe(`${flood} events of one device that come at once`, () => {
   const allEnded = (events: readonly TestEvent[]) =>
     eventually(
       async () => {
-        chain.advance(500);
+        chain.advance(250);
         return ended(events) === events.length;
       },
       'all end',

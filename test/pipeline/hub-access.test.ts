@@ -68,6 +68,7 @@ describe('with HUB_ACCESS=close', () => {
     Promise.all(ids.map(async (id) => (await identity(id)).status));
   /** The looks that are due come, and leave nothing. */
   const looksPass = async () => {
+    await eventually(async () => app.isIdle, 'the looks are sent, after the outcomes');
     chain.advance(lookAfterMs);
     await eventually(async () => app.isIdle, 'the looks have passed');
   };

@@ -176,6 +176,30 @@ describe('what has gone wrong in other versions of this algorithm', () => {
     await endsWell(w, [first, withKeys]);
   });
 
+  it('a stalled retry that takes what was parked, and then stops, leaves somebody to go on', async () => {
+    const w = world();
+    const event = made(1);
+    w.send(event, 'm');
+    await w.step(/^A gets m$/);
+    await w.until('A', /gets a token/);
+    w.recover('device', 'thermostat-1', true);
+    await w.step(/^B gets recovery/);
+    await w.step(/lock of recovery-2 is over/);
+    await w.step(/^C gets recovery/);
+    await w.until('C', /completes recovery/);
+    await w.step(/^C completes recovery/);
+    await w.step(/^A gets a token: none left/);
+    await w.until('A', /completes m/);
+    await w.step(/^A completes m/);
+    await w.until('B', /creates/);
+    await w.step(/^m'2 is due/);
+    await w.step(/^A gets m'2/);
+    await w.until('A', /completes m'2/);
+    await w.step(/^A completes m'2/);
+    await w.step(/^B is killed/);
+    await endsWell(w, [event]);
+  });
+
   it('a copy of an event with keys that ends as a dead letter takes nobody along', async () => {
     const w = world({ deliveries: 1 });
     const [first, withKeys, held] = [made(1), made(2, keys), of('device.held', 3)];
@@ -228,6 +252,31 @@ describe('hubs that are told by one who stops or stalls', () => {
     await w.step(/^A is killed/);
     await w.step(/lock of h is over/);
     await endsWell(w, events);
+  });
+
+  it('a registration that ends after the hub was closed is found, though its record is deleted meanwhile', async () => {
+    const [first, hold, returned, changed] = [made(1), held(2), of('device.returned', 3), made(4)] as const;
+    const w = await connected(first);
+    w.hub.registrationsLeft = 1;
+    await w.step(/^thermostat-1 registers$/);
+    w.send(hold, 'h');
+    w.send(returned, 'r');
+    await w.step(/^A gets h$/);
+    await w.until('A', /updates/);
+    await w.step(/^B gets r$/);
+    await w.until('B', /completes r/);
+    await w.step(/^B completes r/);
+    await w.until('A', /closes the hub/);
+    await w.step(/^A closes the hub$/);
+    await w.step(/^lands: a registration/);
+    await w.until('A', /deletes a registration/);
+    await w.step(/^A deletes a registration$/);
+    w.send(changed, 'c');
+    await w.step(/^B gets c$/);
+    await w.until('B', /completes c/);
+    await w.step(/^B completes c/);
+    await endsWell(w, [first, hold, returned, changed]);
+    await endsWell(w, [first, hold, returned, changed]);
   });
 
   it.each([

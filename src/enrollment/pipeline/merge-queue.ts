@@ -5,11 +5,13 @@ import { RetryLaterError } from '../dps-access/retry-later-error.ts';
 import type { Ledger, LedgerView } from '../ledger/ledger.ts';
 import type { EventRecord, SubjectState } from '../ledger/subject-state.ts';
 import type { Delivery } from './delivery.ts';
-import { type Decision, evaluateDelivery, type MergeContext } from './merge.ts';
+import { type Decision, evaluateDelivery, hasRoom, type MergeContext } from './merge.ts';
 
 /** Deliveries of one subject that are merged in one transaction, which takes 100 rows. */
 const mergedAtOnce = 40;
 const conflictsAtMost = 20;
+/** More than these are worth a look at whether there is room. */
+const fewAtOnce = 4;
 
 export interface Merged {
   readonly decision: Decision;
@@ -87,10 +89,8 @@ export class MergeQueue {
     if (!first) {
       return;
     }
-    const { subject } = first.delivery;
-    const keys = [...new Set(some.flatMap(({ delivery }) => delivery.event?.identity.key ?? []))];
     const isBlank = some.length === 1 && first.seemsNew;
-    let view = isBlank ? this.#ledger.blank(subject) : await this.#ledger.read(subject, keys);
+    let view = isBlank ? this.#ledger.blank(first.delivery.subject) : await this.#read(first, some);
     for (let conflicts = 0; ; conflicts++) {
       try {
         return await this.#attempt(some, view);
@@ -102,9 +102,17 @@ export class MergeQueue {
           throw new RetryLaterError('Too many concurrent updates to this device.', { soon: true });
         }
         await this.#clock.sleep(Math.random() * 10 * Math.min(conflicts, 10));
-        view = await this.#ledger.read(subject, keys);
+        view = await this.#read(first, some);
       }
     }
+  }
+
+  /** Where many wait for room, their own rows are of no use: most of them come again. */
+  async #read({ delivery: { subject } }: Waiting, some: readonly Waiting[]): Promise<LedgerView> {
+    const state = some.length > fewAtOnce ? await this.#ledger.readState(subject) : undefined;
+    const read = state && !hasRoom(state) ? some.filter(({ delivery }) => isKnownTo(state, delivery)) : some;
+    const keys = new Set(read.flatMap(({ delivery }) => delivery.event?.identity.key ?? []));
+    return this.#ledger.read(subject, [...keys]);
   }
 
   async #attempt(some: readonly Waiting[], view: LedgerView): Promise<void> {
@@ -139,4 +147,10 @@ export class MergeQueue {
       }
     });
   }
+}
+
+/** Whether it may do more than come again while the list is full. */
+function isKnownTo({ pending, lease }: SubjectState, { event, chain }: Delivery): boolean {
+  const isPending = pending.some(({ key }) => key === event?.identity.key);
+  return isPending || lease?.chain === chain || event?.evaluation.rejection !== undefined;
 }

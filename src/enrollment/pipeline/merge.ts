@@ -45,6 +45,11 @@ export interface MergeContext {
   takeSlot(): boolean;
 }
 
+/** For one more event that is not pending yet. */
+export function hasRoom({ pending }: SubjectState): boolean {
+  return pending.length < pendingAtMost;
+}
+
 /** Decides what becomes of one delivery, given the rows as they are. Pure but for the slot that it may take. */
 export function evaluateDelivery(
   state: SubjectState,
@@ -109,7 +114,7 @@ function evaluateLease(candidate: Candidate, context: MergeContext): Evaluation 
   const written = record ? { state: merged, record } : {};
   if (!takes) {
     const state = isMine ? withLease(merged, undefined, before, delivery) : written.state;
-    const decision = withoutLease(merged, own, listIsFull);
+    const decision = withoutLease(merged, delivery, listIsFull);
     const kept = decision.kind === 'leave' ? withBody(candidate) : undefined;
     // With the state, so that a holder that has looked for the body already looks again.
     const left = kept ? { state: { ...(state ?? merged) }, record: kept } : record ? { record } : {};
@@ -169,12 +174,18 @@ function hasWork(state: SubjectState, { errand }: Delivery): boolean {
   return isPending || (state.look !== undefined && state.look === errand.pendingLook);
 }
 
-function withoutLease(state: SubjectState, own: EventKey | undefined, listIsFull: boolean): Decision {
+function withoutLease(state: SubjectState, delivery: Delivery, listIsFull: boolean): Decision {
   if (listIsFull) {
     return { kind: 'reschedule', isSoonOver: true };
   }
+  const own = delivery.event?.identity.key;
   // Nobody else can apply these keys: their message must stay alive.
   if (own !== undefined && bringsUnappliedKeys(state.registers, own)) {
+    return { kind: 'reschedule', isSoonOver: false };
+  }
+  // A stalled delivery of it may take the lease when it is parked, and stop: its message must not be gone by then.
+  const isHeldByOthers = state.lease !== undefined && state.lease.chain !== delivery.chain;
+  if (isHeldByOthers && wantsItNow(delivery) && hasWork(state, delivery)) {
     return { kind: 'reschedule', isSoonOver: false };
   }
   return { kind: 'leave' };

@@ -8,7 +8,7 @@ import { type Attempt, type Reconciler, StateChangedError } from '../dps-access/
 import type { RegistrationRecords } from '../dps-access/registration-records.ts';
 import { RemoteEnrollment } from '../dps-access/remote-enrollment.ts';
 import { RetryLaterError } from '../dps-access/retry-later-error.ts';
-import type { HubAttempt, HubKnowledge, SubjectHubs } from '../hub-access/subject-hubs.ts';
+import type { HubAttempt, HubFindings, HubKnowledge, SubjectHubs } from '../hub-access/subject-hubs.ts';
 import { awaitedKeys, type DesiredState, desiredState, isKeptOut } from '../ledger/desired-state.ts';
 import { leaseOf, parked } from '../ledger/lease.ts';
 import type { Ledger, LedgerView } from '../ledger/ledger.ts';
@@ -122,7 +122,7 @@ export class SubjectHolder {
     if (hubs?.isMore) {
       return this.#park(hold, undefined);
     }
-    await this.#forgetRegistration(hold, attempt, registration, hubs?.known);
+    await this.#forgetRegistration(hold, attempt, registration, hubs);
     return this.#finish(hold, { subject: view.subject, desired, remote, shown, registration, hubs });
   }
 
@@ -195,7 +195,7 @@ export class SubjectHolder {
     hold: Hold,
     attempt: Attempt,
     registration: DeviceRegistrationState | undefined,
-    known: HubKnowledge = {},
+    hubs: HubFindings | undefined,
   ): Promise<void> {
     const { state } = hold.view;
     const register = state.registers.return;
@@ -203,10 +203,15 @@ export class SubjectHolder {
       return;
     }
     const hub = registration.status === 'assigned' ? registration.assignedHub : undefined;
-    const isNews = hub !== state.assignedHub || known.hubs?.length !== state.hubs?.length;
+    const places = hubs?.known.hubs;
+    const isNews = hub !== state.assignedHub || places?.length !== state.hubs?.length;
     if (hub !== undefined && isNews) {
-      // Written first: once the record is gone, nobody else knows where the device is connected.
-      await this.#write(hold, { ...state, ...known, assignedHub: hub });
+      // Written first: once the record is gone, nobody else knows where the device is connected. Where a look is to
+      // follow, another attempt must not find them settled before it is noted.
+      const known = hubs?.needsLook
+        ? places?.map((place) => ({ ...place, access: 'pending' as const }))
+        : places;
+      await this.#write(hold, { ...state, ...(known ? { hubs: known } : {}), assignedHub: hub });
     }
     await this.#parts.registrations.remove(registration, register.notAfter, attempt);
   }
