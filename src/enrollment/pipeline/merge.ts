@@ -114,7 +114,7 @@ function evaluateLease(candidate: Candidate, context: MergeContext): Evaluation 
   const written = record ? { state: merged, record } : {};
   if (!takes) {
     const state = isMine ? withLease(merged, undefined, before, delivery) : written.state;
-    const decision = withoutLease(merged, delivery, listIsFull);
+    const decision = withoutLease(merged, delivery, listIsFull, context.now);
     const kept = decision.kind === 'leave' ? withBody(candidate) : undefined;
     // With the state, so that a holder that has looked for the body already looks again.
     const left = kept ? { state: { ...(state ?? merged) }, record: kept } : record ? { record } : {};
@@ -174,7 +174,11 @@ function hasWork(state: SubjectState, { errand }: Delivery): boolean {
   return isPending || (state.look !== undefined && state.look === errand.pendingLook);
 }
 
-function withoutLease(state: SubjectState, delivery: Delivery, listIsFull: boolean): Decision {
+function isHeldByOthers({ lease }: SubjectState, { chain }: Delivery, now: Date): boolean {
+  return lease?.nonce !== undefined && lease.chain !== chain && !isOver(lease, now);
+}
+
+function withoutLease(state: SubjectState, delivery: Delivery, listIsFull: boolean, now: Date): Decision {
   if (listIsFull) {
     return { kind: 'reschedule', isSoonOver: true };
   }
@@ -183,9 +187,8 @@ function withoutLease(state: SubjectState, delivery: Delivery, listIsFull: boole
   if (own !== undefined && bringsUnappliedKeys(state.registers, own)) {
     return { kind: 'reschedule', isSoonOver: false };
   }
-  // A stalled delivery of it may take the lease when it is parked, and stop: its message must not be gone by then.
-  const isHeldByOthers = state.lease !== undefined && state.lease.chain !== delivery.chain;
-  if (isHeldByOthers && wantsItNow(delivery) && hasWork(state, delivery)) {
+  // A stalled delivery of it may take the lease once that is parked, and stop: its message must not be gone by then.
+  if (wantsItNow(delivery) && hasWork(state, delivery) && isHeldByOthers(state, delivery, now)) {
     return { kind: 'reschedule', isSoonOver: false };
   }
   return { kind: 'leave' };
