@@ -141,6 +141,26 @@ describe('what has gone wrong in other versions of this algorithm', () => {
     expect(w.dps.enrollments.size).toBe(0);
   });
 
+  it('a hold of one who stalls that comes after the release is found by the look, and undone', async () => {
+    const w = world();
+    const [held, released] = [of('device.held', 1), of('device.released', 2)];
+    w.send(held, 'h');
+    await w.step(/^A gets h$/);
+    await w.until('A', /creates/);
+    w.send(released, 'r');
+    await w.step(/^B gets r$/);
+    await w.until('B', /completes r/);
+    await w.step(/^B completes r/);
+    await w.step(/lock of h is over/);
+    await w.step(/^C gets h$/);
+    await w.until('C', /completes h/);
+    await w.step(/^C completes h/);
+    await w.step(/^A creates$/);
+    expect(w.dps.enrollments.has('thermostat-1'), 'it has come back').toBe(true);
+    await endsWell(w, [held, released]);
+    expect(w.dps.enrollments.size).toBe(0);
+  });
+
   it('what DPS rejects when its message is gone is on record with its body', async () => {
     const w = world();
     const meter = (minute: number, tags: object) => ({

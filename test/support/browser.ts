@@ -13,6 +13,11 @@ const executable = [
   .filter((file) => file !== undefined)
   .find(existsSync);
 
+const axeTags = {
+  all: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+  colors: ['cat.color'],
+};
+
 /** Where tests leave pictures of what they saw. */
 export const pictures = path.resolve('.local/test-output/pages');
 
@@ -58,13 +63,13 @@ export class Window {
     return new Window(context, await context.newPage());
   }
 
-  /** What axe-core finds wrong, by the WCAG 2.2 AA rules and its best practices. */
-  async violations(): Promise<string[]> {
+  /** What axe-core finds wrong, by the WCAG 2.2 AA rules and its best practices; or by those of them about colors. */
+  async violations(rules: 'all' | 'colors' = 'all'): Promise<string[]> {
     if (await this.page.evaluate('typeof axe === "undefined"')) {
       await this.page.evaluate(axe());
     }
     const found = (await this.page.evaluate(
-      'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })',
+      `axe.run(document, { runOnly: ${JSON.stringify(axeTags[rules])} })`,
     )) as { violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] };
     return found.violations.flatMap(({ id, nodes }) =>
       nodes.map(

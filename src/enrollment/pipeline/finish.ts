@@ -60,9 +60,18 @@ export function finishedState(before: SubjectState, findings: Findings, now: Dat
     pending: [],
     mayExist: desired.kind === 'nothing' ? before.mayExist : remote.mayExist,
     ...(remote.known && desired.kind !== 'nothing' ? { dps: remote.known } : {}),
-    ...(desired.kind === 'shut' && before.closed ? { closed: before.closed } : {}),
+    ...closedOf(before, findings),
   };
   return { state, ended };
+}
+
+/** What is to be undone, should it be opened. In doubt a creation may still be under way: the look has to know whose it is. */
+function closedOf(
+  { closed }: SubjectState,
+  { desired, remote, shown }: Findings,
+): Pick<SubjectState, 'closed'> {
+  const mayStillCome = closed === 'created' && shown === 'absent' && remote.inDoubt;
+  return closed !== undefined && (desired.kind === 'shut' || mayStillCome) ? { closed } : {};
 }
 
 function appliedRegisters(registers: Registers, desired: DesiredState): Registers {
