@@ -106,6 +106,29 @@ describe('what has gone wrong in other versions of this algorithm', () => {
     await endsWell(w, [first, changed]);
   });
 
+  it('where DPS looks right already, it is written all the same, so that a stalled update comes too late', async () => {
+    const w = world();
+    const [first, changed, back] = [made(1), made(2), made(3, { tags: { order: 1 } })];
+    w.send(first, 'm1');
+    await w.run();
+    w.send(changed, 'm2');
+    await w.step(/^A gets m2$/);
+    await w.until('A', /updates/);
+    w.send(back, 'm3');
+    await w.step(/^B gets m3$/);
+    await w.until('B', /completes m3/);
+    await w.step(/^B completes m3/);
+    await w.step(/lock of m2 is over/);
+    await w.step(/^C gets m2$/);
+    await w.until('C', /completes m2/);
+    await w.step(/^C completes m2/);
+    const { enrollments } = w.dps;
+    const etag = enrollments.get('thermostat-1')?.etag;
+    await w.step(/^A updates$/);
+    expect(enrollments.get('thermostat-1')?.etag, 'the fence keeps it out').toBe(etag);
+    await endsWell(w, [first, changed, back]);
+  });
+
   it('a creation that comes after the device was scrapped is found by the look', async () => {
     const w = world();
     const [first, scrapped] = [made(1), of('device.scrapped', 2)];
@@ -218,6 +241,23 @@ describe('what has gone wrong in other versions of this algorithm', () => {
     await w.step(/^A completes m'2/);
     await w.step(/^B is killed/);
     await endsWell(w, [event]);
+  });
+
+  it('nobody completes without the keys that only a message holds, whose holder stopped', async () => {
+    const w = world();
+    const withKeys = made(1, keys);
+    w.send(withKeys, 'm');
+    await w.step(/^A gets m$/);
+    await w.until('A', /creates/);
+    await w.step(/^A is killed/);
+    w.wait();
+    w.recover('device', 'thermostat-1');
+    await w.step(/^B gets recovery/);
+    await w.until('B', /completes recovery/);
+    await w.step(/^B completes recovery/);
+    expect(w.dps.enrollments.size, 'other keys than the device has').toBe(0);
+    await w.step(/lock of m is over/);
+    await endsWell(w, [withKeys]);
   });
 
   it('a copy of an event with keys that ends as a dead letter takes nobody along', async () => {
