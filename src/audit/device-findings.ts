@@ -80,7 +80,7 @@ export function ownRegistration({ desired, individual, inGroup }: DeviceEvidence
   return desired.kind === 'enrollment' ? individual : undefined;
 }
 
-/** Of a device that should register and never did: whether its profile's patience is over. */
+/** Of a device that should register and never did: whether the time that its profile allows is over. */
 export function neverRegisteredYet(evidence: DeviceEvidence): 'waiting' | 'overdue' | undefined {
   if (!isExpectedToRegister(evidence) || hasRegistered(evidence, ownRegistration(evidence))) {
     return undefined;

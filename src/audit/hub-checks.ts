@@ -11,7 +11,7 @@ import type { HubEvidence } from './hub-findings.ts';
 
 /** What was closed, and confirmed, is asked after once in so many runs. */
 const runsPerTurn = 16;
-const patienceInMs = 20_000;
+const timeoutInMs = 20_000;
 
 type Said = 'open' | 'closed' | 'closed by us' | 'unknown';
 
@@ -80,7 +80,7 @@ function ask(step: AuditStep, hubs: Hubs, places: readonly Identity[]): Promise<
 async function askOne(step: AuditStep, hubs: Hubs, { hub, deviceId }: Identity): Promise<Said> {
   try {
     const { client, throttled } = hubs.of(hub);
-    const deadline = step.now().getTime() + patienceInMs;
+    const deadline = step.now().getTime() + timeoutInMs;
     const found = await throttled.call('audit', deadline, () => client.get(deviceId));
     if (found?.status === 'enabled') {
       return 'open';

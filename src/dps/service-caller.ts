@@ -22,7 +22,7 @@ interface CallState {
   responseLost: boolean;
 }
 
-/** Carries calls out: authorizes, sends, judges the answer, waits, sends again. */
+/** Carries calls out: authorizes, sends, evaluates the response, waits, sends again. */
 export class ServiceCaller {
   readonly #connections: Connections;
   readonly #authorizer: Authorizer;

@@ -64,7 +64,7 @@ export interface AuditFacts {
   readonly registeredAt?: string;
   readonly errorCode?: number;
   readonly errorMessage?: string;
-  /** Never registered, and its profile's patience is not over: not switched on yet. */
+  /** Never registered, and within the time that its profile allows: not switched on yet. */
   readonly waiting: boolean;
   readonly findings: readonly FindingFact[];
   readonly history: readonly AuditedChange[];

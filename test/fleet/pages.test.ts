@@ -32,7 +32,7 @@ describeInBrowser('the pages of the fleet', () => {
     await inWindow(async (page, window) => {
       await page.goto('/fleet');
       expect(await text(page, '.say')).toMatch(/^5 findings are open, 1 more than in the audit of /);
-      expect(await text(page, '.verdict')).toContain('3 new (1 came back), 2 resolved, 2 still open.');
+      expect(await text(page, '.in-short')).toContain('3 new (1 came back), 2 resolved, 2 still open.');
       expect(await page.locator('.todo h3').first().innerText()).toContain('Registered but unknown: 1');
       await page.getByRole('link', { name: '1 came back', exact: true }).click();
       expect(await page.locator('tbody th').allInnerTexts()).toContain('thermostat-0002');
@@ -96,7 +96,7 @@ describeInBrowser('the pages of the fleet', () => {
       expect(await text(page, '.say')).toBe(
         'DPS holds something else than its events and its profile say: initial twin.',
       );
-      expect(await text(page, '.verdict')).toContain('Next: see what differs below.');
+      expect(await text(page, '.in-short')).toContain('Next: see what differs below.');
       expect(await page.locator('tr.differs').first().innerText()).toContain('"by": "hand"');
       for (const told of ['Manufactured', 'Registered: assigned', 'Found: Enrollment differs', 'Hub:']) {
         expect(await text(page, '.timeline')).toContain(told);

@@ -18,7 +18,7 @@ export interface CallOptions {
 
 /**
  * The way to DPS: every call waits for its token, respects the circuit breaker, and is repeated in place while its
- * caller has patience. What DPS says about the request itself (400, 404, 409, 412) goes to the caller; all else
+ * caller's time lasts. What DPS says about the request itself (400, 404, 409, 412) goes to the caller; all else
  * becomes a RetryLaterError.
  */
 export class ThrottledDps {

@@ -57,13 +57,13 @@ export function desiredState(
   if (!keptOut) {
     return { kind: 'member', enrollmentGroupId };
   }
-  const leaf = registers.leaf?.certificate;
+  const leaf = registers.leafCertificate?.certificate;
   return { kind: 'blocked', enrollmentGroupId, ...(leaf === undefined ? {} : { leafCertificate: leaf }) };
 }
 
-function undefinedSubject({ hold, leaf }: Registers, hasEnded: boolean): DesiredState {
+function undefinedSubject({ hold, leafCertificate }: Registers, hasEnded: boolean): DesiredState {
   if (hasEnded || hold?.held) {
-    return { kind: 'shut', ...(leaf ? { leafCertificate: leaf.certificate } : {}) };
+    return { kind: 'shut', ...(leafCertificate ? { leafCertificate: leafCertificate.certificate } : {}) };
   }
   return { kind: hold ? 'reopened' : 'nothing' };
 }

@@ -34,7 +34,7 @@ export interface Registers extends KeysRegister {
   /** How the oldest definition wrote the subject: the device id, where no definition names one. */
   readonly spelling?: { readonly version: Version; readonly subject: string };
   /** The certificate to keep the device out with. */
-  readonly leaf?: { readonly version: Version; readonly certificate: string };
+  readonly leafCertificate?: { readonly version: Version; readonly certificate: string };
 }
 
 export const noRegisters: Registers = { definitions: [] };
@@ -85,7 +85,7 @@ export function mergeLeaf(registers: Registers, event: ManufacturingEvent): Regi
     return registers;
   }
   const leaf = { version: versionOf(event, 0), certificate: event.leafCertificate };
-  return { ...registers, leaf: newer(registers.leaf, leaf) };
+  return { ...registers, leafCertificate: newer(registers.leafCertificate, leaf) };
 }
 
 function mergeDefinition(registers: Registers, event: ManufacturingEvent): Registers {

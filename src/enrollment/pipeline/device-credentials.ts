@@ -252,7 +252,7 @@ function refuseUnapplied({ subject, state }: LedgerView): void {
 }
 
 function credentialsAt({ device, desired }: Place, mechanism: AttestationMechanism): DeviceCredentials {
-  const { spelling, leaf } = device.state.registers;
+  const { spelling, leafCertificate } = device.state.registers;
   const registrationId = spelling?.subject ?? device.subject.id;
   const deviceId =
     desired.kind === 'enrollment' ? (desired.enrollment.deviceId ?? registrationId) : registrationId;
@@ -266,7 +266,7 @@ function credentialsAt({ device, desired }: Place, mechanism: AttestationMechani
     const x509 =
       desired.kind === 'enrollment'
         ? thumbprintsOf(mechanism.x509?.clientCertificates ?? {})
-        : leaf && thumbprintsOfLeaf(leaf.certificate);
+        : leafCertificate && thumbprintsOfLeaf(leafCertificate.certificate);
     return { ...ids, attestation: 'x509', ...(x509 ? { x509 } : {}) };
   }
   const { primaryKey = '', secondaryKey = '' } = mechanism.symmetricKey ?? {};

@@ -22,11 +22,11 @@ import {
   facts,
   figures,
   idText,
+  inShort,
   numberLink,
   pageHead,
   table,
   tag,
-  verdict,
 } from './parts.ts';
 import { legend, splitBar } from './plots.ts';
 import { timeline } from './timeline.ts';
@@ -55,7 +55,7 @@ export function batchBody(content: BatchContent): Markup {
   const list = (more: Readonly<Record<string, string>> = {}) =>
     address('/fleet/devices', { life: 'manufactured', batch: written, ...more });
   return html`${pageHead(html`Batch ${idText(written)}`, definition?.product, html`${csvLinks('/fleet/devices', { batch: written })}${viewer.kind === 'person' ? html`<a class="button" href="${batchAddress(written)}/labels">Labels</a>` : ''}`, html`<a href="/fleet/batches">Batches</a>`)}
-${verdict(tone, sentence, next)}
+${inShort(tone, sentence, next)}
 ${dpsNotice(view)}
 ${tally ? batchFigures(tally, list) : ''}
 <div class="two side"><div class="stack">

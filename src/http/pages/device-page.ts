@@ -17,10 +17,10 @@ import {
   facts,
   figures,
   idText,
+  inShort,
   notice,
   pageHead,
   tag,
-  verdict,
 } from './parts.ts';
 import { timeline } from './timeline.ts';
 import { findingWords, lifeNames } from './words.ts';
@@ -36,7 +36,7 @@ export function deviceBody(
   const written = view.events[0]?.subject ?? subject.id;
   const product = state?.registers.definitions[0]?.definition.product;
   return html`${pageHead(html`Device ${idText(written)}`, product, undefined, html`<a href="/fleet/devices">Devices</a>`)}
-${verdict(tone, sentence, next)}
+${inShort(tone, sentence, next)}
 ${dpsNotice(view)}
 ${deviceFigures(view)}
 <div class="two side"><div class="stack">
@@ -235,7 +235,7 @@ function certificateCard({ dps, state }: SubjectView): Markup {
   if (stored) {
     return card('Its certificates in DPS', undefined, stored);
   }
-  const leaf = state?.registers.leaf?.certificate;
+  const leaf = state?.registers.leafCertificate?.certificate;
   const known =
     leaf === undefined
       ? undefined

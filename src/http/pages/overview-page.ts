@@ -15,12 +15,12 @@ import {
   deviceLink,
   figures,
   idText,
+  inShort,
   numberLink,
   pageHead,
   printButton,
   select,
   tag,
-  verdict,
 } from './parts.ts';
 import { conditionFilters, conditionNames, findingWords } from './words.ts';
 
@@ -60,12 +60,12 @@ function sentence({ run, changes, summary }: OverviewContent): Markup {
   const counts = run.counts;
   if (!counts || counts.open === 0) {
     const looked = `The audit compared ${counted(summary.all.devices, 'device')} with DPS and found nothing that is not as it should be.`;
-    return verdict('good', 'Nothing is wrong.', undefined, html`<p class="dim">${looked}</p>`);
+    return inShort('good', 'Nothing is wrong.', undefined, html`<p class="dim">${looked}</p>`);
   }
   const tone = counts.critical > 0 ? 'critical' : counts.warning > 0 ? 'warning' : 'info';
   const open = `${counted(counts.open, 'finding')} ${counts.open === 1 ? 'is' : 'are'} open`;
   if (!changes) {
-    return verdict(
+    return inShort(
       tone,
       `${open}. This is the first audit: there is nothing to compare it with.`,
       nextOf(run),
@@ -83,7 +83,7 @@ function sentence({ run, changes, summary }: OverviewContent): Markup {
       : html`<a href="${address('/fleet/findings', { run: run.id, since: changes.since.id, show })}">${count(value)} ${text}</a>`;
   const back = changes.cameBack === 0 ? '' : html` (${link('back', changes.cameBack, 'came back')})`;
   const more = html`<p>${link('new', changes.new, 'new')}${back}, ${link('resolved', changes.resolved, 'resolved')}, ${link('still', changes.stillOpen, 'still open')}.</p>`;
-  return verdict(tone, html`${how}.`, nextOf(run), more);
+  return inShort(tone, html`${how}.`, nextOf(run), more);
 }
 
 function nextOf(run: RunLine): Content {

@@ -12,8 +12,8 @@ export function pageHead(title: Content, line: Content, acts?: Content, crumbs?:
 }
 
 /** What is the matter, in a sentence, and what comes next. */
-export function verdict(tone: Tone, sentence: Content, next?: Content, more?: Content): Markup {
-  return html`<section class="verdict ${tone}" aria-label="In short"><p class="say">${icon(tone)}${sentence}</p>${next === undefined ? '' : html`<p><b>Next:</b> ${next}</p>`}${more}</section>`;
+export function inShort(tone: Tone, sentence: Content, next?: Content, more?: Content): Markup {
+  return html`<section class="in-short ${tone}" aria-label="In short"><p class="say">${icon(tone)}${sentence}</p>${next === undefined ? '' : html`<p><b>Next:</b> ${next}</p>`}${more}</section>`;
 }
 
 export interface Figure {

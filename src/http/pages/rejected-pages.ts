@@ -14,13 +14,13 @@ import {
   empty,
   facts,
   idText,
+  inShort,
   notice,
   pageHead,
   pager,
   select,
   table,
   tag,
-  verdict,
 } from './parts.ts';
 import { eventName, sentenceCase } from './words.ts';
 
@@ -145,7 +145,7 @@ export function rejectedEventBody({ rejection, viewer, attempt }: RejectedEventC
         ? 'correct a copy and send it, or replay it once the reason is gone.'
         : `it cannot be replayed, because ${event.notReplayable ?? 'its body is not kept'}. Have its sender send a corrected one.`;
   return html`${pageHead('Rejected event', html`Arrived ${moment(firstSeen.toISOString())}`, undefined, html`<a href="/fleet/rejected">Rejected events</a>`)}
-${verdict('critical', html`${event.detail}`, next)}
+${inShort('critical', html`${event.detail}`, next)}
 <div class="two side"><div class="stack">
 ${attempt ? mistakes(attempt.errors) : ''}
 ${card('What arrived', event.pointer === '' ? undefined : html`At fault: <code>${event.pointer}</code>`, html`<pre tabindex="0" aria-label="The event’s text">${marked(text, event.pointer)}</pre>`)}

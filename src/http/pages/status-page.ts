@@ -11,11 +11,11 @@ import {
   card,
   deviceLink,
   figures,
+  inShort,
   pageHead,
   type Tone,
   table,
   tag,
-  verdict,
 } from './parts.ts';
 import { lastDay } from './rejected-pages.ts';
 
@@ -25,13 +25,13 @@ const auditOverdueInMs = 26 * 3_600_000;
 
 /** For the operator, at 3 a.m.: does it run, and if not, why. */
 export function statusBody(status: Status, viewer: Viewer): Markup {
-  const { tone, sentence, next } = verdictOf(status);
+  const { tone, sentence, next } = statusInShort(status);
   const retry =
     mayOperate(viewer) && isWaiting(status)
       ? html`<form method="post" action="/fleet/status/retry"><button class="primary">Retry now</button></form>`
       : undefined;
   return html`${pageHead('Status', html`Now: ${moment(status.at)}`, html`<a class="button" href="/fleet/status">Look again</a>`)}
-${verdict(tone, sentence, next, retry)}
+${inShort(tone, sentence, next, retry)}
 ${statusFigures(status)}
 ${pendingCard(status)}
 <div class="two even">${circuitCard(status)}${auditCard(status, viewer)}</div>
@@ -39,7 +39,7 @@ ${status.rejected.value ? lastDay(status.rejected.value) : unavailable('Rejected
 ${runsCard(status)}`;
 }
 
-function verdictOf(status: Status): { tone: Tone; sentence: Content; next?: Content } {
+function statusInShort(status: Status): { tone: Tone; sentence: Content; next?: Content } {
   const { circuit, waiting, runs, at } = status;
   const gone = [
     ['Service Bus', waiting.why],

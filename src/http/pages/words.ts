@@ -68,7 +68,7 @@ const known: Partial<Record<string, FindingWords>> & Record<FindingCode, Finding
   },
   'never-registered': {
     name: 'Never registered',
-    means: 'It was manufactured longer ago than its profile has patience, and never asked DPS.',
+    means: 'It was manufactured longer ago than its profile allows, and never asked DPS.',
     next: 'Find out where it is: in a warehouse, or switched on and not able to register.',
     of: 'devices',
   },

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 
-/** How much beyond the limit is read past, so that the client gets to see its answer. */
-const patience = 64;
+/** So many times the limit is read, so that the client gets to see the response. */
+const limitsReadAtMost = 64;
 
 /**
  * Reads a body.
@@ -18,7 +18,7 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
       } else {
         chunks.length = 0;
       }
-      if (size > limit * patience) {
+      if (size > limit * limitsReadAtMost) {
         request.destroy();
       }
     });

@@ -277,11 +277,14 @@ export class Queue {
       DeadLetterReason: why.reason,
       DeadLetterErrorDescription: why.description,
     };
-    this.deadLetters.#bury({ ...stored, message: withApplicationProperties(stored.message, changes) });
+    this.deadLetters.#moveToDeadLetters({
+      ...stored,
+      message: withApplicationProperties(stored.message, changes),
+    });
   }
 
   /** A dead letter keeps its sequence number, and never expires. */
-  #bury(dead: StoredMessage): void {
+  #moveToDeadLetters(dead: StoredMessage): void {
     const stored = { ...dead, expiresAt: Number.POSITIVE_INFINITY, wasDeferred: false };
     this.#makeActive(this.#adopt(stored));
   }

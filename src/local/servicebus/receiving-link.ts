@@ -70,7 +70,7 @@ class LinkFlow implements Consumer {
   }
 
   /** The client asks for what is there and takes the rest of its credit back. */
-  forfeitCredit(): void {
+  drainCredit(): void {
     this.#link.delivery_count += this.#link.credit;
     this.#sent += this.#link.credit;
     this.#link.credit = 0;
@@ -83,7 +83,7 @@ function answerDrains(link: SendingLink, flow: LinkFlow): void {
     if (!link._draining || !link._drained) {
       return false;
     }
-    flow.forfeitCredit();
+    flow.drainCredit();
     return true;
   };
   link.on('sender_draining', () => {
