@@ -76,7 +76,7 @@ function triesOf({ event, tries }: FailureHandling): string {
   if (event !== 'retrying') {
     return '';
   }
-  return Number.isFinite(tries) ? String(tries) : 'until its patience ends';
+  return Number.isFinite(tries) ? String(tries) : 'until its time is up';
 }
 
 function circuitOf({ opensAfter }: FailureHandling): string {
