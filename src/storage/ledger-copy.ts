@@ -7,7 +7,7 @@ import { createGunzip, createGzip } from 'node:zlib';
 import { type TableName, tableNames } from './table-names.ts';
 import { type Change, Table, type TableAccess, type Values } from './tables.ts';
 
-/** All but what an audit makes anew, and the tokens of the quota, which is of the moment. */
+/** All but what an audit makes anew, and the tokens of the quota, which are of the moment. */
 export const copiedTables = (Object.keys(tableNames) as TableName[]).filter(
   (name) => name !== 'quota' && name !== 'registrationStates',
 );

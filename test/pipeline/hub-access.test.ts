@@ -66,11 +66,11 @@ describe('with HUB_ACCESS=close', () => {
   };
   const statusesOf = async (ids: readonly string[]) =>
     Promise.all(ids.map(async (id) => (await identity(id)).status));
-  /** The looks that are due come, and leave nothing. */
   const isQuiet = async () => {
     const { active, locked } = chain.stack.serviceBus.counts('background-work');
     return active + locked === 0 && app.isIdle;
   };
+  /** The looks that are due come, and leave nothing. */
   const looksPass = async () => {
     await eventually(isQuiet, 'the looks are sent, after the outcomes');
     chain.advance(lookAfterMs);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Chain } from '../support/chain.ts';
-import { manufactured } from '../support/events.ts';
+import { Chain, eventually } from '../support/chain.ts';
+import { event, manufactured } from '../support/events.ts';
 import { proxyOfTables } from '../support/proxies-of-chain.ts';
 import { type FaultyProxy, tablesThrough } from '../support/proxy.ts';
 import { allQuiet } from '../support/queue.ts';
@@ -50,5 +50,26 @@ describe('what the ledger costs', () => {
     const others = seen.filter((each) => each !== transaction);
     expect(others.filter((each) => !each.startsWith('GET'))).toEqual([]);
     expect(others.length).toBeLessThanOrEqual(1);
+  });
+
+  it('a flood of one device takes few requests an event, though its list has no room for most', async () => {
+    const id = 'thermostat-flood-costs';
+    await chain.settle(manufactured(id, {}, { minutesAgo: 60 }));
+    await allQuiet(chain);
+    seen.length = 0;
+    const events = Array.from({ length: 400 }, (_, index) =>
+      event(index % 2 ? 'device.held' : 'device.released', id, undefined, { minutesAgo: 50 - index / 100 }),
+    );
+    await chain.sendToQueue(events);
+    await eventually(
+      async () => {
+        chain.advance(250);
+        return events.every((each) => chain.outcomeOf(each));
+      },
+      'all end',
+      60_000,
+    );
+    await allQuiet(chain);
+    expect(seen.length / events.length).toBeLessThan(5);
   });
 });

@@ -227,7 +227,7 @@ describe('what has gone wrong in other versions of this algorithm', () => {
     await w.until('A', /gets a token/);
     w.recover('device', 'thermostat-1', true);
     await w.step(/^B gets recovery/);
-    await w.step(/lock of recovery-2 is over/);
+    await w.step(/lock of recovery.* is over/);
     await w.step(/^C gets recovery/);
     await w.until('C', /completes recovery/);
     await w.step(/^C completes recovery/);
@@ -335,7 +335,6 @@ describe('hubs that are told by one who stops or stalls', () => {
     await w.step(/^B gets c$/);
     await w.until('B', /completes c/);
     await w.step(/^B completes c/);
-    await endsWell(w, [first, hold, returned, changed]);
     await endsWell(w, [first, hold, returned, changed]);
   });
 

@@ -108,7 +108,7 @@ class Victim {
 
 /** Kills the app at these steps, again and again, and looks whether anything was lost, doubled or changed. */
 export function describeCrashes(what: string, steps: readonly CrashStep[]): void {
-  const kills = Math.ceil(Number(process.env.KILLS ?? 32) / 2);
+  const kills = Math.ceil(Number(process.env.KILLS ?? 50) / 2);
   describe(`${kills} kills before, after and in the answer to ${what} (SEED=${seed})`, () => {
     const victims = [new Victim(), new Victim()];
     let chain: Chain;

@@ -3,14 +3,14 @@ import { RowConflictError } from '../../storage/tables.ts';
 import type { Clock } from '../../tools/clock.ts';
 import { RetryLaterError } from '../dps-access/retry-later-error.ts';
 import type { Ledger, LedgerView } from '../ledger/ledger.ts';
-import type { EventRecord, SubjectState } from '../ledger/subject-state.ts';
+import type { EventRecord, SubjectRef, SubjectState } from '../ledger/subject-state.ts';
 import type { Delivery } from './delivery.ts';
 import { type Decision, evaluateDelivery, hasRoom, type MergeContext } from './merge.ts';
 
 /** Deliveries of one subject that are merged in one transaction, which takes 100 rows. */
 const mergedAtOnce = 40;
 const conflictsAtMost = 20;
-/** More than these are worth a look at whether there is room. */
+/** For more than these it is worth a read to know whether there is room. */
 const fewAtOnce = 4;
 
 export interface Merged {
@@ -89,8 +89,9 @@ export class MergeQueue {
     if (!first) {
       return;
     }
+    const { subject } = first.delivery;
     const isBlank = some.length === 1 && first.seemsNew;
-    let view = isBlank ? this.#ledger.blank(first.delivery.subject) : await this.#read(first, some);
+    let view = isBlank ? this.#ledger.blank(subject) : await this.#read(subject, some);
     for (let conflicts = 0; ; conflicts++) {
       try {
         return await this.#attempt(some, view);
@@ -102,17 +103,23 @@ export class MergeQueue {
           throw new RetryLaterError('Too many concurrent updates to this device.', { soon: true });
         }
         await this.#clock.sleep(Math.random() * 10 * Math.min(conflicts, 10));
-        view = await this.#read(first, some);
+        view = await this.#read(subject, some);
       }
     }
   }
 
-  /** Where many wait for room, their own rows are of no use: most of them come again. */
-  async #read({ delivery: { subject } }: Waiting, some: readonly Waiting[]): Promise<LedgerView> {
-    const state = some.length > fewAtOnce ? await this.#ledger.readState(subject) : undefined;
-    const read = state && !hasRoom(state) ? some.filter(({ delivery }) => isKnownTo(state, delivery)) : some;
-    const keys = new Set(read.flatMap(({ delivery }) => delivery.event?.identity.key ?? []));
-    return this.#ledger.read(subject, [...keys]);
+  /** Where many wait for room, most of their own rows are of no use: they come again. */
+  async #read(subject: SubjectRef, some: readonly Waiting[]): Promise<LedgerView> {
+    const all = keysOf(some);
+    if (some.length <= fewAtOnce) {
+      return this.#ledger.read(subject, all);
+    }
+    const { state } = await this.#ledger.read(subject);
+    const read = keysNeeded(state, some);
+    const view = await this.#ledger.read(subject, read);
+    // The list may have got room, or one of them in, since.
+    const isEnough = keysNeeded(view.state, some).every((key) => read.includes(key));
+    return isEnough ? view : this.#ledger.read(subject, all);
   }
 
   async #attempt(some: readonly Waiting[], view: LedgerView): Promise<void> {
@@ -149,8 +156,15 @@ export class MergeQueue {
   }
 }
 
-/** Whether it may do more than come again while the list is full. */
-function isKnownTo({ pending, lease }: SubjectState, { event, chain }: Delivery): boolean {
+function keysOf(some: readonly Waiting[]): EventKey[] {
+  return [...new Set(some.flatMap(({ delivery }) => delivery.event?.identity.key ?? []))];
+}
+
+function keysNeeded(state: SubjectState, some: readonly Waiting[]): EventKey[] {
+  return keysOf(hasRoom(state) ? some : some.filter(({ delivery }) => mayDoMoreThanWait(state, delivery)));
+}
+
+function mayDoMoreThanWait({ pending, lease }: SubjectState, { event, chain }: Delivery): boolean {
   const isPending = pending.some(({ key }) => key === event?.identity.key);
   return isPending || lease?.chain === chain || event?.evaluation.rejection !== undefined;
 }

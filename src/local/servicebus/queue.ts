@@ -277,14 +277,11 @@ export class Queue {
       DeadLetterReason: why.reason,
       DeadLetterErrorDescription: why.description,
     };
-    this.deadLetters.#moveToDeadLetters({
-      ...stored,
-      message: withApplicationProperties(stored.message, changes),
-    });
+    this.deadLetters.#addDead({ ...stored, message: withApplicationProperties(stored.message, changes) });
   }
 
   /** A dead letter keeps its sequence number, and never expires. */
-  #moveToDeadLetters(dead: StoredMessage): void {
+  #addDead(dead: StoredMessage): void {
     const stored = { ...dead, expiresAt: Number.POSITIVE_INFINITY, wasDeferred: false };
     this.#makeActive(this.#adopt(stored));
   }
