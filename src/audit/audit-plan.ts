@@ -90,6 +90,11 @@ function unitsOf(run: AuditRun, stage: Stage = run.stage): readonly Checkpoint[]
   }
 }
 
+/** Whether any unit was taken. */
+export function hasBegun({ stage, nextUnit }: AuditRun): boolean {
+  return stage !== 'groups' || nextUnit > 0;
+}
+
 /** Taken by a worker: the next unit of the stage; undefined: all are taken. */
 export function claimed(run: AuditRun): { readonly run: AuditRun; readonly unit: Unit } | undefined {
   const checkpoint = unitsOf(run)[run.nextUnit];

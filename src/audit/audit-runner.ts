@@ -7,7 +7,7 @@ import { StorageUnavailableError } from '../storage/tables.ts';
 import type { Clock } from '../tools/clock.ts';
 import type { Log } from '../tools/log.ts';
 import type { AuditPhases } from './audit-phases.ts';
-import { claimed, completed, left, type Unit } from './audit-plan.ts';
+import { claimed, completed, hasBegun, left, type Unit } from './audit-plan.ts';
 import { type AuditRun, newRun } from './audit-run.ts';
 import { type AuditStore, WorkerOvertakenError } from './audit-store.ts';
 import { isOfUnknown } from './finding.ts';
@@ -19,6 +19,7 @@ import { AuditFailedError } from './listing.ts';
 /** A slice ends after so long, and the next one goes on from its checkpoint: no invocation runs for ever. */
 const sliceInMs = 60_000;
 const pauseAfterFailureInMs = 60_000;
+const startsWithinMs = 60_000;
 /** As many as the trend shows. */
 const runsCompared = 30;
 
@@ -49,8 +50,11 @@ export class AuditRunner {
   async start(): Promise<AuditRun> {
     const { store, background, clock, retentionDays } = this.#parts;
     const run = newRun(clock.now(), await store.newestFinished(), retentionDays * 86_400_000);
+    const first = { runId: run.id, worker: 0, stage: run.stage, slice: 1 };
+    // Sent before: a stop behind the next line would leave a run that nobody works on, and that keeps others out.
+    await background.continueAudit({ ...first, slice: 0 }, new Date(clock.now().getTime() + startsWithinMs));
     await store.begin(run, clock.now());
-    await background.continueAudit({ runId: run.id, worker: 0, stage: run.stage, slice: 1 });
+    await background.continueAudit(first);
     return run;
   }
 
@@ -62,6 +66,9 @@ export class AuditRunner {
       return this.#tell(runId);
     }
     if (run?.status !== 'running' || !run.workers.includes(worker)) {
+      return;
+    }
+    if (slice.slice === 0 && hasBegun(run)) {
       return;
     }
     const next = { ...slice, slice: slice.slice + 1 };

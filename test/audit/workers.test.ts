@@ -62,22 +62,60 @@ function phasesOf(random: Random, worked: Map<string, number>): AuditPhases {
   return { step } as unknown as AuditPhases;
 }
 
+function runnerWith(bus: Pick<EventBus, 'queueWork' | 'publish'>, random: Random) {
+  const connectionString = azurite.connectionString.replace(
+    /(TableEndpoint=)http:\/\/[^/]+/,
+    `$1${proxy.url}`,
+  );
+  const own = ++tables;
+  const table = (name: string) => new Table(`${name}${own}`, { connectionString });
+  const store = new AuditStore(table('runs'));
+  const runner = new AuditRunner({
+    ...{ store, bus: bus as EventBus, background: new BackgroundQueue(bus), retentionDays: 400 },
+    findings: new FindingStore(table('findings')),
+    phases: phasesOf(random, new Map()),
+    fleet: {} as FleetIndex,
+    clock: { now: () => new Date(), sleep: async () => {} },
+    log: () => {},
+    reportAddress: (id) => id,
+  });
+  return { runner, store };
+}
+
 describe('workers on an audit', () => {
+  it('begin a run whose app stopped before it had sent for them', async () => {
+    const messages: { readonly slice: AuditSlice; readonly isForLater: boolean }[] = [];
+    let isStopped = true;
+    const { runner, store } = runnerWith(
+      {
+        queueWork: async ({ work, notBefore }) => {
+          if (isStopped && notBefore === undefined) {
+            throw new Error('stopped');
+          }
+          messages.push({ slice: work as unknown as AuditSlice, isForLater: notBefore !== undefined });
+        },
+        publish: async () => {},
+      },
+      new Random(1),
+    );
+    await expect(runner.start()).rejects.toThrow('stopped');
+    isStopped = false;
+    expect(messages.map(({ isForLater }) => isForLater)).toEqual([true]);
+    for (let next = messages.shift(); next; next = messages.shift()) {
+      const { slice } = next;
+      await runner.slice(slice).catch(() => messages.push({ slice, isForLater: false }));
+    }
+    expect((await store.list(10)).runs).toMatchObject([{ status: 'finished' }]);
+  });
+
   it('do each unit once, though messages come twice, late and in any order, steps fail and responses are lost', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 1_000_000 }), async (seed) => {
         const random = new Random(seed);
-        const connectionString = azurite.connectionString.replace(
-          /(TableEndpoint=)http:\/\/[^/]+/,
-          `$1${proxy.url}`,
-        );
-        const own = ++tables;
-        const table = (name: string) => new Table(`${name}${own}`, { connectionString });
-        const store = new AuditStore(table('runs'));
         const messages: AuditSlice[] = [];
         const published: string[] = [];
         const read: (string | undefined)[] = [];
-        const bus = {
+        const bus: Pick<EventBus, 'queueWork' | 'publish'> = {
           queueWork: async ({ work }: { work: unknown }) => {
             messages.push(work as AuditSlice, ...(random.below(3) === 0 ? [work as AuditSlice] : []));
           },
@@ -85,16 +123,8 @@ describe('workers on an audit', () => {
             published.push(id);
             read.push((await store.newestFinished())?.id);
           },
-        } as unknown as EventBus;
-        const runner = new AuditRunner({
-          ...{ store, bus, background: new BackgroundQueue(bus), retentionDays: 400 },
-          findings: new FindingStore(table('findings')),
-          phases: phasesOf(random, new Map()),
-          fleet: {} as FleetIndex,
-          clock: { now: () => new Date(), sleep: async () => {} },
-          log: () => {},
-          reportAddress: (id) => id,
-        });
+        };
+        const { runner, store } = runnerWith(bus, random);
         const { id } = await runner.start();
         cutsAnswers = () => random.below(25) === 0;
         try {

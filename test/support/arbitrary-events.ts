@@ -129,7 +129,7 @@ const mutated: fc.Arbitrary<Make<string>> = fc
   .map(([make, changes, encoding]) => (index) => {
     const sent = structuredClone(make(index));
     for (const [path, value, isRemoved] of changes) {
-      applyChange(sent, path, value, isRemoved && path.length > 1);
+      applyChange(sent, path, structuredClone(value), isRemoved && path.length > 1);
     }
     // Two messages with one id would be one event.
     if (typeof sent.id === 'string') {

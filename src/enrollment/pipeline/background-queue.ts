@@ -20,7 +20,7 @@ export interface AuditSlice {
   /** Which worker, and the stage of the run in which it was started. */
   readonly worker: number;
   readonly stage: string;
-  /** Counts from 1. */
+  /** Counts from 1. 0: looks whether the run has begun, and begins it if not. */
   readonly slice: number;
 }
 
